@@ -262,3 +262,11 @@ def test_long_cells_and_many_columns_take_bounded_memory_and_time() -> None:
     with pytest.raises(InvalidMessage, match="no column 'id'"):
         read_header(CsvReader(io.BytesIO(table.encode()), set()), partial(missing_columns, columns=()))
     assert time.process_time() - began < 3
+
+
+def test_a_long_cell_that_is_nearly_a_number_is_read_at_once() -> None:
+    columns = Columns(["n"], LineFields(Schema({"properties": {"n": {"type": "number"}}})))
+    nearly = "1" * 50_000 + "x"
+    began = time.process_time()
+    assert columns.fields([nearly]) == {"n": nearly}
+    assert time.process_time() - began < 1

@@ -19,7 +19,7 @@ from tailrace.errors import InvalidItem, InvalidMessage, Violation
 from tailrace.inputs.choices import ABSENT, Choices, first_valid
 
 # JSON's numbers, and the variants that spreadsheets write.
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 _MAX_CACHED, _MAX_CACHED_CHARACTERS = 4096, 100
 """Of cells: those that recur are short, and long ones would fill the memory."""
