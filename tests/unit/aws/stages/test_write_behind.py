@@ -4,10 +4,12 @@ from collections import Counter
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from tailrace.aggregation.marks import Shard
+from tailrace.aws.aggregates.lineages import Lineages
 from tailrace.aws.backfill.control import ControlTable
 from tailrace.aws.backfill.outstanding_rows import OutstandingRows
 from tailrace.aws.runtime.settings import AggregateSettings
@@ -19,7 +21,7 @@ from tailrace.inputs.changes import RawBatch
 from tests.simulation.invariants import find_wrong_rows
 from tests.simulation.world.functions import PROGRESS, TABLE
 from tests.simulation.world.isolation import isolated
-from tests.simulation.world.steps import Deliver, Fault, History, Redeliver, Run, Write
+from tests.simulation.world.steps import CloseShard, Deliver, Fault, History, Redeliver, Run, Write
 from tests.simulation.world.world import World
 
 ORDER = {"shop": "a", "amount": 7, "paid": True, "placed": "2024-10-28"}
@@ -72,10 +74,23 @@ def test_readers_are_told_of_what_waits_and_of_commits_only() -> None:
     row = progress(world)
     assert row["changes"] == 1
     assert row["missing_since"] == row["newest"] or row["missing_since"] > row["newest"]
+    assert "expires_at" not in row
     world.finish()
     row = progress(world)
     assert row["changes"] == 2
     assert "missing_since" not in row
+    assert row["expires_at"] > world.now
+
+
+def test_what_is_left_after_a_late_delivery_still_waits() -> None:
+    world = carrying()
+    waits = progress(world)["missing_since"]
+    world.play(Write("orders", "3", ORDER))
+    world.play(Deliver("aggregate", 0))
+    world.play(Redeliver("aggregate", 0, 2, 1))
+    assert orders(world) == 2
+    assert progress(world)["missing_since"] >= waits
+    assert "expires_at" not in progress(world)
 
 
 def test_a_window_of_several_batches_costs_one_write_for_each_row() -> None:
@@ -197,10 +212,10 @@ def test_an_invocation_that_comes_late_settles_no_more_than_it_has_committed(
 @pytest.mark.parametrize(
     ("shard", "settled"),
     [
-        ("grandchild", ["first", "child"]),
-        ("other", ["child", "first", "unlisted"]),
-        ("unlisted", ["child", "first"]),
-        ("first", []),
+        ("grandchild", ["elsewhere", "unlisted", "first", "child"]),
+        ("other", ["elsewhere", "child", "first", "unlisted"]),
+        ("unlisted", ["elsewhere", "child", "first"]),
+        ("first", ["elsewhere", "unlisted"]),
     ],
 )
 def test_what_any_closed_shard_left_is_committed_before_a_shard_whose_ancestors_are_not_all_listed(
@@ -224,14 +239,38 @@ def test_what_any_closed_shard_left_is_committed_before_a_shard_whose_ancestors_
     assert caught_up == settled
 
 
+def test_what_is_outstanding_in_a_shard_that_the_stream_does_not_list_any_more_is_told_as_lost() -> None:
+    """Its window's last invocation has failed for a day, in which nothing was written: nobody else comes back to it."""
+    world = carrying()
+    for _ in range(10):
+        world.now += 4 * 3600
+        world.play(CloseShard(0, split=False))
+    world.play(Write("orders", "3", ORDER))
+    world.play(Deliver("aggregate", 10, Run(handed=0)))
+    database: Any = world.functions.database
+    generations = ControlTable(database, TABLE).read().generations.values()
+    assert {(one.exact, one.reason) for one in generations} == {(False, LOST)}
+    assert not world.functions.outstanding()
+
+
+def test_a_handmade_event_says_nothing_of_other_shards() -> None:
+    world = carrying()
+    record = world.items.shards[0].records[0]
+    before = world.functions.outstanding()
+    event = {"Records": [record], "shardId": "handmade", "eventSourceARN": "no stream"}
+    with patch.object(Lineages, "describe_stream", lambda *_stream: {}):
+        world.functions.invoke("aggregate", event, Run())
+    assert world.functions.outstanding() == before
+
+
 def _settle_whatever_the_row_says(monkeypatch: pytest.MonkeyPatch) -> None:
     update = OutstandingRows._update
 
     def always(self: OutstandingRows, shard: str, change: str, *rest: Any) -> bool:
         condition, names, values = rest
-        if "REMOVE" in change:
+        if "REMOVE #outstanding" in change:
             condition = "attribute_exists(#committed) OR #outstanding <> :committed"
-            values = {":committed": values[":committed"]}
+            values = {name: value for name, value in values.items() if name != ":before"}
         return update(self, shard, change, condition, names, values)
 
     monkeypatch.setattr(OutstandingRows, "_update", always)

@@ -19,12 +19,16 @@ from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, translate
 from tailrace.aws.runtime.pages import partition_rows
 from tailrace.encoding.dynamodb import decode_item, encode_item
 from tailrace.errors import Transient
+from tailrace.inputs.changes import StreamPosition
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _RETENTION = timedelta(days=2)
-"""As that of the progress rows: longer than the stream keeps what the row names."""
+"""As that of the progress rows, once nothing waits; before, what is lost would be forgotten with the row."""
+
+_NAMES = {"#outstanding": "outstanding", "#missing": "missing_since", "#expires": "expires_at"}
+_WAITS = "SET #outstanding = :after, #missing = :oldest REMOVE #expires"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +76,7 @@ class OutstandingRows:
 
     def carry(self, shard: str, before: Outstanding | None, after: Outstanding, oldest: str) -> None:
         """Say that more is outstanding, before it is acknowledged; ``oldest`` is when its first change was made."""
-        names = {"#outstanding": "outstanding", "#missing": "missing_since", "#expires": "expires_at"}
-        expires_at = int((self.clock() + _RETENTION).timestamp())
-        values = {":after": after.text(), ":oldest": oldest, ":expires": expires_at}
+        names, values = dict(_NAMES), {":after": after.text(), ":oldest": oldest}
         if before is None:
             names |= {"#through": "through", "#committed": "committed"}
             values |= {":first": encode_sequence(after.start)}
@@ -86,29 +88,30 @@ class OutstandingRows:
         else:
             values |= {":before": before.text()}
             condition = "#outstanding = :before"
-        change = "SET #outstanding = :after, #missing = :oldest, #expires = :expires"
-        if not self._update(shard, change, condition, names, values):
+        if not self._update(shard, _WAITS, condition, names, values):
             raise Transient("another delivery of the shard is in progress")
 
-    def advance(self, shard: str, before: Outstanding, committed: int) -> Outstanding:
-        """Say that the outstanding changes up to a number are committed, and return what is left."""
-        after = Outstanding(committed, before.through, after=True)
+    def advance(self, shard: str, before: Outstanding, committed: StreamPosition) -> Outstanding:
+        """Say that the outstanding changes up to one are committed, and return what is left; that is not older."""
+        after = Outstanding(committed.sequence, before.through, after=True)
         if after == before:
             return before
-        names, values = {"#outstanding": "outstanding"}, {":before": before.text(), ":after": after.text()}
-        if not self._update(shard, "SET #outstanding = :after", "#outstanding = :before", names, values):
+        values = {":before": before.text(), ":after": after.text(), ":oldest": committed.time}
+        if not self._update(shard, _WAITS, "#outstanding = :before", _NAMES, values):
             raise Transient("another delivery of the shard is in progress")
         return after
 
     def settle(self, shard: str, before: Outstanding, committed: int) -> None:
         """Say that everything up to a number is committed, unless more has become outstanding meanwhile."""
-        names = {"#outstanding": "outstanding", "#committed": "committed", "#missing": "missing_since"}
-        values = {":before": before.text(), ":committed": encode_sequence(max(committed, before.through))}
-        change = "SET #committed = :committed REMOVE #outstanding, #missing"
+        names = {**_NAMES, "#committed": "committed"}
+        expires_at = int((self.clock() + _RETENTION).timestamp())
+        through = encode_sequence(max(committed, before.through))
+        values = {":before": before.text(), ":committed": through, ":expires": expires_at}
+        change = "SET #committed = :committed, #expires = :expires REMOVE #outstanding, #missing"
         self._update(shard, change, "#outstanding = :before", names, values)
 
     def _update(
-        self, shard: str, change: str, condition: str, names: dict[str, str], values: Mapping[str, Any]
+        self, shard: str, change: str, condition: str, names: Mapping[str, str], values: Mapping[str, Any]
     ) -> bool:
         try:
             self.client.update_item(

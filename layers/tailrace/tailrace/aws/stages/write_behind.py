@@ -88,28 +88,33 @@ class WriteBehind:
         return state
 
     def settle_ancestors(self, batch: RawBatch, absorb: Absorb) -> None:
-        """Commit what the shard's parent has left outstanding: a shard that has no row has just been opened."""
+        """Commit what earlier shards have left outstanding: a shard that has no row has just been opened."""
         outstanding = self.rows.read_outstanding()
         if batch.shard is None or not outstanding:
             return
-        for shard in self._ancestors(batch.shard, batch.stream):
+        for shard in self._before(batch.shard, batch.stream, outstanding):
             if shard in outstanding:
                 self.catch_up(RawBatch(batch.stream, shard, (), ()), outstanding[shard], absorb)
 
-    def _ancestors(self, shard: str, stream: str) -> list[str]:
-        """Return the shards whose changes come before those of a new one, the oldest first."""
+    def _before(self, shard: str, stream: str, outstanding: Iterable[str]) -> list[str]:
+        """Return the shards whose changes may come before those of a new one, the oldest first."""
         shards = self.feeder.lineages.describe_stream(stream)
+        if not shards:
+            return []  # a handmade event says nothing of any stream
         found: list[str] = []
         known = shard
         while known in shards:
             parent = shards[known].parent
             if parent is None:
-                return found[::-1]
+                break
             found.append(parent)
             known = parent
+        # nobody else comes back to a shard that the stream does not list any more, and its changes may be lost
+        unlisted = sorted({*outstanding} - {shard, *shards, *found})
         # the second part of a split is listed late: what came before it may be any closed shard
+        is_complete = known in shards
         closed = sorted(name for name, one in shards.items() if one.last is not None and name not in found)
-        return [*closed, *found[::-1]]
+        return [*unlisted, *(() if is_complete else closed), *found[::-1]]
 
     def catch_up(self, batch: RawBatch, row: ShardRow, absorb: Absorb) -> int | None:
         """Commit what is outstanding before a batch, and the batch; return its first change that was not absorbed.
@@ -120,15 +125,15 @@ class WriteBehind:
         if shard is None or outstanding is None:
             return absorb(batch)
         logger().warning("what was carried is read from the stream again", extra={"shard": shard})
-        first, last = (batch.positions[0].sequence, batch.positions[-1].sequence) if batch.records else (None, -1)
+        first = batch.positions[0].sequence if batch.records else None
         outstanding = self._read_again(batch, outstanding, first, absorb)
         if first is None or first > outstanding.through:
             self.rows.settle(shard, outstanding, outstanding.through)
             return absorb(batch) if batch.records else None
-        retry_from = absorb(batch)
-        if retry_from is None and last >= outstanding.through:
-            self.rows.settle(shard, outstanding, last)
-        elif retry_from is None and last >= outstanding.start:
+        retry_from, last = absorb(batch), batch.positions[-1]
+        if retry_from is None and last.sequence >= outstanding.through:
+            self.rows.settle(shard, outstanding, last.sequence)
+        elif retry_from is None and last.sequence >= outstanding.start:
             self.rows.advance(shard, outstanding, last)
         return retry_from
 
@@ -143,7 +148,7 @@ class WriteBehind:
                     self._tell_lost(shard)
                 if absorb(page) is not None:
                     raise Transient("what was carried could not be committed")
-                outstanding = self.rows.advance(shard, outstanding, page.positions[-1].sequence)
+                outstanding = self.rows.advance(shard, outstanding, page.positions[-1])
         except ChangesGone:
             self._tell_lost(shard)
         return outstanding
