@@ -10,7 +10,6 @@ from tailrace.aws.aggregates.lineages import Lineages
 from tailrace.aws.backfill.feeder import assemble_feeder
 from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.runtime.clients import client
-from tailrace.aws.runtime.deadlines import remaining_time_ms
 from tailrace.aws.runtime.garbage import collect_seldom
 from tailrace.aws.runtime.settings import AggregateSettings, in_function
 from tailrace.aws.stages.aggregate import Aggregator
@@ -22,10 +21,11 @@ from tailrace.queries.freshness import AGGREGATE
 def stage(settings: AggregateSettings) -> Aggregator:
     """Assemble the stage, once per settings: Lambda calls the handler many times."""
     collect_seldom()
-    dynamodb, table, bucket = client("dynamodb"), settings.aggregates_table, settings.history_bucket
+    dynamodb, table = client("dynamodb"), settings.aggregates_table
     committer = Committer(dynamodb, table, clock=_now, use_partiql=in_function(os.environ))
     lineages = Lineages(dynamodb, lambda: client("dynamodbstreams"), table, _now)
-    feeder = assemble_feeder(dynamodb, lambda: client("s3"), table, settings.progress_table, bucket, lineages, _now)
+    s3, bucket = lambda: client("s3"), settings.history_bucket
+    feeder = assemble_feeder(dynamodb, s3, table, settings.progress_table, bucket, lineages, _now)
     progress = ProgressWriter(dynamodb, settings.progress_table, AGGREGATE, clock=_now)
     pipeline = load_pipeline(settings.tailrace_pipeline)
     return Aggregator(pipeline, committer, lineages, feeder, progress, settings.write_behind_s)
@@ -37,4 +37,4 @@ def _now() -> datetime:
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Fold a batch of the stream; the response names the first change to redeliver."""
-    return stage(AggregateSettings.parse(os.environ))(event, remaining_time_ms(context))
+    return stage(AggregateSettings.parse(os.environ))(event, context)

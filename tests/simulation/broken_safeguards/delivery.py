@@ -14,6 +14,7 @@ from tailrace.aws.stages import archive as archiving
 from tailrace.aws.stages import fanout as fanning_out
 from tailrace.aws.stages.stream_response import stream_response
 from tailrace.encoding.json_types import Json
+from tailrace.inputs.changes import RawBatch
 from tests.simulation.world import template_settings, world
 from tests.simulation.world.archive_queue import ArchiveQueue
 from tests.simulation.world.steps import Reader
@@ -42,6 +43,11 @@ def _next_record(module: Any) -> Breakage:
 
 def _failures_ignored(module: Any) -> Breakage:
     return lambda: patch.object(module, "stream_response", lambda event, _checkpoint: stream_response(event, None))
+
+
+def _rest_left_out() -> AbstractContextManager[Any]:
+    """Take a batch to be done when its first part is."""
+    return patch.object(RawBatch, "divided", lambda self, _records: (self, RawBatch(self.stream, self.shard, (), ())))
 
 
 def _unstored_ignored() -> AbstractContextManager[Any]:
@@ -84,6 +90,7 @@ BROKEN_DELIVERY: dict[str, Breakage] = {
     "the checkpoint is one too late": _next_record(aggregating),
     "failures are not reported": _failures_ignored(aggregating),
     "partial failures are not read": lambda: _settings(report_failures=False),
+    "the rest of a batch is left out": _rest_left_out,
     "the event names no shard": lambda: _settings(tumbling_window_s=0),
     "the mapping skips a failed batch": lambda: _settings(maximum_retry_attempts=0),
     "the mapping gives up after a second attempt": lambda: _settings(maximum_retry_attempts=1),

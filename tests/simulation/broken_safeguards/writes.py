@@ -48,9 +48,9 @@ def _rejected_statement_ignored() -> Iterator[None]:
 def _lane_of_the_batch() -> AbstractContextManager[Any]:
     """Choose the lane by the batch's content: redelivered in other batches, changes get another lane."""
 
-    def spread(records: Any, pipeline: Any, lane_seed: str, images: Any) -> Any:
+    def spread(records: Any, pipeline: Any, lane_seed: str, images: Any, enough_rows: int) -> Any:
         batch = list(records)
-        return fold_records(batch, pipeline, lane_seed + batch[0]["dynamodb"]["SequenceNumber"], images)
+        return fold_records(batch, pipeline, lane_seed + batch[0]["dynamodb"]["SequenceNumber"], images, enough_rows)
 
     return patch.object(aggregating, "fold_records", spread)
 

@@ -5,6 +5,7 @@ from concurrent.futures import Executor
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -22,6 +23,7 @@ from tailrace.aws.backfill.control import ControlTable
 from tailrace.aws.backfill.feeder import assemble_feeder, fingerprints
 from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.runtime.deadlines import remaining_time_ms
+from tailrace.aws.stages import aggregate as aggregating
 from tailrace.aws.stages.aggregate import Aggregator
 from tailrace.aws.stages.archive import Archiver
 from tailrace.aws.stages.fanout import Destinations, Fanout
@@ -39,6 +41,8 @@ type Stage = Callable[[Mapping[str, Any]], dict[str, Any]]
 TABLE, PROGRESS = "aggregates", "progress"
 _RELEASES_MEET_EVERY = 3
 _RESERVES = 2
+_PARTS_EVERY, _PARTS_REMAINDER = 9, 5
+_FEW_ROWS = 3
 
 ARCHIVE_QUEUE, ROUTE_QUEUE, FAILURES = "archive", "large-orders", "failures"
 
@@ -125,17 +129,22 @@ class Functions:
         before = self._seed % _RELEASES_MEET_EVERY == 1 and process == 1
         stage, orders = self._aggregator(), OrdersOfTheReleaseBefore if before else OrderMeasures
         reserve = self._seed % _RESERVES
+        in_parts = self._seed % _PARTS_EVERY == _PARTS_REMAINDER
+        most_rows = _FEW_ROWS if in_parts else aggregating.MAX_ROWS
+        # one process has time for all parts of a batch, the other one for the first
+        context = SimpleNamespace(get_remaining_time_in_millis=lambda: 0 if process and in_parts else 10**6)
 
         def invoke(event: Mapping[str, Any]) -> dict[str, Any]:
             with (
                 patch.object(commit, "OrderMeasures", orders),
                 patch.object(frequent_values, "reserve_size", lambda _shown: reserve),
+                patch.object(aggregating, "MAX_ROWS", most_rows),
             ):
-                return stage(event)
+                return stage(event, context)
 
         return invoke
 
-    def _aggregator(self) -> Stage:
+    def _aggregator(self) -> Aggregator:
         table: Any = Table(self._injector, self.database)
         committer = Committer(table, TABLE, clock=self._now, use_partiql=self._batches, executor=self._executor)
         streams: Any = self.streams

@@ -4,6 +4,7 @@ A change adds the contributions of its new item and retracts those of its old on
 old item comes with the change. The number of writes depends on the rows touched, not on the changes.
 """
 
+import sys
 import zlib
 from collections.abc import Iterable, Mapping
 from decimal import localcontext
@@ -21,13 +22,18 @@ from tailrace.inputs.item_changes import changes_of
 
 
 def fold_records(
-    records: Iterable[Mapping[str, Any]], pipeline: Pipeline, lane_seed: str = "", images: CountedImages | None = None
+    records: Iterable[Mapping[str, Any]],
+    pipeline: Pipeline,
+    lane_seed: str = "",
+    images: CountedImages | None = None,
+    enough_rows: int = sys.maxsize,
 ) -> FoldResult:
     """Fold a batch of stream records, in order, into the deltas of each row touched.
 
     ``lane_seed`` selects the lane of aggregates with several: the same text selects the same lane. ``images`` remembers
     what images contribute, from one batch to the next; without it, each is evaluated anew. Records that are not changes
-    of an item are skipped; ``fanout``, the stream's other reader, quarantines them.
+    of an item are skipped; ``fanout``, the stream's other reader, quarantines them. The fold ends with the record with
+    which so many rows are touched as are ``enough_rows``.
 
     Raises:
         InvalidMessage: a record has no sequence number.
@@ -35,12 +41,16 @@ def fold_records(
     rows = RowAccumulator(zlib.crc32(lane_seed.encode()))
     images = CountedImages(0) if images is None else images
     evaluators = plan_of(pipeline).cached
+    number = 0
     with localcontext(EXACT):
         for record in records:
+            number += 1
             for change in changes_of(record, None, position_of(record), pipeline, images.decode):
                 if isinstance(change, Change) and change.collection in evaluators:
                     _absorb(rows, change, evaluators[change.collection], images)
-    return rows.result()
+            if rows.touched >= enough_rows:
+                break
+    return rows.result(number)
 
 
 def _absorb(rows: RowAccumulator, change: Change[CountedImage], evaluator: Evaluator, images: CountedImages) -> None:

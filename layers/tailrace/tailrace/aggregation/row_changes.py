@@ -133,26 +133,32 @@ class Poison:
 class FoldResult:
     """The rows that a batch touches, in the order of their first change, and the items that could not be counted.
 
-    ``group_list_changes`` are those of the lists of first-group values (``Aggregate.group_list``).
+    ``group_list_changes`` are those of the lists of first-group values (``Aggregate.group_list``). ``records`` is how
+    many records of the stream were folded.
     """
 
     rows: list[RowChange]
     poison: list[Poison]
     group_list_changes: list[RowChange] = field(default_factory=list)
+    records: int = 0
 
 
 @dataclass(slots=True)
 class RowAccumulator:
-    """Collects the row changes of a batch and the items that cannot be counted; ``lane_hash`` selects the lane."""
+    """Collects the row changes of a batch and the items that cannot be counted; ``lane_hash`` selects the lane.
+
+    ``touched`` is how many rows there are, with value rows and rows of lists.
+    """
 
     lane_hash: int
+    touched: int = 0
     rows: dict[RowKey, RowChange] = field(default_factory=dict)
     group_list_changes: dict[str, RowChange] = field(default_factory=dict)
     poison: list[Poison] = field(default_factory=list)
 
-    def result(self) -> FoldResult:
-        """Return everything added so far."""
-        return FoldResult(list(self.rows.values()), self.poison, list(self.group_list_changes.values()))
+    def result(self, records: int = 0) -> FoldResult:
+        """Return everything added so far, from so many records of the stream."""
+        return FoldResult(list(self.rows.values()), self.poison, list(self.group_list_changes.values()), records)
 
     def add_contributions(
         self, aggregates: Iterable[Aggregate], event_id: str, sequence: int, old: Contributions, new: Contributions
@@ -185,7 +191,9 @@ class RowAccumulator:
             if delta.group_delta and aggregate.group_list is not None:
                 self._add_to_group_list(aggregate.group_list, sequence, row_ref, delta.group_delta)
         if delta.after:
+            known = len(row.value_changes)
             _add_value_deltas(row, sequence, delta.before, delta.after)
+            self.touched += len(row.value_changes) - known
 
     def _add_to_group_list(self, group_list: GroupList, sequence: int, row_ref: RowRef, delta: int) -> None:
         """Count an item that enters or leaves a value of the first group."""
@@ -198,6 +206,7 @@ class RowAccumulator:
             row = self.group_list_changes[pk] = RowChange(
                 group_list.layout, (group_list.pk, sk), row_ref.groups[:1], None
             )
+            self.touched += 1
         row.steps.append((sequence, (delta,)))
         row.removes_items |= delta < 0
 
@@ -207,6 +216,7 @@ class RowAccumulator:
             key = key[0], lane_key(key[1], self.lane_hash % aggregate.lanes)
         row = RowChange(aggregate.layout, key, row_ref.groups, aggregate.expires_at(row_ref.groups))
         self.rows[row_ref.key] = row
+        self.touched += 1
         return row
 
 

@@ -5,10 +5,10 @@ https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from tailrace.encoding.dynamodb import ENGINE_ATTRIBUTES, Image, decode_value
 from tailrace.encoding.json_types import Item
@@ -78,6 +78,13 @@ class RawBatch:
     shard: str | None
     records: Sequence[Mapping[str, Any]]
     positions: Sequence[StreamPosition]
+
+    def divided(self, records: int) -> tuple[Self, Self]:
+        """Return the first so many records, and the others."""
+        if records >= len(self.records):
+            return self, replace(self, records=(), positions=())
+        first = replace(self, records=self.records[:records], positions=self.positions[:records])
+        return first, replace(self, records=self.records[records:], positions=self.positions[records:])
 
 
 def parse_raw_batch(event: Mapping[str, Any]) -> RawBatch:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 from tailrace.aggregation.carried.rows import merged
@@ -23,26 +24,30 @@ from tailrace.aws.runtime.deadlines import remaining_time_ms
 from tailrace.aws.runtime.following import log_records
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.aws.stages.stream_response import stream_response
-from tailrace.aws.stages.write_behind import WriteBehind
+from tailrace.aws.stages.write_behind import Absorb, WriteBehind
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.keys import key_owner
 from tailrace.errors import Transient
 from tailrace.inputs.changes import RawBatch, StreamPosition, parse_raw_batch
 
-_MIN_TIME_LEFT_MS = 60_000
-"""What committing may take. A batch that takes longer to fold is cut, since whole it would time out each time."""
+MAX_ROWS = 20_000
+"""So many rows, with those of values and lists, are committed at once: a new one takes some milliseconds. A batch that
+touches more is folded and committed in parts, because an invocation that ends in the middle would begin again, and find
+each row that it has written as slowly as it wrote it."""
 
-_NO_DEADLINE = remaining_time_ms(None)
+_MIN_TIME_LEFT_MS = 60_000
+"""What committing may take: half of the function's time. A batch that takes longer to fold is committed in parts, too,
+since whole it would time out each time."""
 
 
 class _Folded(NamedTuple):
-    """What a batch does: to which rows, under which mark; and the items that cannot be counted.
+    """What a batch, or the first part of one, does: to which rows, under which mark; the items that cannot be counted.
 
-    ``batch`` is what of it was folded, and ``rest`` the first change for which no time was left, if any.
+    ``rest`` are the changes that were not folded, because enough rows are touched or no time is left.
     """
 
     batch: RawBatch
-    rest: int | None
+    rest: RawBatch
     lineage: Lineage | None
     rows: FedRows
     poison: Sequence[Poison]
@@ -67,8 +72,10 @@ class Aggregator:
     write_behind_s: int = 0
     images: CountedImages = field(default_factory=CountedImages)
 
-    def __call__(self, event: Mapping[str, Any], remaining_ms: Callable[[], int] = _NO_DEADLINE) -> dict[str, Any]:
+    def __call__(self, event: Mapping[str, Any], context: object = None) -> dict[str, Any]:
         """Absorb one batch of the stream, and report the first change that was not absorbed, if any.
+
+        ``context`` is Lambda's, which tells how much time the invocation has left.
 
         Raises:
             Transient: what was carried could not be committed when its window ended; Lambda invokes again.
@@ -78,62 +85,72 @@ class Aggregator:
         if not batch.records and not (batch.shard and (event.get("state") or self.write_behind_s)):
             return stream_response(event, None)
         try:
-            return self._deliver(event, batch, remaining_ms)
+            return self._deliver(event, batch, remaining_time_ms(context))
         except Transient as error:
             if not batch.records:
                 raise  # such a response could name no change to deliver again
             logger().warning("nothing was written; the whole batch will be redelivered: %s", error)
             return stream_response(event, batch.positions[0].sequence)
 
-    def _deliver(self, event: Mapping[str, Any], batch: RawBatch, remaining_ms: Callable[[], int]) -> dict[str, Any]:
-        behind = self._write_behind()
+    def _deliver(self, event: Mapping[str, Any], batch: RawBatch, time_left_ms: Callable[[], int]) -> dict[str, Any]:
+        behind, absorb = self._write_behind(), partial(self._absorb, time_left_ms=time_left_ms)
         if batch.records:
             self._lineage(batch)
         view = behind.doubt_forgotten(event, batch, self.feeder.look(batch.shard, self.pipeline))
         if batch.records and not view.shard.exists:
-            behind.settle_ancestors(batch, self._absorb)
+            behind.settle_ancestors(batch, absorb)
         carried = behind.carried(event, batch, view)
         if view.shard.outstanding is not None and carried is None:
-            return stream_response(event, behind.catch_up(batch, view.shard, self._absorb), {})
+            return stream_response(event, behind.catch_up(batch, view.shard, absorb), {})
         if not batch.records:
-            retry_from = None if carried is None else self._commit_carried(batch, view, carried, None)
+            retry_from = None if carried is None else self._commit_carried(batch, view, carried, None, absorb)
             return stream_response(event, retry_from, {})
-        folded = self._fold(batch, view, remaining_ms)
-        batch = folded.batch
-        state = None if folded.rest else behind.carry(event, batch, view, carried, folded.rows.live)
+        folded = self._fold(batch, view, time_left_ms)
+        state = None if folded.rest.records else behind.carry(event, batch, view, carried, folded.rows.live)
         if state is not None:
             _report(batch, folded.poison, (), [])
             log_records("changes carried", batch.records, (), batch.shard)
             return stream_response(event, None, state)
         if carried is not None:
-            return stream_response(event, self._commit_carried(batch, view, carried, folded) or folded.rest, {})
-        # its own number must be known afterwards, so that a late delivery of this batch is not carried
-        return stream_response(event, self._commit(folded, always=self.write_behind_s > 0), {})
+            retry_from = self._commit_carried(folded.batch, view, carried, folded, absorb)
+        else:
+            # its own number must be known afterwards, so that a late delivery of this batch is not carried
+            retry_from = self._commit(folded, always=self.write_behind_s > 0)
+        if retry_from is None and folded.rest.records:
+            retry_from = absorb(folded.rest)
+        return stream_response(event, retry_from, {})
 
-    def _absorb(self, batch: RawBatch) -> int | None:
-        """Commit a batch that is read from the stream again, as if it were delivered now."""
-        view = self.feeder.look(batch.shard, self.pipeline)
-        return self._commit(self._fold(batch, view), always=True)
+    def _absorb(self, batch: RawBatch, time_left_ms: Callable[[], int]) -> int | None:
+        """Commit changes part by part while there is time, as if each part was delivered now.
 
-    def _fold(self, batch: RawBatch, view: View, remaining_ms: Callable[[], int] = _NO_DEADLINE) -> _Folded:
-        """Fold a batch, as far as the time allows, and journal what is about to be committed."""
+        They are the rest of a batch, or read from the stream again.
+        """
+        while batch.records:
+            if time_left_ms() < _MIN_TIME_LEFT_MS:
+                first = batch.positions[0].sequence
+                self.progress.advance(batch.shard, batch.positions, first)
+                return first
+            folded = self._fold(batch, self.feeder.look(batch.shard, self.pipeline), time_left_ms)
+            retry_from = self._commit(folded, always=True)
+            if retry_from is not None:
+                return retry_from
+            batch = folded.rest
+        return None
+
+    def _fold(self, batch: RawBatch, view: View, time_left_ms: Callable[[], int]) -> _Folded:
+        """Fold a batch, or the first part of one, and journal what is about to be committed."""
         lineage = self._lineage(batch)
         feed = self.feeder.feed(view, batch)
         mark = "" if lineage is None else lineage.mark
-        taken: list[Mapping[str, Any]] = []
-        folded = fold_records(_in_time(batch.records, taken, remaining_ms), self.pipeline, mark, self.images)
-        rest = None
-        if len(taken) < len(batch.records):
-            logger().warning("no time is left; changes will be redelivered", extra={"folded": len(taken)})
-            rest = batch.positions[len(taken)].sequence
-            batch = RawBatch(batch.stream, batch.shard, taken, batch.positions[: len(taken)])
-            feed = self.feeder.feed(view, batch)
-        rows = feed.rows([*folded.rows, *folded.group_list_changes], batch)
-        self.feeder.write(feed, batch, mark, rows, self.pipeline)
-        return _Folded(batch, rest, lineage, rows, folded.poison, feed.needs_marks)
+        records = _in_time(batch.records, time_left_ms)
+        folded = fold_records(records, self.pipeline, mark, self.images, MAX_ROWS)
+        part, rest = batch.divided(folded.records)
+        rows = feed.rows([*folded.rows, *folded.group_list_changes], part)
+        self.feeder.write(feed, part, mark, rows, self.pipeline)
+        return _Folded(part, rest, lineage, rows, folded.poison, feed.needs_marks)
 
     def _commit(self, folded: _Folded, *, always: bool = False) -> int | None:
-        """Commit a batch, and return the first change that was not absorbed, if any."""
+        """Commit what was folded, and return the first change that was not absorbed, if any."""
         batch, lineage, rows = folded.batch, folded.lineage, folded.rows
         outcomes = self.committer.commit(rows.live, lineage)
         if rows.building:
@@ -143,9 +160,11 @@ class Aggregator:
         undone = [] if retry_from is None else [one.sequence for one in batch.positions if one.sequence >= retry_from]
         log_records("changes counted", batch.records, undone, batch.shard)
         self.progress.advance(batch.shard, batch.positions, retry_from, always=always or folded.needs_marks)
-        return folded.rest if retry_from is None else retry_from
+        return retry_from
 
-    def _commit_carried(self, batch: RawBatch, view: View, carried: CarriedState, folded: _Folded | None) -> int | None:
+    def _commit_carried(
+        self, batch: RawBatch, view: View, carried: CarriedState, folded: _Folded | None, absorb: Absorb
+    ) -> int | None:
         """Commit what was carried, and what the batch does, if it has any changes.
 
         Raises:
@@ -158,7 +177,7 @@ class Aggregator:
         errors = [outcome.error for outcome in outcomes if isinstance(outcome, Failed)]
         behind = self._write_behind()
         if any(isinstance(error, PartlyAbsorbed) for error in errors):
-            return behind.catch_up(batch, view.shard, self._absorb)
+            return behind.catch_up(batch, view.shard, absorb)
         if errors:
             raise Transient(f"{len(errors)} rows were not written") from errors[0]
         log_records("changes counted", batch.records, (), shard)
@@ -176,15 +195,13 @@ class Aggregator:
         return WriteBehind(self.write_behind_s, self.pipeline, self.feeder, rows, StreamPages(self.lineages))
 
 
-def _in_time(
-    records: Iterable[Mapping[str, Any]], taken: list[Mapping[str, Any]], remaining_ms: Callable[[], int]
-) -> Iterator[Mapping[str, Any]]:
-    """Yield records while there is time, one at least, and note them in ``taken``."""
-    enough_ms = min(_MIN_TIME_LEFT_MS, remaining_ms() // 2)  # half of what a function with a shorter timeout has
-    for record in records:
-        if taken and remaining_ms() < enough_ms:
+def _in_time(records: Iterable[Mapping[str, Any]], time_left_ms: Callable[[], int]) -> Iterator[Mapping[str, Any]]:
+    """Yield records while there is time, one at least."""
+    enough_ms = min(_MIN_TIME_LEFT_MS, time_left_ms() // 2)  # half of what a function with a shorter timeout has
+    for number, record in enumerate(records):
+        if number and time_left_ms() < enough_ms:
+            logger().warning("no time is left; changes will be redelivered", extra={"folded": number})
             return
-        taken.append(record)
         yield record
 
 

@@ -146,9 +146,12 @@ class WriteBehind:
             for page in self.stream.read(batch.stream, shard, outstanding, first):
                 if self.feeder.is_too_old(page):
                     self._tell_lost(shard)
-                if absorb(page) is not None:
+                retry_from = absorb(page)
+                done = [one for one in page.positions if retry_from is None or one.sequence < retry_from]
+                if done:
+                    outstanding = self.rows.advance(shard, outstanding, done[-1])
+                if retry_from is not None:
                     raise Transient("what was carried could not be committed")
-                outstanding = self.rows.advance(shard, outstanding, page.positions[-1])
         except ChangesGone:
             self._tell_lost(shard)
         return outstanding

@@ -1,0 +1,58 @@
+"""Batches that touch more rows than one invocation can commit."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tailrace.encoding.dynamodb import decode_item
+from tests.simulation.invariants import find_wrong_rows
+from tests.simulation.world.functions import PROGRESS
+from tests.simulation.world.isolation import isolated
+from tests.simulation.world.steps import Deliver, History, Run, Write
+from tests.simulation.world.world import World
+
+IN_PARTS = 5
+"""A seed whose stage commits a few rows at once; its second process has no time for another part."""
+
+
+@pytest.fixture(autouse=True)
+def _alone() -> Iterator[None]:
+    with isolated():
+        yield
+
+
+def written(carries_s: int) -> World:
+    """Return a world with six orders of several shops that were not delivered."""
+    world = World(History(IN_PARTS, (), carries_s=carries_s, batch_size=6))
+    for number in range(6):
+        world.play(Write("orders", str(number), {"shop": "ab"[number % 2].replace("b", "b#1"), "amount": number}))
+    return world
+
+
+def answers(world: World) -> list[list[Any]]:
+    """Return which changes each invocation of aggregate has left."""
+    return [entry[2].value["batchItemFailures"] for entry in world.trace if entry[1] == "answer"]
+
+
+@pytest.mark.parametrize("carries_s", [0, 60])
+def test_a_batch_that_touches_many_rows_is_committed_in_parts(carries_s: int) -> None:
+    world = written(carries_s)
+    world.play(Deliver("aggregate", 0))
+    assert answers(world) == [[]]
+    assert not world.functions.outstanding()
+    assert not list(find_wrong_rows(world))
+
+
+@pytest.mark.parametrize("carries_s", [0, 60])
+def test_a_part_for_which_no_time_is_left_is_delivered_again(carries_s: int) -> None:
+    """Each invocation gets further, so that a batch that takes longer than one may is not stuck."""
+    world = written(carries_s)
+    world.play(Deliver("aggregate", 0, Run(environment=1)))
+    numbers = [record["dynamodb"]["SequenceNumber"] for record in world.items.shards[0].records]
+    (left,) = answers(world)[0]
+    assert left["itemIdentifier"] in numbers[1:]
+    (row,) = [row for row in map(decode_item, world.functions.database.rows(PROGRESS)) if row["pk"] == "aggregate"]
+    assert "missing_since" in row
+    world.finish()
+    assert not list(find_wrong_rows(world))
