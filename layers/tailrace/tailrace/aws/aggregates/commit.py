@@ -38,19 +38,25 @@ _MAX_KNOWN_ROWS = 200_000
 
 @dataclass(slots=True)
 class KnownRows:
-    """Rows that this process has written: which exist with which mark, and what they say of their order measures.
+    """Rows that this process has written: up to which change, by mark, and what they say of their order measures.
 
-    This is only a hint: a row that a batch rejects is written individually, under the same condition.
+    A mark never falls, so what a row has absorbed needs no call when it is delivered again. Otherwise a busy table
+    would refuse some of all rows each time, and be as busy with those that have absorbed it. That a row exists is only
+    a hint: one that a batch rejects is written individually, under the same condition.
     """
 
-    rows: set[tuple[RowKey, str]] = field(default_factory=set)
+    rows: dict[tuple[RowKey, str], int] = field(default_factory=dict)
     orders: KnownOrders = field(default_factory=KnownOrders)
 
-    def remember(self, key: RowKey, mark: str) -> None:
-        """Remember a row that was written."""
+    def remember(self, key: RowKey, mark: str, sequence: int) -> None:
+        """Remember a row that has absorbed the changes up to a number."""
         if len(self.rows) >= _MAX_KNOWN_ROWS:
             self.rows.clear()
-        self.rows.add((key, mark))
+        self.rows[key, mark] = max(sequence, self.rows.get((key, mark), sequence))
+
+    def have_absorbed(self, row: RowChange, lineage: Lineage | None) -> bool:
+        """Tell whether a row is known to have absorbed a change."""
+        return lineage is not None and self.rows.get((row.key, lineage.mark), -1) >= row.last
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +100,8 @@ class Committer:
         outcomes += self._write([*value_rows, *(row for row in on_time if not row.value_changes)], lineage)
         failed_keys = {outcome.key for outcome in outcomes if isinstance(outcome, Failed)}
         orders = OrderMeasures(self.client, self.table, self.clock, self._run, self.known.orders)
-        outcomes += orders.prepare(main_rows, failed_keys, expire_empty=expire_empty)
+        pending = [row for row in main_rows if not self.known.have_absorbed(row, lineage)]
+        outcomes += orders.prepare(pending, failed_keys, expire_empty=expire_empty)
         failed = {outcome.key: outcome for outcome in outcomes if isinstance(outcome, Failed)}
         # if a main row's mark moved past a value row that was not written, redelivery would skip that value
         outcomes += [
@@ -102,7 +109,7 @@ class Committer:
             for row in main_rows
             if _has_failed_values(row, failed)
         ]
-        ready = [row for row in main_rows if row.key not in failed and not _has_failed_values(row, failed)]
+        ready = [row for row in pending if row.key not in failed and not _has_failed_values(row, failed)]
         outcomes += self._run(partial(self._commit_row, row, lineage, orders) for row in ready if row.reads_values)
         outcomes += self._write((row for row in ready if not row.reads_values), lineage)
         if not expire_empty:
@@ -128,6 +135,8 @@ class Committer:
         known: list[RowChange] = []
         single: list[RowChange] = []
         for row in rows:
+            if self.known.have_absorbed(row, lineage):
+                continue
             as_statement = self.use_partiql and lineage is not None and (row.key, lineage.mark) in self.known.rows
             (known if as_statement and fits_statement(row.layout) else single).append(row)
         calls: list[Call] = [partial(self._commit_row, row, lineage) for row in single]
@@ -156,6 +165,8 @@ class Committer:
         for row, response in zip(rows, responses, strict=True):
             if "Error" in response:
                 outcomes += self._commit_row(row, lineage, found=response["Error"].get("Item"))
+            else:
+                self.known.remember(row.key, lineage.mark, row.last)
         return outcomes
 
     def _commit_row(
@@ -168,7 +179,7 @@ class Committer:
         try:
             remaining = row if found is None else row.after_mark(_mark_of(found, lineage))
             # an individual write shows what the rejected row has not absorbed, and why
-            return self._attempt(remaining, lineage, orders) if remaining.steps else []
+            return self._attempt(remaining, lineage, orders) if remaining.steps else self._absorbed(row, lineage)
         except Transient as error:
             return [Failed(row.first, row.key, error)]
 
@@ -185,9 +196,10 @@ class Committer:
                     if row.inexact or not has_code(error, _VALIDATION_ERROR):
                         raise translate(error) from error
                     return self._commit_steps(row, lineage, orders)
-                row = row.after_mark(_mark_of(found, lineage))
-                if not row.steps:
-                    return []
+                remaining = row.after_mark(_mark_of(found, lineage))
+                if not remaining.steps:
+                    return self._absorbed(row, lineage)
+                row = remaining
                 if orders is not None:
                     order_state = orders.state_again(row, found)
             else:
@@ -198,10 +210,14 @@ class Committer:
     def _remember(
         self, row: RowChange, lineage: Lineage | None, orders: OrderMeasures | None, order_state: OrderState | None
     ) -> None:
-        if lineage is not None:
-            self.known.remember(row.key, lineage.mark)
+        self._absorbed(row, lineage)
         if orders is not None and order_state is not None:
             orders.remember(row, order_state)
+
+    def _absorbed(self, row: RowChange, lineage: Lineage | None) -> list[Outcome]:
+        if lineage is not None:
+            self.known.remember(row.key, lineage.mark, row.last)
+        return []
 
     def _commit_steps(self, row: RowChange, lineage: Lineage | None, orders: OrderMeasures | None) -> list[Outcome]:
         """Write a row's changes one by one, because the table could not hold their sum added to its own.

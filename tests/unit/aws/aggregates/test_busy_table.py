@@ -1,0 +1,59 @@
+"""A table that is too busy: what a delivery has written, the next ones leave alone."""
+
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+
+import pytest
+
+from local.in_memory import Database
+from local.in_memory.errors import client_error
+from tailrace import Aggregate, Collection, Pipeline, count, distinct, field, maximum, total
+from tailrace.aggregation.fold import fold_records
+from tailrace.aggregation.marks import Lineage
+from tailrace.aws.aggregates.commit import Committer
+from tailrace.aws.aggregates.outcomes import checkpoint
+from tailrace.encoding.dynamodb import decode_item
+from tailrace.testing import record
+from tests.simulation.world.serial_executor import SerialExecutor
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ORDERS = Collection("orders", schema={"type": "object"})
+LINEAR = {"amount": total("amount")}
+ORDERED = {"orders": count(), "most": maximum("amount"), "amounts": distinct("amount")}
+CHANGES = 60
+FEW = 12
+"""Deliveries: each leaves half of the rows. If it wrote all of them anew, it would get a change or two further."""
+
+
+class BusyTable:
+    """A table in memory that refuses every second write."""
+
+    def __init__(self) -> None:
+        self.database = Database()
+        self.database.create("rows", "pk", "sk")
+        self.random = Random(0)  # noqa: S311 - not a secret
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.database, name)
+
+    def update_item(self, **request: Any) -> Any:
+        """Write a row, or refuse to."""
+        if self.random.random() < 0.5:
+            raise client_error("UpdateItem", "ThrottlingException")
+        return self.database.update_item(**request)
+
+
+@pytest.mark.parametrize("measures", [LINEAR, ORDERED])
+def test_a_table_that_refuses_every_second_write_is_written_in_a_few_deliveries(measures: Any) -> None:
+    pipeline = Pipeline([ORDERS], [Aggregate("shops", of=ORDERS, by=[field("shop")], measures=measures, listed=False)])
+    table: Any = BusyTable()
+    committer = Committer(table, "rows", clock=lambda: NOW, executor=lambda _threads: SerialExecutor(0))
+    records = [record(n, "orders", (str(n), None, {"shop": str(n), "amount": n})) for n in range(1, CHANGES + 1)]
+    first, deliveries = 1, 0
+    while first <= CHANGES:
+        outcomes = committer.commit(fold_records(records[first - 1 :], pipeline).rows, Lineage("~mark"))
+        first, deliveries = checkpoint(outcomes) or CHANGES + 1, deliveries + 1
+    rows = [row for row in map(decode_item, table.rows("rows")) if row["pk"].startswith("shops@")]
+    assert [row["~n"] for row in rows] == [1] * CHANGES
+    assert deliveries <= FEW
