@@ -88,9 +88,10 @@ class Plan:
 
     @cached_property
     def folded(self) -> float:
-        """Changes of a shard that are folded before rows are written: a batch, or what write-behind carries."""
-        if not self.load.write_behind_s:
-            return self.batch
+        """Changes of a shard that are folded before rows are written: of a batch, or what write-behind carries."""
+        part = min(self.batch, self.profile.largest_part)
+        if not self.load.write_behind_s or part < self.batch:  # what is committed in parts is not carried
+            return part
         return max(self.batch, min(self.shard_rate * self.load.write_behind_s, self.profile.largest_state))
 
     def shards_writing(self, row: RowClass | HotRow) -> float:

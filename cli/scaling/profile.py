@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 from cli.scaling.limits import MAX_BATCH
 from tailrace.aggregation.carried.state import MAX_STATE_BYTES
+from tailrace.aggregation.row_changes import MAX_ROWS
 
 type Kind = Literal["row", "value row", "list"]
 
@@ -131,13 +132,21 @@ class Profile:
         return interpolate(self.sizes, [count / self.changes for count in self.touched[row_class]], batch)
 
     @cached_property
+    def largest_part(self) -> float:
+        """Changes that are committed at once; a batch of more is committed in parts."""
+        return self._most_changes(MAX_ROWS)
+
+    @cached_property
     def largest_state(self) -> float:
         """Changes whose rows fit the state of a window, as write-behind carries them."""
+        return self._most_changes(MAX_STATE_BYTES / self.carried_bytes if self.carried_bytes else math.inf)
+
+    def _most_changes(self, rows: float) -> float:
         low, high = 1.0, _MAX_CARRIED
         for _ in range(_STEPS):
             middle = math.sqrt(low * high)
-            rows = middle * sum(self.writes(row, middle) for row in self.touched)
-            low, high = (middle, high) if rows * self.carried_bytes <= MAX_STATE_BYTES else (low, middle)
+            touched = middle * sum(self.writes(row, middle) for row in self.touched)
+            low, high = (middle, high) if touched <= rows else (low, middle)
         return low
 
     @property

@@ -24,6 +24,11 @@ from tailrace.encoding.keys import MAX_BYTES_PER_CHARACTER, MAX_SORT_KEY_BYTES, 
 from tailrace.encoding.numbers import exact_sums
 from tailrace.errors import InvalidItem, Transient
 
+MAX_ROWS = 20_000
+"""So many rows, with those of values and lists, are committed at once: a new one takes some milliseconds. A batch that
+touches more is folded and committed in parts, because an invocation that ends in the middle would begin again, and find
+each row that it has written as slowly as it wrote it."""
+
 _INT_ONLY = frozenset([int])
 
 

@@ -241,6 +241,13 @@ def test_write_behind_folds_what_arrives_in_its_time() -> None:
     assert carrying(plain, 5).folded == plain.batch
 
 
+def test_a_batch_of_many_rows_is_committed_in_parts_and_not_carried() -> None:
+    found = plan(1_000, window_s=300, record_bytes=100, touched={SHOPS: [40_000] * len(SIZES)})
+    assert found.batch == 10_000
+    assert found.folded == pytest.approx(5_000)  # 20,000 rows
+    assert carrying(found, 60).folded == found.folded
+
+
 def test_no_more_is_carried_than_the_state_of_a_window_holds() -> None:
     found = carrying(plan(1_000, shards=1, window_s=10, carried_bytes=200), 900)
     assert found.folded == pytest.approx(MAX_STATE_BYTES / 200 / 0.1)  # a row for each ten changes

@@ -11,7 +11,7 @@ from tailrace.aggregation.carried.state import CarriedState
 from tailrace.aggregation.counted_images import CountedImages
 from tailrace.aggregation.fold import fold_records
 from tailrace.aggregation.marks import Lineage
-from tailrace.aggregation.row_changes import PartlyAbsorbed, Poison, RowChange
+from tailrace.aggregation.row_changes import MAX_ROWS, PartlyAbsorbed, Poison, RowChange
 from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.lineages import Lineages
 from tailrace.aws.aggregates.outcomes import Failed, LateChanges, Outcome, SumOverflow, checkpoint
@@ -29,11 +29,6 @@ from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.keys import key_owner
 from tailrace.errors import Transient
 from tailrace.inputs.changes import RawBatch, StreamPosition, parse_raw_batch
-
-MAX_ROWS = 20_000
-"""So many rows, with those of values and lists, are committed at once: a new one takes some milliseconds. A batch that
-touches more is folded and committed in parts, because an invocation that ends in the middle would begin again, and find
-each row that it has written as slowly as it wrote it."""
 
 _MIN_TIME_LEFT_MS = 60_000
 """What committing may take: half of the function's time. A batch that takes longer to fold is committed in parts, too,
