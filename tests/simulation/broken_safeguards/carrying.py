@@ -108,9 +108,11 @@ def _settled_first() -> AbstractContextManager[Any]:
     """Settle what was carried before it is committed."""
     commit = aggregating.Aggregator._commit_carried
 
-    def careless(self: aggregating.Aggregator, batch: Any, view: Any, carried: CarriedState, folded: Any) -> int | None:
+    def careless(
+        self: aggregating.Aggregator, batch: Any, view: Any, carried: CarriedState, *others: Any
+    ) -> int | None:
         self._write_behind().rows.settle(str(batch.shard), carried.outstanding, carried.outstanding.through)
-        return commit(self, batch, view, carried, folded)
+        return commit(self, batch, view, carried, *others)
 
     return patch.object(aggregating.Aggregator, "_commit_carried", careless)
 

@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 from local.in_memory import Database
 from local.mapping import Failed, InvocationResult, Returned, Throttled
-from tailrace.aggregation.row_changes import RowChange
+from tailrace.aggregation.row_changes import MAX_ROWS, RowChange
 from tailrace.aggregation.values import frequent_values
 from tailrace.aws.aggregates import commit
 from tailrace.aws.aggregates.commit import Committer
@@ -130,7 +130,7 @@ class Functions:
         stage, orders = self._aggregator(), OrdersOfTheReleaseBefore if before else OrderMeasures
         reserve = self._seed % _RESERVES
         in_parts = self._seed % _PARTS_EVERY == _PARTS_REMAINDER
-        most_rows = _FEW_ROWS if in_parts else aggregating.MAX_ROWS
+        most_rows = _FEW_ROWS if in_parts else MAX_ROWS
         # one process has time for all parts of a batch, the other one for the first
         context = SimpleNamespace(get_remaining_time_in_millis=lambda: 0 if process and in_parts else 10**6)
 

@@ -192,7 +192,9 @@ class Schema:
                 text = "invalid; the item is so large that the place cannot be told: try a part of it"
                 return () if self._validator.is_valid(view) else (Violation("", "schema", text),)
             # unevaluatedProperties and the like apply other keywords once more, with the same result
-            found = dict.fromkeys(self._violation(error) for error in self._errors(view, only_first=is_large or values > most))
+            found = dict.fromkeys(
+                self._violation(error) for error in self._errors(view, only_first=is_large or values > most)
+            )
         except Exception as error:  # noqa: BLE001 - whatever it is, the item cannot be used
             return (Violation("", "schema", _truncate(f"cannot be validated: {type(error).__name__}: {error}")),)
         return tuple(sorted(found, key=lambda violation: violation.pointer))
