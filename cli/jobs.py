@@ -28,6 +28,7 @@ _PHASES = (
     "waiting for the boundary to pass",
     "reading the items",
     "waiting for the stream to pass the snapshot",
+    "reading discarded batches",
     "reading the journal",
     "computing the base",
     "writing the base",
@@ -108,7 +109,8 @@ def _seen(stack: DeployedStack, job: str) -> dict[str, Any]:
 
 
 def _progress(job: Mapping[str, Any], elapsed_s: float) -> str:
-    phase = _PHASES.index(job["phase"]) if job["phase"] in _PHASES else 0
+    # a phase may go on with what it waits for
+    phase = next((place for place, known in enumerate(_PHASES) if job["phase"].startswith(known)), 0)
     within = job["done"] / job["total"] if job["total"] else 0
     share = (phase + min(within, 1)) / len(_PHASES)
     filled = int(share * _BAR_WIDTH)

@@ -98,6 +98,14 @@ def test_no_wait_only_starts(scripted: Callable[..., Stack], capsys: pytest.Capt
     assert "Going on with shops@2 (job j)" in capsys.readouterr().out
 
 
+def test_the_bar_does_not_go_back() -> None:
+    waits = "waiting for the stream to pass the snapshot"
+    phases = [waits, f"{waits} in shards: shardId-1", "reading discarded batches", "reading the journal"]
+    bars = [history._progress({"phase": phase, "done": 0, "total": 0}, 0).count("#") for phase in phases]
+    assert bars == sorted(bars)
+    assert bars[0]
+
+
 def test_nothing_to_build_is_no_error(scripted: Callable[..., Stack], capsys: pytest.CaptureFixture[str]) -> None:
     scripted({"job": None, "targets": [], "resumed": False})
     assert main(["rebuild", "--all", "--stack", "tailrace"]) == 0
