@@ -169,6 +169,7 @@ def test_rows_lack_what_expired_before_the_collection_began_to_keep_it(
     world = player.world
     world.dies, world.busy = 0, 0
     codes: Any = {"retracts": visits_code("retract", 1), "keeps": visits_code("keep", 2)}
+    codes["keeps on"] = visits_code("keep", 3)
     world.codes, world.code = codes, codes["retracts"]
     write_first_control_rows(world.workshop(), ("items", "aggregates", "progress"))
     for number in (1, 2):
@@ -183,3 +184,9 @@ def test_rows_lack_what_expired_before_the_collection_began_to_keep_it(
     verified = player._job("verify", [("pages", 2)]).job
     assert (verified.state, verified.data.get("unknown", [])) == ("done", ["pages@2"] if expires else [])
     assert world.workshop().control.read().generations["pages", 2].exact is not expires
+    world.now += 25 * 3600
+    world.deploy("keeps on")
+    world.now += 3600
+    assert player._job("build", [("pages", 3)]).job.state == "done"  # counts what has expired since
+    assert world.workshop().control.read().generations["pages", 3].exact
+    assert not player._job("verify", [("pages", 3)]).job.data.get("unknown")

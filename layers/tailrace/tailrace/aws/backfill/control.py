@@ -1,8 +1,8 @@
 """The control rows of all generations, in one item of the aggregates table.
 
 The item's keys are ``~control`` and ``-``. Attribute ``g:shops@2`` holds the control row of the generation shops@2 as a
-JSON text, ``p:shops`` the version that readers are shown, and ``u:orders`` that items of the collection orders have
-expired while their images were not kept. A control row is replaced on condition that its text is
+JSON text, ``p:shops`` the version that readers are shown, and ``u:orders`` the second at which items of the collection
+orders expired while their images were not kept. A control row is replaced on condition that its text is
 still the one that was read; pointers move in the same write as the row that allows it. One item means that an
 invocation sees all of them at one moment, with one read.
 """
@@ -15,11 +15,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
+from tailrace.backfill.admission import MAX_RECORD_AGE_S
 from tailrace.backfill.generations import Generation, GenerationId, from_row, shown, to_row
 from tailrace.encoding.dynamodb import decode_item, encode_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+
+UNKEPT_AGAIN_S = 3600
+"""For how long it is not stored again that items have expired whose images are not kept."""
 
 CONTROL = "~control"
 """The partition key of the control item."""
@@ -44,7 +48,8 @@ class Control:
         pointers: by aggregate, the generation that readers are shown.
         since_creation: the stack has kept control rows since it was created, so that the images of all items that have
             ever expired are kept, except those of ``unkept`` collections.
-        unkept: the collections of which items have expired while the definition did not keep them.
+        unkept: by collection, a second at which items expired while the definition did not keep them; the last such
+            items expired less than :data:`UNKEPT_AGAIN_S` later.
         exists: whether there is a control item; there is none in a stack that is older than control rows.
         counted: the table whose items the rows count; None if it was never recorded.
     """
@@ -54,11 +59,17 @@ class Control:
     since_creation: bool = False
     exists: bool = False
     counted: Counted | None = None
-    unkept: frozenset[str] = frozenset()
+    unkept: Mapping[str, int] = field(default_factory=dict)
 
-    def knows_expired(self, collection: str) -> bool:
-        """Tell whether the images of all items of a collection that have ever expired are kept."""
-        return self.since_creation and collection not in self.unkept
+    def knows_expired(self, collection: str, generation: Generation) -> bool:
+        """Tell whether the images are kept of all items of a collection that a generation has to count.
+
+        One that was built a day after the last other image counts what has expired since its frontier, and nothing
+        older can be delivered again.
+        """
+        built = 0 if generation.frontier is None else generation.frontier.time
+        last = self.unkept.get(collection)
+        return self.since_creation and (last is None or built > last + UNKEPT_AGAIN_S + MAX_RECORD_AGE_S)
 
     def shown(self, aggregate: str) -> Generation | None:
         """Return the generation of an aggregate that readers are shown; None while there is nothing to show."""
@@ -114,11 +125,11 @@ class ControlTable:
                 ExpressionAttributeValues=encode_item({":counted": list(counted)}),
             )
 
-    def record_unkept(self, collections: Iterable[str]) -> None:
-        """Store that items of these collections have expired whose images are not kept."""
+    def record_unkept(self, collections: Iterable[str], now: int) -> None:
+        """Store that items of these collections have expired now whose images are not kept."""
         names = {f"#{place}": f"{_UNKEPT}{name}" for place, name in enumerate(sorted(collections))}
-        change = f"SET {', '.join(f'{place} = :true' for place in names)}"
-        self._update(change, "attribute_exists(pk)", names, {":true": {"BOOL": True}})
+        change = f"SET {', '.join(f'{place} = :now' for place in names)}"
+        self._update(change, "attribute_exists(pk)", names, {":now": {"N": str(now)}})
 
     def replace(self, before: Generation | None, after: Generation, *, show: bool = False) -> bool:
         """Write a control row if it still is what it was read as; ``show`` also moves the readers' pointer to it.
@@ -181,7 +192,7 @@ def parse_control(image: Mapping[str, Any]) -> Control:
         since_creation=bool(item.get(_SINCE_CREATION)),
         exists=bool(item),
         counted=Counted(*item[_COUNTED]) if _COUNTED in item else None,
-        unkept=frozenset(name.removeprefix(_UNKEPT) for name in item if name.startswith(_UNKEPT)),
+        unkept={name.removeprefix(_UNKEPT): int(at) for name, at in item.items() if name.startswith(_UNKEPT)},
     )
 
 

@@ -32,13 +32,13 @@ class Feed:
         firsts: of each generation with boundaries, the first number in the shard of each boundary by its id; None where
             the batch lies below.
         now: the second at which the control rows were read.
-        unkept: the collections of which it is known that items have expired whose images are not kept.
+        unkept: by collection, a second at which items expired whose images are not kept.
     """
 
     generations: Mapping[GenerationId, Generation]
     firsts: Mapping[GenerationId, Mapping[str, int | None]] = field(default_factory=dict)
     now: int = 0
-    unkept: frozenset[str] = frozenset()
+    unkept: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def needs_marks(self) -> bool:

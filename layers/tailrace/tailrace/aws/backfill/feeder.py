@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tailrace.aggregation.carried.state import meaning_of
 from tailrace.aws.aggregates.lineages import Lineages
 from tailrace.aws.backfill.claim_rows import ClaimRows
-from tailrace.aws.backfill.control import Control, ControlTable, control_key, parse_control
+from tailrace.aws.backfill.control import UNKEPT_AGAIN_S, Control, ControlTable, control_key, parse_control
 from tailrace.aws.backfill.expired_images import ExpiredImages
 from tailrace.aws.backfill.feed import FedRows, Feed, positions_of
 from tailrace.aws.backfill.firsts import BoundaryFirsts
@@ -147,9 +147,10 @@ class Feeder:
 
     def write(self, feed: Feed, batch: RawBatch, mark: str, rows: FedRows, pipeline: Pipeline) -> None:
         """Journal what is about to be committed, and keep the images of expired items, or record that they are not."""
-        unkept = expired_collections(batch.records, pipeline) - pipeline.keeping - feed.unkept
+        known = {name for name, at in feed.unkept.items() if at > feed.now - UNKEPT_AGAIN_S}
+        unkept = expired_collections(batch.records, pipeline) - pipeline.keeping - known
         if unkept:
-            self.control.record_unkept(unkept)
+            self.control.record_unkept(unkept, feed.now)
         self.expired.keep(batch, pipeline)
         written = feed.journal(batch, mark, rows, pipeline)
         if written is not None:

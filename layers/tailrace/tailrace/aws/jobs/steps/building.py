@@ -60,7 +60,7 @@ def finish_build(shop: Workshop, job: Job) -> Next:
         no_holes(shop, boundary_of(generations[0]), {name: int(one) for name, one in job.data["firsts"].items()})
     for before in generations:
         of = shop.aggregate(before.id).of
-        knows_expired = control.knows_expired(of.name) and job.data["knows_expired"]
+        knows_expired = control.knows_expired(of.name, before) and job.data["knows_expired"]
         after = go_live(before, verified=of.on_expiry != "keep" or knows_expired)
         if not shop.control.replace(before, after, show=True):
             return Again(job, 1)

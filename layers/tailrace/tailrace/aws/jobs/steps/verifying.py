@@ -43,9 +43,9 @@ def relist(shop: Workshop, job: Job) -> Next:
         raise JobEnded("it took more than 36 hours: rows that were emptied meanwhile may be gone")
     # some items may have expired before their images were kept, or in a discarded batch that cannot be read
     control, knows = shop.control.read(), job.data["knows_expired"]
-    collections = {one.id: shop.aggregate(one.id).of for one in generations}
-    keeping = [(name, of.name) for name, of in collections.items() if of.on_expiry == "keep"]
-    unknown = [label(name) for name, collection in keeping if not (knows and control.knows_expired(collection))]
+    collections = [(one, shop.aggregate(one.id).of) for one in generations]
+    keeping = [(one, of.name) for one, of in collections if of.on_expiry == "keep"]
+    unknown = [label(one.id) for one, name in keeping if not (knows and control.knows_expired(name, one))]
     if unknown:
         job = job.remember(unknown=unknown)
     return list_journal(shop, job)
