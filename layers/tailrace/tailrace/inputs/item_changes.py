@@ -84,7 +84,7 @@ def changes_of[Fields](
 def expired_collections(records: Iterable[Mapping[str, Any]], pipeline: Pipeline) -> set[str]:
     """Return the collections of which items have expired, by stream records, whether they keep them or not."""
     ttl = PLAIN_TTL if pipeline.keys is None else pipeline.keys.ttl
-    gone = (one for one in records if "OldImage" in one["dynamodb"] and "NewImage" not in one["dynamodb"])
+    gone = (one for one in records if one["dynamodb"].get("OldImage") and "NewImage" not in one["dynamodb"])
     expired = (one["dynamodb"]["OldImage"] for one in gone if is_ttl_deletion(one) or _has_ended(one, ttl))
     return {stored_key(image, pipeline).partition("#")[0] for image in expired} & pipeline.collections_by_name.keys()
 
