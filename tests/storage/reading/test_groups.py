@@ -51,6 +51,29 @@ def test_more_values_than_can_be_read_are_not_ranked(read: Callable[..., Any], m
     assert (answer["statusCode"], json.loads(answer["body"])["type"].rpartition(":")[2]) == (422, "too-much")
 
 
+def test_values_without_items_do_not_end_a_list_in_the_order_of_the_key(
+    read: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many there are: a page may be short, even empty, and still have a cursor."""
+    ask = listing.GroupReader._query_page
+    monkeypatch.setattr(listing, "_MAX_READS", 1)
+
+    def one_by_one(reader: listing.GroupReader, query: Any, start: Any) -> Any:
+        found = ask(reader, query, start)
+        (first, *more) = found["Items"]
+        emptied = first | ({"~n": {"N": "0"}} if first["sk"]["S"] == SHOPS[0] else {})
+        return {"Items": [emptied]} | ({"LastEvaluatedKey": {"sk": first["sk"]}} if more else {})
+
+    monkeypatch.setattr(listing.GroupReader, "_query_page", one_by_one)
+    found: list[Any] = []
+    cursor: dict[str, Any] = {}
+    for _ in SHOPS:
+        document = loads(read("hours/groups", order="key", n=2, **cursor)["body"])
+        found += [one["value"] for one in document["groups"]]
+        cursor = {"cursor": document.get("cursor")}
+    assert (found, cursor) == (SHOPS[1:], {"cursor": None})
+
+
 @pytest.mark.parametrize("name", ["hours", "lanes", "totals"])
 @pytest.mark.parametrize("given", [{}, {"from_": "2024-10-26", "to": "2024-10-27"}, {"interval": "day"}])
 def test_rows_of_several_groups_follow_each_other(

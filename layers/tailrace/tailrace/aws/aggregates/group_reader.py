@@ -3,7 +3,7 @@
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from tailrace.aws.runtime.errors import map_aws_errors
@@ -38,29 +38,46 @@ class GroupReader:
         """Return the values that a query selects, without those that have no items any more.
 
         Raises:
-            QueryTooLarge: there are more values than one request can rank.
+            QueryTooLarge: there are more values than one request can rank; not in the order of the key.
             Transient: the table cannot be read now.
             Permanent: the table rejects the request.
         """
-        rows = (row for row in self._rows(query) if row[ITEM_COUNT] > 0)
-        if not query.by_key:
-            largest = heapq.nlargest(query.limit, rows, key=lambda row: row[ITEM_COUNT])
-            return GroupPage(tuple(_rendered(query, row) for row in largest))
-        found = list(islice(rows, query.limit + 1))
-        cursor = query.cursor(found[query.limit - 1]["sk"]) if len(found) > query.limit else None
-        return GroupPage(tuple(_rendered(query, row) for row in found[: query.limit]), cursor)
+        if query.by_key:
+            return self._in_order(query)
+        largest: list[dict[str, Any]] = []
+        after: str | None = ""
+        for page in self._pages(query):
+            rows, after = page
+            largest = heapq.nlargest(query.limit, chain(largest, rows), key=lambda row: row[ITEM_COUNT])
+        if after is not None:
+            raise QueryTooLarge("there are too many values to rank: list them with order=key, or name one of them")
+        return GroupPage(tuple(_rendered(query, row) for row in largest))
 
-    def _rows(self, query: GroupQuery) -> Iterator[dict[str, Any]]:
+    def _in_order(self, query: GroupQuery) -> GroupPage:
+        """Return values in the order of the key; fewer than the limit if very many between them have no items."""
+        found: list[dict[str, Any]] = []
+        after = query.after
+        for page in self._pages(query):
+            rows, after = page
+            found += rows
+            if len(found) > query.limit:
+                after = found[query.limit - 1]["sk"]
+                break
+        shown = tuple(_rendered(query, row) for row in found[: query.limit])
+        return GroupPage(shown, None if after is None else query.cursor(after))
+
+    def _pages(self, query: GroupQuery) -> Iterator[tuple[list[dict[str, Any]], str | None]]:
+        """Yield the values that have items, page by page, each with the sort key after which there are more, if any."""
         start = (
             None if query.after is None else {"pk": encode_value(query.group_list.pk), "sk": encode_value(query.after)}
         )
         for _ in range(_MAX_READS):
             response = self._query_page(query, start)
-            yield from map(decode_item, response["Items"])
             start = response.get("LastEvaluatedKey")
+            rows = [row for row in map(decode_item, response["Items"]) if row[ITEM_COUNT] > 0]
+            yield rows, None if start is None else start["sk"]["S"]
             if start is None:
                 return
-        raise QueryTooLarge("there are too many values to rank: list them with order=key, or name one of them")
 
     def _query_page(self, query: GroupQuery, start: dict[str, Any] | None) -> Any:
         request: dict[str, Any] = {
