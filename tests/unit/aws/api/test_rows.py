@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
@@ -12,6 +13,7 @@ from functions.aggregate.app import handler as aggregate
 from functions.aggregate.app import stage as aggregate_stage
 from functions.api.app import handler
 from tailrace.aws.aggregates import row_reader as reading
+from tailrace.aws.api.aggregates import left_out_header
 from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.testing import event as stream
 from tailrace.testing import history
@@ -241,3 +243,13 @@ def test_rows_of_intervals_and_windows_say_what_they_hold() -> None:
     assert lines[0][:3] == ["shop", "day", "orders"]
     assert [line[1:3] for line in lines[1:]] == [["2024-03-05", "2"], ["2024-03-06", "3"]]
     assert problem("GET", "/aggregates/shop_hours/rows", query="shop=a%231&window=24h")[0] == 400
+
+
+@pytest.mark.parametrize(("count_", "size", "kept"), [(30, 9, 30), (90, 9, 90), (90, 255, 15)])
+def test_the_header_of_what_is_left_out_leaves_room_for_others(count_: int, size: int, kept: int) -> None:
+    """The gateway fails if all headers together have more than 10,240 bytes."""
+    reasons = {f"m{number:0{size}}": "rows store how many there are" for number in range(count_)}
+    header = left_out_header(reasons)
+    assert len(header) <= 4000
+    assert re.findall(r'"(m\d+)"', header) == list(reasons)[:kept]
+    assert ("reason=" in header) is (count_ == 30)

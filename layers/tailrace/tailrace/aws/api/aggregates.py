@@ -1,6 +1,7 @@
 """Routes of aggregates: their list, rows, rankings and groups; in JSON, JSON Lines or CSV."""
 
 from collections.abc import Callable, Mapping
+from itertools import accumulate
 from urllib.parse import urlencode
 
 from aws_lambda_powertools.event_handler import Response
@@ -32,6 +33,9 @@ LEFT_OUT_HEADER = "Tailrace-Left-Out"
 other place for them."""
 
 _MAX_REASON = 300
+
+_MAX_LEFT_OUT = 4000
+"""Characters of the header. The gateway takes 10,240 bytes of all headers together, and one of them holds a cursor."""
 
 
 class AggregateRoutes:
@@ -130,10 +134,18 @@ def generation_header(generation: GenerationState) -> str:
 
 
 def left_out_header(reasons: Mapping[str, str]) -> str:
-    """Return the measures that rows lack, with the reasons, as a structured field (RFC 9651)."""
-    return ", ".join(
-        f"{structured_fields.text(name)};reason={structured_fields.text(reason)}" for name, reason in reasons.items()
-    )
+    """Return the measures that rows lack, as a structured field (RFC 9651): with the reasons, if there is room.
+
+    Of more names than there is room for, it has the first.
+    """
+    names = list(map(structured_fields.text, reasons))
+    told = [
+        f"{name};reason={structured_fields.text(reason)}" for name, reason in zip(names, reasons.values(), strict=True)
+    ]
+    if len(", ".join(told)) <= _MAX_LEFT_OUT:
+        return ", ".join(told)
+    ends = accumulate(len(name) + len(", ") for name in names)
+    return ", ".join(name for name, end in zip(names, ends, strict=True) if end <= _MAX_LEFT_OUT)
 
 
 def _interval(query: RowQuery) -> dict[str, str | None]:
