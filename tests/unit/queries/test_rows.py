@@ -255,6 +255,15 @@ def test_a_modified_cursor_or_one_of_another_query_is_rejected(
             parse_row_query(of, [*parameters.items(), ("cursor", text)])
 
 
+def test_a_cursor_is_hardly_longer_than_the_key_that_it_holds() -> None:
+    """The gateway refuses addresses with headers of more than 10,240 bytes."""
+    found = query(PLACES, carrier="漢" * 500)
+    (key_range,) = found.ranges()
+    cursor = found.cursor(Position(key_range.pk, "é" * 500))
+    assert len(cursor) < 4 / 3 * len(f"{key_range.pk}{'é' * 500}".encode()) + 50
+    assert query(PLACES, carrier="漢" * 500, cursor=cursor).start == Position(key_range.pk, "é" * 500)
+
+
 OUTSIDE: list[tuple[Aggregate, dict[str, str], list[Any]]] = [
     (CARRIER_HOURS, {"carrier": "UA"}, ["trips_by@3#B6", "2013-01-01T05:00-05:00"]),
     (CARRIER_HOURS, {"carrier": "UA", "to": "2013-01-02"}, ["trips_by@3#UA", "2014-01-01T05:00-05:00"]),
