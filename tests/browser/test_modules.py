@@ -199,6 +199,24 @@ def test_lines_of_typed_numbers_read_in_part_and_by_size_and_bands_of_the_same_i
     assert largest_first == ["b", "a"]
 
 
+def test_empty_pages_of_groups_are_passed_over(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(FakeApi(rows=day()).respond).url)
+    found = page.evaluate(
+        """async () => {
+            const { topGroups } = await import('./data/queries.js');
+            const last = { groups: [{ value: 7, items: 1 }] };
+            const pages = [{ groups: [], cursor: '1' }, { groups: [], cursor: '2' }, last];
+            const get = async (_, parameters) => {
+                const { order, cursor } = Object.fromEntries(parameters);
+                if (order !== 'key') throw { type: 'too-much' };
+                return pages[Number(cursor ?? 0)];
+            };
+            return topGroups({ get }, { listsGroups: true, path: (resource) => resource });
+        }"""
+    )
+    assert found == [{"value": "7", "items": 1}]
+
+
 def test_a_leap_second_stays_as_it_is(serve: Serve, visit: Visit) -> None:
     page = visit(serve(FakeApi(rows=day()).respond).url)
     found = page.evaluate(

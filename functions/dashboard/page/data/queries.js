@@ -6,6 +6,9 @@ import { MAX_ROWS, ROWS_PER_REQUEST } from "./ranges.js";
 /** How many groups are listed at once. */
 export const GROUPS_PER_REQUEST = 100;
 
+/** How many pages without a group are passed over. */
+const MAX_EMPTY_PAGES = 20;
+
 /** Return the query parameters for `[group, value]` pairs; pairs without a value are left out. */
 export function groupParameters(pairs) {
   return pairs
@@ -46,8 +49,16 @@ export async function topGroups(api, aggregate, { signal, max = GROUPS_PER_REQUE
     return groups.map(groupEntry);
   } catch (error) {
     if (error.type !== "too-much") throw error;
-    return (await groupsByKey(api, aggregate, null)).groups.slice(0, max);
+    return (await firstGroups(api, aggregate)).slice(0, max);
   }
+}
+
+/** Return the first values in key order. Pages are empty where very many values have no items any more. */
+async function firstGroups(api, aggregate) {
+  let page = await groupsByKey(api, aggregate, null);
+  for (let more = 0; page.groups.length === 0 && page.cursor !== null && more < MAX_EMPTY_PAGES; more += 1)
+    page = await groupsByKey(api, aggregate, page.cursor);
+  return page.groups;
 }
 
 /** Return one page of the values of the first group in key order, and the cursor of the next page, or null. */
