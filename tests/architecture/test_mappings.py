@@ -33,7 +33,9 @@ def test_the_windows_of_aggregate_are_as_long_as_changes_may_wait() -> None:
     """Lambda allows windows of up to 15 minutes; without write-behind, the longest costs the fewest invocations."""
     given = mapping("aggregate")["TumblingWindowInSeconds"]
     assert given == {"Fn::If": ["WritesBehind", {"Ref": "WriteBehindSeconds"}, LONGEST_WINDOW_S]}
-    assert template()["Conditions"]["WritesBehind"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "WriteBehindSeconds"}, 0]}]}
+    assert template()["Conditions"]["WritesBehind"] == {
+        "Fn::Not": [{"Fn::Equals": [{"Ref": "WriteBehindSeconds"}, "0"]}]
+    }
     parameter = template()["Parameters"]["WriteBehindSeconds"]
     assert (parameter["Default"], parameter["MinValue"], parameter["MaxValue"]) == (0, 0, LONGEST_WINDOW_S)
     assert properties("AggregateFunction")["Environment"]["Variables"]["WRITE_BEHIND_SECONDS"] == {
