@@ -4,11 +4,13 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import FrameType
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -52,10 +54,15 @@ class DemoInput:
 
 def main(arguments: Sequence[str] | None = None, variables: Mapping[str, str] | None = None) -> int:
     """Run the demo; return the exit status."""
+    display, interrupted = Display(), threading.Event()
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        interrupted.set()
+        signal.default_int_handler(number, frame)
+
     # SIGTERM acts like Ctrl-C, and Ctrl-C works even where a shell made its background jobs ignore it
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.default_int_handler)
-    display = Display()
+        signal.signal(number, interrupt)
     try:
         options = parse_options(
             sys.argv[1:] if arguments is None else arguments, os.environ if variables is None else variables
@@ -70,8 +77,10 @@ def main(arguments: Sequence[str] | None = None, variables: Mapping[str, str] | 
     except PermissionError as error:
         sys.stderr.write(f"No permission to write {error.filename}: check its owner.\n")
         return EXIT_DRIFT
-    except KeyboardInterrupt:
-        display.step("Stopped.")
+    except (KeyboardInterrupt, RuntimeError) as error:
+        if not (isinstance(error, KeyboardInterrupt) or interrupted.is_set()):
+            raise
+        display.step("Stopped.")  # DuckDB turns the interruption of a query into a RuntimeError
         return EXIT_INTERRUPTED
 
 

@@ -1,0 +1,42 @@
+"""Ctrl-C ends the demo in one line, whatever it does at that moment."""
+
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from local.demo import run
+
+
+@pytest.fixture(autouse=True)
+def _handlers() -> Iterator[None]:
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("in_query", [True, False])
+def test_an_interruption_is_no_error(
+    number: signal.Signals, in_query: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: Any) -> None:
+        try:
+            signal.raise_signal(number)
+        except KeyboardInterrupt as error:
+            raise RuntimeError("Query interrupted") if in_query else error from None  # as DuckDB does
+
+    monkeypatch.setattr(run, "run", interrupted)
+    assert run.main([], {}) == run.EXIT_INTERRUPTED
+    assert "Stopped." in "".join(capsys.readouterr())
+
+
+def test_another_runtime_error_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(run, "run", failing)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        run.main([], {})
