@@ -4,6 +4,7 @@ import difflib
 import re
 import sys
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from local.deployment.template import VARIABLE
@@ -82,10 +83,12 @@ def _check_value(name: str, value: str, known: Mapping[str, Any]) -> None:
 
 
 def _check_number(name: str, value: str, known: Mapping[str, Any]) -> None:
-    lowest, highest = known.get("MinValue", 0), known.get("MaxValue", sys.maxsize)
-    is_number = value.isascii() and value.isdigit() and len(value) <= len(str(highest))
-    if not is_number or not lowest <= int(value) <= highest:
-        raise OptionError(f"{name} must be a whole number from {lowest} to {highest}, not {value[:20]!r}.")
+    lowest, highest = known.get("MinValue", -sys.maxsize), known.get("MaxValue", sys.maxsize)
+    is_whole = all(isinstance(known.get(limit, 0), int) for limit in ("Default", "MinValue", "MaxValue"))
+    form = r"-?[0-9]{1,18}" if is_whole else r"-?[0-9]{1,18}(\.[0-9]{1,18})?"
+    if not re.fullmatch(form, value) or not lowest <= Decimal(value) <= highest:
+        kind = "whole number" if is_whole else "number"
+        raise OptionError(f"{name} must be a {kind} from {lowest} to {highest}, not {value[:20]!r}.")
 
 
 def check_write_behind(parameters: Mapping[str, str], shards: int) -> None:

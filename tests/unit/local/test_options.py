@@ -1,6 +1,7 @@
 """Options of `make stack`: every mistake is one clear sentence."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,23 @@ def test_a_value_may_have_spaces(value: str) -> None:
 def test_each_value_of_a_list_has_the_pattern(value: str) -> None:
     """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/parameters-section-structure.html"""
     assert parse_parameters(f"CorsOrigins={value} WriteEntrances=on", KNOWN)["CorsOrigins"] == value.replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    ("limits", "value", "is_valid"),
+    [
+        ({"Default": -1}, "-5", True),
+        ({"Default": 0.5, "MinValue": 0, "MaxValue": 1}, "0.25", True),
+        ({"Default": 0.5, "MinValue": 0, "MaxValue": 1}, "1.25", False),
+        ({"Default": 0.5}, "1e3", False),
+        ({"Default": 1}, "0.25", False),
+        ({"MinValue": 0}, "-5", False),
+    ],
+)
+def test_a_parameter_of_the_user_may_be_any_number(limits: dict[str, float], value: str, is_valid: bool) -> None:
+    known = {"Threshold": {"Type": "Number", **limits}}
+    with nullcontext() if is_valid else pytest.raises(OptionError, match="Threshold must be a (whole )?number from"):
+        assert parse_parameters(f"Threshold={value}", known) == {"Threshold": value}
 
 
 @pytest.mark.parametrize(
