@@ -101,12 +101,12 @@ def is_polled(mapping: Mapping[str, Any]) -> bool:
 def allow_recursion(endpoint: str) -> None:
     """Apply the property RecursiveLoop of functions, which the emulator's CloudFormation leaves out."""
     cloudformation, functions = client("cloudformation", endpoint), client("lambda", endpoint)
+    described = cloudformation.describe_stack_resources(StackName=STACK_NAME)["StackResources"]
+    names = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in described}
     for logical_id, resource in template()["Resources"].items():
         setting = resource.get("Properties", {}).get("RecursiveLoop") if "Fn::ForEach" not in logical_id else None
-        if setting is not None:
-            found = cloudformation.describe_stack_resource(StackName=STACK_NAME, LogicalResourceId=logical_id)
-            name = found["StackResourceDetail"]["PhysicalResourceId"]
-            functions.put_function_recursion_config(FunctionName=name, RecursiveLoop=setting)
+        if setting is not None and logical_id in names:  # its Condition may not hold
+            functions.put_function_recursion_config(FunctionName=names[logical_id], RecursiveLoop=setting)
 
 
 def routes_of(built: Path, reference: str) -> str:

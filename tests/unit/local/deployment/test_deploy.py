@@ -87,3 +87,21 @@ def test_a_shift_of_requests_is_refused_with_the_reason() -> None:
 def test_snapshots_are_refused_with_the_reason() -> None:
     with pytest.raises(DeployFailed, match=r"no process from a snapshot: leave out SnapStart, or use Disabled\.$"):
         deploy.deploy("http://127.0.0.1:9", Path("unused"), {"SnapStart": "Enabled"})
+
+
+def test_a_function_whose_condition_does_not_hold_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Services:
+        allowed: dict[str, str] = {}  # noqa: RUF012 - one instance
+
+        def describe_stack_resources(self, **_: str) -> dict[str, Any]:
+            return {"StackResources": [{"LogicalResourceId": "Load", "PhysicalResourceId": "tailrace-load"}]}
+
+        def put_function_recursion_config(self, **given: str) -> None:
+            self.allowed[given["FunctionName"]] = given["RecursiveLoop"]
+
+    function = {"Properties": {"RecursiveLoop": "Allow"}}
+    services, resources = Services(), {"Load": function, "Other": function, "Fn::ForEach::Queues": ["Name", [], {}]}
+    monkeypatch.setattr(deploy, "client", lambda *_: services)
+    monkeypatch.setattr(deploy, "template", lambda: {"Resources": resources})
+    deploy.allow_recursion("http://127.0.0.1:9")
+    assert services.allowed == {"tailrace-load": "Allow"}
