@@ -17,6 +17,7 @@ from tailrace.errors import InvalidMessage
 
 _SET, _BYTES, _MAP = "~set", "~bytes", "~map"
 _MAX_NAME_SHOWN = 60
+_MAX_EQUAL_HASHES = 2_000
 _TAGS = frozenset([_SET, _BYTES, _MAP])
 
 _PLAIN = frozenset([str, int, bool, NoneType])
@@ -83,7 +84,7 @@ def _canonical(value: Any) -> Any:
     return value.normalize(EXACT) if isinstance(value, Decimal) else value
 
 
-def loads(text: str | bytes) -> Any:
+def loads(text: str | bytes, *, check_sets: bool = False) -> Any:
     """Parse JSON into the engine's values: integral numbers as int, others as Decimal.
 
     Byte order marks at the beginning are skipped.
@@ -98,6 +99,8 @@ def loads(text: str | bytes) -> Any:
         text = text.lstrip("\ufeff")  # a tool may add one where another has added one
         parsed = _parsed(text)
         _refuse_unpaired_surrogates(text, parsed)
+        if check_sets and (f'"{_SET}"' in text or "\\u" in text):
+            _check_sets(parsed)
         return _untagged(parsed)
     except RecursionError:
         raise InvalidMessage("JSON nested too deeply") from None
@@ -105,6 +108,18 @@ def loads(text: str | bytes) -> Any:
         raise InvalidMessage(f"not JSON: a text has {UNPAIRED_SURROGATE}") from None
     except ValueError as error:  # also JSONDecodeError and UnicodeDecodeError
         raise InvalidMessage(f"not JSON: {error}") from error
+
+
+def loads_foreign(text: str | bytes) -> Any:
+    """Parse JSON of a sender's as :func:`loads` does, but no set that would hold a function up.
+
+    Python tells numbers apart by hashes, which are equal for numbers that differ by a multiple of 2**61 - 1. To compare
+    all of them would take minutes.
+
+    Raises:
+        InvalidMessage: as :func:`loads`; or a set has more than 2,000 such numbers.
+    """
+    return loads(text, check_sets=True)
 
 
 def _parsed(text: str) -> Any:
@@ -141,6 +156,18 @@ def _refuse_unpaired_surrogates(text: str, parsed: Any) -> None:
     # JSON can escape an unpaired surrogate ("\\ud800"), which no table, queue or UTF-8 file can store
     if "\\u" in text:
         _ENCODER.encode(parsed)
+
+
+def _check_sets(parsed: Any) -> None:
+    level = [parsed]
+    while level:
+        for one in level:
+            members = one.get(_SET) if isinstance(one, dict) else None
+            numbers = [one for one in members if isinstance(one, int | Decimal)] if isinstance(members, list) else []
+            if len(numbers) > _MAX_EQUAL_HASHES < max(Counter(map(hash, numbers)).values()):
+                raise InvalidMessage(f"a set has more than {_MAX_EQUAL_HASHES:,} numbers whose hashes are equal")
+        containers = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
+        level = [inner for container in containers for inner in container if isinstance(inner, dict | list)]
 
 
 def _tagged(value: Any) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
 
-from tailrace.encoding.tagged_json import loads
+from tailrace.encoding.tagged_json import loads_foreign
 from tailrace.errors import InvalidMessage
 from tailrace.http.preconditions import Preconditions, parse_preconditions
 from tailrace.http.problems import NotAcceptable, UnsupportedMediaType
@@ -90,7 +90,7 @@ def parse_json_object(event: Event) -> dict[str, Any]:
     body = _body(event)
     if not body:
         raise InvalidMessage("the request has no body")
-    value = loads(body)
+    value = loads_foreign(body)
     if not isinstance(value, dict):
         raise InvalidMessage("the body is not a JSON object")
     return value

@@ -14,7 +14,7 @@ from tailrace.definition.schemas import Schema
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.key_templates import Kind
 from tailrace.encoding.numbers import parse_number
-from tailrace.encoding.tagged_json import loads
+from tailrace.encoding.tagged_json import loads_foreign
 from tailrace.errors import InvalidItem, InvalidMessage, Violation
 from tailrace.inputs.choices import ABSENT, Choices, first_valid
 
@@ -175,7 +175,7 @@ def _check_json(name: str, text: str) -> None:
     """
     if text.startswith(("[", "{")):
         try:
-            loads(text)
+            loads_foreign(text)
         except InvalidMessage as error:
             pointer = "/" + name.replace("~", "~0").replace("/", "~1")
             raise InvalidItem([Violation(pointer, "json", str(error))]) from error
@@ -194,4 +194,4 @@ def _parsed(text: str, types: frozenset[str]) -> Iterator[Any]:
     elif "null" in types and text.lower() == "null":
         yield None
     elif types & {"array", "object"} and text.startswith(("[", "{")):
-        yield loads(text)
+        yield loads_foreign(text)

@@ -8,7 +8,7 @@ from typing import IO, Any, Literal
 from tailrace.definition.item_keys import CollectionKey
 from tailrace.definition.schemas import Schema
 from tailrace.encoding.json_types import Item
-from tailrace.encoding.tagged_json import loads
+from tailrace.encoding.tagged_json import loads_foreign
 from tailrace.errors import InvalidItem, InvalidMessage, Violation
 from tailrace.inputs.cells import Columns, LineFields
 from tailrace.inputs.csv_rows import UNREADABLE_ROW, CsvReader, UnreadableRow, fit_row, read_header
@@ -159,7 +159,7 @@ class LineReader:
             if not text and line:
                 continue
             try:
-                value = loads(text)
+                value = loads_foreign(text)
             except InvalidMessage as error:
                 yield _bad_line(line_number, line, "json", str(error))
                 continue

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tailrace.encoding.json_types import Item
-from tailrace.encoding.tagged_json import loads
+from tailrace.encoding.tagged_json import loads_foreign
 from tailrace.errors import InvalidMessage
 
 _BODY_MEMBER = {"put": "item", "patch": "patch", "delete": None}
@@ -35,7 +35,7 @@ def parse_message(text: str) -> Operation:
     Raises:
         InvalidMessage: the text does not have the format described in ``docs/formats.md``.
     """
-    message = loads(text)
+    message = loads_foreign(text)
     if not isinstance(message, dict):
         raise InvalidMessage("the message is not a JSON object")
     op: Any = message.get("op")

@@ -10,7 +10,7 @@ from tailrace.aws.items.store import ItemStore
 from tailrace.aws.runtime.following import correlate
 from tailrace.aws.runtime.objects import put_objects
 from tailrace.aws.runtime.telemetry import count_metrics, logger
-from tailrace.encoding.tagged_json import loads
+from tailrace.encoding.tagged_json import loads_foreign
 from tailrace.errors import (
     Conflict,
     InvalidItem,
@@ -123,7 +123,7 @@ class Ingester:
 
 def _parse_json(body: str) -> Any:
     try:
-        return loads(body)
+        return loads_foreign(body)
     except InvalidMessage:
         return body
 
