@@ -377,7 +377,10 @@ def test_what_only_the_table_finds_invalid_is_told_like_the_rest(cloud: Cloud, m
     assert [report["id"] for report in cloud.quarantine()] == ["x"]
 
 
-def test_large_lines_are_written_before_they_fill_the_memory(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("line", [b"x" * 900_000, json.dumps(GOOD | {"tags": [1] * 9_000}).encode()])
+def test_large_lines_are_written_before_they_fill_the_memory(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, line: bytes
+) -> None:
     held: list[int] = []
     flush = Loader._flush
 
@@ -386,7 +389,7 @@ def test_large_lines_are_written_before_they_fill_the_memory(cloud: Cloud, monke
         flush(self, tally)
 
     monkeypatch.setattr(Loader, "_flush", watched)
-    receipt = load(cloud, "inbox/orders/x.jsonl", (b"x" * 900_000 + b"\n") * 12)
+    receipt = load(cloud, "inbox/orders/x.jsonl", (line + b"\n") * 12)
     assert receipt["rejected"] == 12
     assert max(held) < 4_000_000
     assert len(cloud.quarantine()) == 12

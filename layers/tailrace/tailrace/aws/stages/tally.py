@@ -61,6 +61,7 @@ class Tally:
             details={} if isinstance(line, BadLine) or line.expires_at is None else {"expires_at": line.expires_at},
         )
         self.quarantine_reports.append(stored)
+        self.buffered_bytes += len(stored.body)  # it may be a hundred times larger than the line
 
     def receipt(self, failures: Sequence[TailraceError], clock: Callable[[], datetime]) -> Item:
         """Return the file's receipt; ``failures`` are what is wrong with the file as a whole."""
