@@ -107,6 +107,14 @@ def test_very_many_violations_fit_an_answer(cloud: Cloud) -> None:
 
 
 @pytest.mark.usefixtures("cloud")
+def test_very_long_ids_that_are_refused_fit_an_answer() -> None:
+    answer = send("POST", PATH, {"items": [{"id": str(n) + '"' * 1_400, "item": {}} for n in range(1_000)]})
+    assert len(json.dumps(answer)) < 3_000_000
+    found = json.loads(answer["body"])["results"]
+    assert (found[0]["id"], found[-1]["id"]) == ("0" + '"' * 1_400, None)
+
+
+@pytest.mark.usefixtures("cloud")
 def test_what_the_table_leaves_is_to_be_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "_FIRST_BACKOFF_S", 0)
     with Stubber(client("dynamodb")) as stub:

@@ -13,6 +13,7 @@ from tailrace.definition.item_keys import CollectionKey
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.keys import MAX_KEY_ID_CHARACTERS
 from tailrace.encoding.tagged_json import dumps
+from tailrace.encoding.text import utf8_size
 from tailrace.errors import InvalidItem, InvalidMessage, TailraceError, Transient, Violation
 from tailrace.http.problems import MAX_LISTED_CHARACTERS, Problem, problem_for
 from tailrace.http.requests import Event, batch_items, query_parameters, request_preconditions
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _MULTI_STATUS = 207  # https://www.rfc-editor.org/rfc/rfc4918#section-13, with a body of our own
+
+_MAX_ID_BYTES = 1_000_000
+"""Of refused entries, in the response: it holds 6 MB, and an id that is refused may have any length."""
 
 _MIN_TIME_LEFT_MS = 15_000
 """What writing may take, of the 29 s that a request has. Checking a thousand items may take longer than that."""
@@ -129,18 +133,19 @@ def _unchecked(item_entry: Any) -> _Entry:
 def _results(entries: Sequence[_Entry], errors: Mapping[int, TailraceError]) -> list[str]:
     problems = {index: _problem(error) for index, error in errors.items()}
     share = MAX_LISTED_CHARACTERS // max(len(problems), 1)
-    results = []
+    results, room = [], _MAX_ID_BYTES
     for index, entry in enumerate(entries):
-        item_id = (
-            entry.item_id if isinstance(entry.item_id, str) and len(entry.item_id) <= MAX_KEY_ID_CHARACTERS else None
-        )
         problem = problems.get(index)
         if problem is None:
-            results.append(dumps({"id": item_id, "status": 200, "etag": entry.etag}))
-        else:
-            results.append(
-                dumps({"id": item_id, "status": problem.problem_type.status, "problem": problem.document(share)})
-            )
+            results.append(dumps({"id": entry.item_id, "status": 200, "etag": entry.etag}))
+            continue
+        item_id = entry.item_id
+        is_id = isinstance(item_id, str) and len(item_id) <= MAX_KEY_ID_CHARACTERS
+        size = utf8_size(dumps(dumps(item_id))) if is_id else 0  # the response is a text in JSON
+        item_id, room = (item_id, room - size) if is_id and size <= room else (None, room)
+        results.append(
+            dumps({"id": item_id, "status": problem.problem_type.status, "problem": problem.document(share)})
+        )
     return results
 
 
