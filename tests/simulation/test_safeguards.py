@@ -39,6 +39,8 @@ RICH = (
     124,
     51,
     109,
+    692,
+    14,
 )
 RICH_CARRYING = (1474, 40, 34, 19, 33)
 """Seeds to try first: each detects what hundreds of others do not. A stale list only makes the test slower."""

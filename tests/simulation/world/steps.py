@@ -144,7 +144,10 @@ type Step = (
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The settings and steps of one seed; with ``carries_s``, aggregate carries changes for so many seconds."""
+    """The settings and steps of one seed; with ``carries_s``, aggregate carries changes for so many seconds.
+
+    With ``described_late_s``, every other description of the stream is so many seconds old.
+    """
 
     seed: int
     steps: tuple[Step, ...]
@@ -159,6 +162,7 @@ class History:
     archive_receives: int = 5
     carries_s: int = 0
     state_limit: int = 2**20
+    described_late_s: int = 0
 
 
 _COLLECTIONS = ("orders",) * 12 + ("visits",) * 4 + ("planes", "Bad")
@@ -211,6 +215,7 @@ def generate_history(seed: int, *, carries: bool = False) -> History:
         archive_receives=random.choice((1, 2, 5)),
         carries_s=0 if states is None else states.choice((1, 5, 60, 900)),
         state_limit=2**20 if states is None else states.choice((300, 500, 2**20)),
+        described_late_s=0 if states is None else states.choice((0, 30, 120)),
     )
 
 

@@ -30,6 +30,11 @@ class Shard:
     closed: float | None = None
     is_second: bool = False
 
+    def numbers_at(self, time: float) -> Json:
+        """Return the first number, and the last one if the shard was closed at a time."""
+        ended = self.closed is not None and self.closed <= time
+        return self.numbers if ended else {name: one for name, one in self.numbers.items() if name[0] == "S"}
+
     def oldest(self, now: float) -> int:
         """Return the position of the oldest record that is still readable."""
         kept = (n for n, record in enumerate(self.records) if _arrived(record) > now - _RETENTION_S)
@@ -103,18 +108,19 @@ class ItemsTable:
         for shard in [one for one in self.shards if one.closed is None and one.slices]:
             self.write(Write("planes", str(min(shard.slices)), {"written": len(self.log)}), now)
 
-    def describe_shards(self, now: float) -> list[Json]:
-        """Return the shards as DescribeStream does: those that may still hold a record.
+    def describe_shards(self, now: float, as_of: float) -> list[Json]:
+        """Return the shards as DescribeStream does, as they were at a time: those that may still hold a record.
 
         Of a shard that has split it tells the second part late: whoever reads the first part meanwhile takes it for
         the only one.
         """
         return [
-            {"ShardId": shard.id, "SequenceNumberRange": shard.numbers}
+            {"ShardId": shard.id, "SequenceNumberRange": shard.numbers_at(as_of)}
             | ({"ParentShardId": shard.parent.id} if shard.parent is not None else {})
             for shard in self.shards
             if (shard.closed is None or shard.closed > now - _RETENTION_S)
             and not (shard.is_second and now < shard.opened + _SPLIT_REPORT_DELAY_S)
+            and (shard.parent is None or shard.opened <= as_of)
         ]
 
     def _close(self, shard: Shard, now: float, *, split: bool) -> None:

@@ -81,19 +81,24 @@ class World:
     archive: ArchiveQueue = field(init=False)
     shard_progress: dict[tuple[Reader, str], ShardProgress] = field(default_factory=dict)
     failure_records: list[str] = field(default_factory=list)
+    described: int = 0
     states: defaultdict[str, list[Json]] = field(default_factory=lambda: defaultdict(list))
 
     def __post_init__(self) -> None:
         history = self.history
         self.items = ItemsTable(history.shards, history.first_sequence, self.now)
         self.injector = FaultInjector(self.play, self.note)
-        describe_shards = lambda: self.items.describe_shards(self.now)  # noqa: E731
         records = lambda shard: self.items.readable(shard, self.now)  # noqa: E731
-        streams = Streams(self.injector, describe_shards, records)
+        streams = Streams(self.injector, self._describe_shards, records)
         self.functions = Functions(self.injector, lambda: self.now, streams, history, self.pipeline)
         settings = archive_settings(history.batch_size, history.batching_window_s)
         sent = self.functions.queues.messages[ARCHIVE_QUEUE]
         self.archive = ArchiveQueue(settings, history.archive_receives, sent)
+
+    def _describe_shards(self) -> list[Json]:
+        self.described += 1
+        late_s = self.history.described_late_s if self.described % 2 == 0 else 0
+        return self.items.describe_shards(self.now, self.now - late_s)
 
     def note(self, *what: Any) -> None:
         """Add to the trace."""

@@ -98,9 +98,8 @@ class WriteBehind:
 
     def _before(self, shard: str, stream: str, outstanding: Iterable[str]) -> list[str]:
         """Return the shards whose changes may come before those of a new one, the oldest first."""
-        shards = self.feeder.lineages.describe_stream(stream)
-        if not shards:
-            return []  # a handmade event says nothing of any stream
+        lineages = self.feeder.lineages
+        shards, mark = lineages.describe_stream(stream), lineages.find(shard, stream).mark
         found: list[str] = []
         known = shard
         while known in shards:
@@ -109,12 +108,16 @@ class WriteBehind:
                 break
             found.append(parent)
             known = parent
-        # nobody else comes back to a shard that the stream does not list any more, and its changes may be lost
-        unlisted = sorted({*outstanding} - {shard, *shards, *found})
-        # the second part of a split is listed late: what came before it may be any closed shard
-        is_complete = known in shards
-        closed = sorted(name for name, one in shards.items() if one.last is not None and name not in found)
-        return [*unlisted, *(() if is_complete else closed), *found[::-1]]
+        others = {*outstanding} - {shard, *found}
+        if shard not in shards and shards:  # not listed yet, so it may come after any other
+            return [*sorted(others), *found[::-1]]
+        # nobody else comes back to a shard that is not listed any more, and its changes may be lost
+        gone = {name for name in others if shards and name not in shards}
+        # of some ancestors that are not listed, the second part of a split may be one that is listed late
+        closed = {name for name in others & shards.keys() if known not in shards and shards[name].last is not None}
+        # the description may be older than the one that has told which mark the shard goes on with
+        sharing = {name for name in others if lineages.find(name, stream).mark == mark}
+        return [*sorted(gone | closed | sharing), *found[::-1]]
 
     def catch_up(self, batch: RawBatch, row: ShardRow, absorb: Absorb) -> int | None:
         """Commit what is outstanding before a batch, and the batch; return its first change that was not absorbed.
