@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
 
-from cli import history
+from cli import history, jobs
 from cli.__main__ import main
 
 COUNTS = {"rows": 12, "different": 0, "repaired": 0, "not_judged": 0, "inexact": 0}
@@ -101,7 +101,7 @@ def test_no_wait_only_starts(scripted: Callable[..., Stack], capsys: pytest.Capt
 def test_the_bar_does_not_go_back() -> None:
     waits = "waiting for the stream to pass the snapshot"
     phases = [waits, f"{waits} in shards: shardId-1", "reading discarded batches", "reading the journal"]
-    bars = [history._progress({"phase": phase, "done": 0, "total": 0}, 0).count("#") for phase in phases]
+    bars = [jobs._progress({"phase": phase, "done": 0, "total": 0}, 0).count("#") for phase in phases]
     assert bars == sorted(bars)
     assert bars[0]
 

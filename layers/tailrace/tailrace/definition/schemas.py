@@ -180,21 +180,18 @@ class Schema:
                 text = f"nested more than {self._max_depth} levels deep, and each level multiplies the checks"
                 return (Violation("", "schema", text),)
             if self._is_too_much(view):
-                text = (
-                    f"{values:,} values, to which the schema applies more than {_MAX_ITEM_APPLICATIONS:,} of its parts"
-                )
+                text = f"{values:,} values, to which more than {_MAX_ITEM_APPLICATIONS:,} parts of the schema apply"
                 return (Violation("", "schema", f"{text}: split the item, or simplify the schema"),)
             if self._max_reported_depth is not None and depth > self._max_reported_depth:
                 text = f"invalid; nested more than {self._max_reported_depth} levels deep, which hides the place"
                 return () if self._validator.is_valid(view) else (Violation("", "schema", text),)
-            is_large, most = self._reports.is_too_much(view), self._reports.max_values
+            is_large = self._reports.is_too_much(view)
             if is_large and self._reports.has_alternatives:
                 text = "invalid; the item is so large that the place cannot be told: try a part of it"
                 return () if self._validator.is_valid(view) else (Violation("", "schema", text),)
+            errors = self._errors(view, only_first=is_large or values > self._reports.max_values)
             # unevaluatedProperties and the like apply other keywords once more, with the same result
-            found = dict.fromkeys(
-                self._violation(error) for error in self._errors(view, only_first=is_large or values > most)
-            )
+            found = dict.fromkeys(map(self._violation, errors))
         except Exception as error:  # noqa: BLE001 - whatever it is, the item cannot be used
             return (Violation("", "schema", _truncate(f"cannot be validated: {type(error).__name__}: {error}")),)
         return tuple(sorted(found, key=lambda violation: violation.pointer))
