@@ -33,16 +33,18 @@ def _checkpoint(choose: Callable[[list[int]], int | None]) -> Breakage:
 def _next_record(module: Any) -> Breakage:
     """Report the record after the first failed one."""
 
-    def late(event: Json, checkpoint: int | None) -> Json:
+    def late(event: Json, checkpoint: int | None, *state: Any) -> Json:
         numbers = [int(record["dynamodb"]["SequenceNumber"]) for record in event["Records"]]
         after = [number for number in numbers if checkpoint is not None and number > checkpoint]
-        return stream_response(event, after[0] if after else None)
+        return stream_response(event, after[0] if after else None, *state)
 
     return lambda: patch.object(module, "stream_response", late)
 
 
 def _failures_ignored(module: Any) -> Breakage:
-    return lambda: patch.object(module, "stream_response", lambda event, _checkpoint: stream_response(event, None))
+    return lambda: patch.object(
+        module, "stream_response", lambda event, _checkpoint, *state: stream_response(event, None, *state)
+    )
 
 
 def _rest_left_out() -> AbstractContextManager[Any]:

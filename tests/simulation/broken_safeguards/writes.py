@@ -37,7 +37,7 @@ def _rejected_statement_ignored() -> Iterator[None]:
     write, write_one = commit.Committer._commit_batch, commit.Committer._commit_row
 
     def careless(self: commit.Committer, rows: Sequence[RowChange], lineage: marks.Lineage) -> list[Outcome]:
-        with patch.object(commit.Committer, "_commit_row", lambda *_arguments: []):
+        with patch.object(commit.Committer, "_commit_row", lambda *_arguments, **_found: []):
             return write(self, rows, lineage)
 
     with patch.object(commit.Committer, "_commit_batch", careless):
@@ -70,7 +70,7 @@ def _failed_expiry_ignored() -> AbstractContextManager[Any]:
         try_to_expire(*arguments)
         return []
 
-    return patch.object(commit.Committer, "_try_to_expire", careless)
+    return patch.object(commit.Committer, "_try_to_expire", staticmethod(careless))
 
 
 def _order(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[], AbstractContextManager[Any]]:
