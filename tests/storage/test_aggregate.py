@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tailrace.aws.aggregates.commit import KnownRows
 from tailrace.errors import InvalidItem
 from tailrace.testing import event, history, record
 from tests import strategies
@@ -75,6 +76,7 @@ def test_any_redelivery_however_cut_changes_nothing(
 ) -> None:
     if not batches:
         aggregates.write_singly(monkeypatch)
+    monkeypatch.setattr(KnownRows, "have_absorbed", lambda *_row: False)  # the marks alone have to know it
     for key in aggregates.rows():
         aggregates.dynamodb.delete_item(TableName=aggregates.name, Key={"pk": {"S": key[0]}, "sk": {"S": key[1]}})
     records = history("orders", writes)
