@@ -9,6 +9,7 @@ from local.deployment.emulator import ROOT
 from tailrace.aggregation.counted_images import CountedImages
 from tailrace.aggregation.fold import fold_records
 from tailrace.aggregation.plan import PLANS
+from tailrace.aws.aggregates.commit import Committer
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.dynamodb import encode_item
 from tailrace.encoding.json_types import Json
@@ -107,3 +108,8 @@ def _fitting_count(batch: list[Json]) -> int:
         if total > MAX_EVENT_BYTES:
             return number
     return len(batch)
+
+
+def forget_absorbed(committer: Committer) -> None:
+    """Let a process know which rows exist, but not what they have absorbed: the same batch is written once more."""
+    committer.known.rows.update(dict.fromkeys(committer.known.rows, -1))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from statistics import median
 from typing import Any
 
-from benchmarks.changes import event, records
+from benchmarks.changes import event, forget_absorbed, records
 from benchmarks.handlers import control
 from benchmarks.report import Result, Show
 from benchmarks.stage import TABLE, NoStreams, stage
@@ -65,6 +65,7 @@ def per_change(texts: list[str]) -> float:
     aggregate = stage(client)
     for text in texts[: len(texts) // 2]:
         aggregate(json.loads(text))
+    forget_absorbed(aggregate.committer)
     spent, changes = 0.0, 0
     for text in texts:
         batch = json.loads(text)

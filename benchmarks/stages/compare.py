@@ -16,7 +16,7 @@ from typing import Any
 
 import boto3
 
-from benchmarks.changes import event, latest_batches, reset_caches
+from benchmarks.changes import event, forget_absorbed, latest_batches, reset_caches
 from benchmarks.handlers import control, product
 from benchmarks.peers import in_node, powertools
 from benchmarks.peers import stages as by_hand
@@ -182,6 +182,7 @@ def _rows(show: Show, changes: Changes, address: str) -> list[Result]:
 
         def rounds() -> Iterator[list[Variant]]:
             for text in changes.texts:
+                forget_absorbed(stage.committer)
                 yield [partial(timed, partial(stage, json.loads(text))), partial(materialize, text)]
 
         ours, theirs = alternate(show, "(h) rows", rounds(), _BATCH)
