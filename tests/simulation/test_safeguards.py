@@ -41,7 +41,8 @@ RICH = (
     109,
     692,
     14,
-    983,
+    3118,
+    12587,
 )
 RICH_CARRYING = (1474, 40, 34, 19, 33)
 """Seeds to try first: each detects what hundreds of others do not. A stale list only makes the test slower."""
