@@ -1,5 +1,6 @@
 """The schema says which types a value at a path may have; what valid items cannot have is refused at import."""
 
+import time
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -77,6 +78,19 @@ TYPES: Sequence[tuple[Any, Path, set[str] | None]] = [
 @pytest.mark.parametrize(("schema", "path", "expected"), TYPES)
 def test_the_types_at_a_path(schema: Any, path: Path, expected: set[str] | None) -> None:
     assert Schema(schema).paths.types(path) == (ALL_TYPES if expected is None else expected)
+
+
+def test_parts_that_are_reached_in_many_ways_are_looked_at_once() -> None:
+    """Way by way, each of these schemas would take seconds and more."""
+    steps = range(15)
+    either = {f"n{n}": {"anyOf": [{"$ref": f"#/$defs/n{n + 1}"}] * 2} for n in steps}
+    twice = {"allOf": [{"$ref": "#/$defs/n15"}] * 2}
+    nested = {"type": "object", "required": ["x"], "properties": {"x": twice}}
+    schema = Schema({"$defs": {**either, "n15": nested}, "properties": {"a": {"$ref": "#/$defs/n0"}, "x": nested}})
+    began = time.process_time()
+    assert schema.paths.texts(("a", "y")) is None
+    assert schema.paths.required(("x",) * 18) == {"x"}
+    assert time.process_time() - began < 1
 
 
 def test_the_types_of_items_are_those_of_an_object() -> None:

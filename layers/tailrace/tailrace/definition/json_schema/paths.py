@@ -48,6 +48,7 @@ class Paths:
         self._document = document
         self._references = references
         self._known: dict[tuple[int, Path], frozenset[str]] = {}
+        self._known_texts: dict[tuple[int, Path], frozenset[str] | None] = {}
 
     def types(self, path: Path) -> frozenset[str]:
         """Return the types that a value at the path may have in a valid item; none if there can be no value."""
@@ -80,10 +81,13 @@ class Paths:
         return frozenset(name for part in self._always(schemas) for name in part.get("required", ()))
 
     def _always(self, schemas: Iterable[Any]) -> Iterator[Mapping[str, Any]]:
+        """Yield each of the schemas, and of those that all their values have to satisfy, once."""
+        seen: set[int] = set()
         waiting = list(schemas)
         while waiting:
             found = waiting.pop()
-            if isinstance(found, Mapping):
+            if isinstance(found, Mapping) and id(found) not in seen:
+                seen.add(id(found))
                 yield found
                 waiting += (*self._targets(found), *found.get("allOf", ()))
 
@@ -134,6 +138,12 @@ class Paths:
     def _texts(self, schema: Any, path: Path) -> frozenset[str] | None:
         if not isinstance(schema, Mapping):
             return None if schema is True else NOTHING
+        key = id(schema), path
+        if key not in self._known_texts:
+            self._known_texts[key] = self._intersected_texts(schema, path)
+        return self._known_texts[key]
+
+    def _intersected_texts(self, schema: Mapping[str, Any], path: Path) -> frozenset[str] | None:
         lists = list(self._own_texts(schema, path))
         lists += [self._texts(inner, path) for inner in (*self._targets(schema), *schema.get("allOf", ()))]
         lists += [_united(self._texts(inner, path) for inner in found) for found in _alternatives(schema)]
