@@ -57,3 +57,16 @@ def test_a_table_that_refuses_every_second_write_is_written_in_a_few_deliveries(
     rows = [row for row in map(decode_item, table.rows("rows")) if row["pk"].startswith("shops@")]
     assert [row["~n"] for row in rows] == [1] * CHANGES
     assert deliveries <= FEW
+
+
+@pytest.mark.parametrize("measures", [LINEAR, ORDERED])
+def test_a_row_that_is_known_absorbs_what_is_new_and_what_another_shard_brings(measures: Any) -> None:
+    pipeline = Pipeline([ORDERS], [Aggregate("shops", of=ORDERS, by=[field("shop")], measures=measures, listed=False)])
+    table: Any = Database()
+    table.create("rows", "pk", "sk")
+    committer = Committer(table, "rows", clock=lambda: NOW, executor=lambda _threads: SerialExecutor(0))
+    records = [record(n, "orders", (str(n), None, {"shop": "a", "amount": 7})) for n in (1, 2, 3)]
+    for batch, mark in ((records[1:2], "~one"), (records[1:], "~one"), (records[:1], "~other")):
+        assert committer.commit(fold_records(batch, pipeline).rows, Lineage(mark)) == []
+    (row,) = [row for row in map(decode_item, table.rows("rows")) if row["pk"] == "shops@1#a"]
+    assert row["~n"] == 3
