@@ -1,5 +1,6 @@
 """A table that is too busy: what a delivery has written, the next ones leave alone."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
@@ -67,6 +68,25 @@ def test_a_row_that_is_known_absorbs_what_is_new_and_what_another_shard_brings(m
     committer = Committer(table, "rows", clock=lambda: NOW, executor=lambda _threads: SerialExecutor(0))
     records = [record(n, "orders", (str(n), None, {"shop": "a", "amount": 7})) for n in (1, 2, 3)]
     for batch, mark in ((records[1:2], "~one"), (records[1:], "~one"), (records[:1], "~other")):
-        assert committer.commit(fold_records(batch, pipeline).rows, Lineage(mark)) == []
+        rows = fold_records(batch, pipeline).rows
+        assert committer.commit(rows, Lineage(mark)) == []
+        no_table: Any = None
+        assert replace(committer, client=no_table).commit(rows, Lineage(mark)) == []
     (row,) = [row for row in map(decode_item, table.rows("rows")) if row["pk"] == "shops@1#a"]
     assert row["~n"] == 3
+
+
+@pytest.mark.parametrize(
+    ("by", "measures", "listed", "folded"),
+    [(["shop"], LINEAR, False, 7), (["kind", "shop"], LINEAR, True, 6), (["kind"], ORDERED, False, 6)],
+)
+def test_a_fold_ends_with_the_record_that_touches_the_last_row_of_a_part(
+    by: list[str], measures: Any, listed: bool, folded: int
+) -> None:
+    """Rows of values count, and those of the list of groups."""
+    groups = list(map(field, by))
+    pipeline = Pipeline([ORDERS], [Aggregate("shops", of=ORDERS, by=groups, measures=measures, listed=listed)])
+    records = [
+        record(n, "orders", (str(n), None, {"kind": "k", "shop": str(n), "amount": n})) for n in range(1, CHANGES)
+    ]
+    assert fold_records(records, pipeline, enough_rows=7).records == folded
