@@ -66,14 +66,15 @@ def test_a_row_that_is_known_absorbs_what_is_new_and_what_another_shard_brings(m
     table: Any = Database()
     table.create("rows", "pk", "sk")
     committer = Committer(table, "rows", clock=lambda: NOW, executor=lambda _threads: SerialExecutor(0))
-    records = [record(n, "orders", (str(n), None, {"shop": "a", "amount": 7})) for n in (1, 2, 3)]
-    for batch, mark in ((records[1:2], "~one"), (records[1:], "~one"), (records[:1], "~other")):
+    records = [record(n, "orders", (str(n), None, {"shop": "a", "amount": 7})) for n in (1, 2, 3, 4)]
+    one, other = "~one", "~other"
+    for batch, mark in ((records[1:2], one), (records[1:3], one), (records[3:], one), (records[:1], other)):
         rows = fold_records(batch, pipeline).rows
         assert committer.commit(rows, Lineage(mark)) == []
         no_table: Any = None
         assert replace(committer, client=no_table).commit(rows, Lineage(mark)) == []
     (row,) = [row for row in map(decode_item, table.rows("rows")) if row["pk"] == "shops@1#a"]
-    assert row["~n"] == 3
+    assert row["~n"] == 4
 
 
 @pytest.mark.parametrize(
