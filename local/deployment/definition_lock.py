@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from cli.definition.worker import unstable_meanings
@@ -53,7 +54,9 @@ def write_lock(pipeline: Pipeline, reference: str, report: Report) -> None:
     try:
         locked = _read(reference, path)
     except MeaningChanged:  # such as a file with a merge conflict
-        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+        text = ""
+        with suppress(OSError):
+            text = path.read_text(encoding="utf-8", errors="replace")
         locked = MeaningLock.recovered(text)
     present = present_meaning(pipeline)
     _check_stable(present, reference)

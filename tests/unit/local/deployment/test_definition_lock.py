@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -214,6 +215,20 @@ def test_a_lock_with_a_merge_conflict_keeps_what_was_accepted(checkout: Checkout
     present, *earlier = MeaningLock.parse(checkout.lock.read_text()).aggregates["carrier_hours@1"]
     assert earlier == ["c" * 32, "b" * 32, "a" * 32]
     assert present == MeaningLock.of(pipeline).aggregates["carrier_hours@1"][0]
+
+
+def test_a_lock_that_may_not_be_read_is_written_anew(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Path.read_text
+
+    def refuse(path: Path, *arguments: Any, **options: Any) -> str:
+        if path == checkout.lock:
+            raise PermissionError("denied")
+        return read(path, *arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_text", refuse)
+        checkout.run(write_lock)
+    checkout.run(check_lock, add=False)
 
 
 def test_a_lock_that_cannot_be_written_is_said(checkout: Checkout) -> None:
