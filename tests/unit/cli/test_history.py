@@ -78,9 +78,10 @@ def test_a_call_that_is_not_answered_now_does_not_end_the_display(
     later = [THROTTLED, ConnectTimeoutError(endpoint_url="u"), {"errorType": "Transient", "errorMessage": "m"}]
     scripted(STARTED, *later, RUNNING, *later, DONE)
     assert main(["rebuild", "shops", "--stack", "tailrace"]) == 0
-    monkeypatch.setattr("cli.jobs._PATIENCE_S", 0.0)
-    for last in (*later, DENIED, {"errorType": "KeyError", "errorMessage": "m"}):
-        scripted(STARTED, last)
+    refused = [DENIED, {"errorType": "KeyError", "errorMessage": "m"}]
+    for last in (*refused, *later):
+        scripted(STARTED, last, *([DONE] if last in refused else []))
+        monkeypatch.setattr("cli.jobs._PATIENCE_S", 900.0 if last in refused else 0.0)
         assert main(["verify", "--stack", "tailrace"]) == 1
         assert capsys.readouterr().err.startswith("The job goes on; `tailrace status` shows how far j is.\ntailrace: ")
 
