@@ -2,7 +2,6 @@
 
 import difflib
 import re
-import sys
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -83,12 +82,16 @@ def _check_value(name: str, value: str, known: Mapping[str, Any]) -> None:
 
 
 def _check_number(name: str, value: str, known: Mapping[str, Any]) -> None:
-    lowest, highest = known.get("MinValue", -sys.maxsize), known.get("MaxValue", sys.maxsize)
-    is_whole = all(isinstance(known.get(limit, 0), int) for limit in ("Default", "MinValue", "MaxValue"))
+    given = {part: str(known[part]) for part in ("Default", "MinValue", "MaxValue") if part in known}
+    lowest, highest = given.get("MinValue"), given.get("MaxValue")
+    is_whole = all(re.fullmatch("-?[0-9]+", number) for number in given.values())
     form = r"-?[0-9]{1,18}" if is_whole else r"-?[0-9]{1,18}(\.[0-9]{1,18})?"
-    if not re.fullmatch(form, value) or not lowest <= Decimal(value) <= highest:
-        kind = "whole number" if is_whole else "number"
-        raise OptionError(f"{name} must be a {kind} from {lowest} to {highest}, not {value[:20]!r}.")
+    if re.fullmatch(form, value) and Decimal(lowest or value) <= Decimal(value) <= Decimal(highest or value):
+        return
+    kind = "whole number" if is_whole else "number"
+    limits = [f"from {lowest}"] if lowest else []
+    limits += [f"to {highest}" if lowest else f"of at most {highest}"] if highest else []
+    raise OptionError(f"{name} must be a {' '.join([kind, *limits])}, not {value[:20]!r}.")
 
 
 def check_write_behind(parameters: Mapping[str, str], shards: int) -> None:

@@ -43,6 +43,9 @@ def test_each_value_of_a_list_has_the_pattern(value: str) -> None:
         ({"Default": -1}, "-5", True),
         ({"Default": 0.5, "MinValue": 0, "MaxValue": 1}, "0.25", True),
         ({"Default": 0.5, "MinValue": 0, "MaxValue": 1}, "1.25", False),
+        ({"Default": 0.5, "MinValue": 0.1, "MaxValue": 0.7}, "0.1", True),
+        ({"Default": 0.5, "MinValue": 0.1, "MaxValue": 0.7}, "0.7", True),
+        ({"Default": 0.5, "MaxValue": "0.7"}, "0.8", False),
         ({"Default": 0.5}, "1e3", False),
         ({"Default": 1}, "0.25", False),
         ({"MinValue": 0}, "-5", False),
@@ -50,7 +53,8 @@ def test_each_value_of_a_list_has_the_pattern(value: str) -> None:
 )
 def test_a_parameter_of_the_user_may_be_any_number(limits: dict[str, float], value: str, is_valid: bool) -> None:
     known = {"Threshold": {"Type": "Number", **limits}}
-    with nullcontext() if is_valid else pytest.raises(OptionError, match="Threshold must be a (whole )?number from"):
+    told = r"^Threshold must be a (whole )?number( from [-0-9]+( to 1)?| of at most 0\.7)?, not '"
+    with nullcontext() if is_valid else pytest.raises(OptionError, match=told):
         assert parse_parameters(f"Threshold={value}", known) == {"Threshold": value}
 
 
