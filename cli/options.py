@@ -90,10 +90,8 @@ def _endpoint(text: str) -> str:
 def parse_table_name(text: str) -> str:
     """Parse the name of a DynamoDB table, as the template's parameter ItemsTableName takes it."""
     if not _TABLE_NAME.fullmatch(text):
-        text = (
-            f"expected the name of a table, 3 to 255 letters, digits, '_', '.' and '-', and no ARN, not {text[:80]!r}"
-        )
-        raise argparse.ArgumentTypeError(text)
+        rule = "pass its name, not its ARN: 3 to 255 letters, digits, '_', '.' and '-'"
+        raise argparse.ArgumentTypeError(f"{text[:80]!r} is not the name of a table; {rule}")
     return text
 
 

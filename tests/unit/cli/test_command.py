@@ -261,16 +261,8 @@ def test_a_port_in_use_is_one_sentence(
         (["dashboard", "--stack", "a" * 129], "a stack name has"),
         (["plan", "--stack", "a_b"], "a stack name has up to 128 letters, digits and hyphens, not 'a_b'"),
         *(
-            (
-                ["check", "--table", name],
-                f"expected the name of a table, 3 to 255 letters, digits, '_', '.' and '-'{end}",
-            )
-            for name, end in (
-                ("", ", and no ARN, not ''"),
-                ("a b", ""),
-                ("ab", ""),
-                ("arn:aws:dynamodb:r:1:table/t", ""),
-            )
+            (["check", "--table", name], f"{name!r} is not the name of a table; pass its name, not its ARN: 3 to 255 ")
+            for name in ("", "a b", "ab", "arn:aws:dynamodb:r:1:table/t")
         ),
         (["dashboard", "--stack", "a", "--port", "0"], "a port must be a whole number from 1 to 65535, not '0'"),
         (["dashboard", "--stack", "a", "--port", "9" * 9999], "a port must be a whole number"),
