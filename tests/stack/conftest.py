@@ -7,7 +7,8 @@ import pytest
 from local.stack import Stack, running_stack
 from tests.oidc_issuer import AUDIENCE, Issuer, running_issuer
 
-ORIGIN = "https://dashboard.example"
+ORIGIN, LOCAL_ORIGIN = "https://dashboard.example", "http://localhost:5173"
+"""Pages that may call the API; the emulator refuses pages of other sites before its gateway sees them."""
 
 
 @pytest.fixture(scope="package")
@@ -33,7 +34,11 @@ def bare_token_stack(issuer: Issuer) -> Iterator[Stack]:
 @pytest.fixture(scope="package")
 def token_stack(issuer: Issuer) -> Iterator[Stack]:
     """Run a stack that accepts the issuer's tokens, allows a page of another origin, and hosts its own page."""
-    parameters = {"JwtIssuer": issuer.url, "JwtAudience": f"another,{AUDIENCE}", "CorsOrigins": ORIGIN}
+    parameters = {
+        "JwtIssuer": issuer.url,
+        "JwtAudience": f"another,{AUDIENCE}",
+        "CorsOrigins": f"{ORIGIN},{LOCAL_ORIGIN}",
+    }
     parameters |= {"DashboardClientId": AUDIENCE}
     with running_stack(parameters=parameters) as running:
         yield running

@@ -17,6 +17,7 @@ from local.deployment.emulator import REGION
 from local.stack import Stack
 from tests.architecture.stack import ROOT, resources
 from tests.oidc_issuer import AUDIENCE, Issuer
+from tests.stack.conftest import LOCAL_ORIGIN
 
 ADDRESSES = {"{collection}": "flights", "{id+}": "1", "{name}": "carrier_hours"}
 KEYS = [route["Properties"]["RouteKey"] for route in resources("AWS::ApiGatewayV2::Route").values()]
@@ -108,18 +109,19 @@ def test_the_document_names_the_issuer(token_stack: Stack, issuer: Issuer) -> No
     assert found["components"]["securitySchemes"]["token"]["openIdConnectUrl"].startswith(f"{issuer.url}/")
 
 
-def test_cors_is_configured_only_for_given_origins(token_stack: Stack, signed_stack: Stack) -> None:
-    """Checks the configuration only: the emulator ignores it, since it expects other names than CloudFormation's."""
-    apis = [
-        stack.client("apigatewayv2").get_api(ApiId=stack.resources["HttpApi"]) for stack in (token_stack, signed_stack)
-    ]
-    assert ["CorsConfiguration" in api for api in apis] == [True, False]
+def test_pages_of_given_origins_may_call(token_stack: Stack, issuer: Issuer) -> None:
+    _, url = address(token_stack, "GET /aggregates")
+    asking = {"Access-Control-Request-Method": "GET"}
+    token = {"Authorization": f"Bearer {issuer.token(scope='tailrace/read')}"}
+    for origin, allowed, preflight in ((LOCAL_ORIGIN, LOCAL_ORIGIN, 204), ("http://localhost:5174", None, 403)):
+        for method, more, expected in (("OPTIONS", asking, preflight), ("GET", token, 200)):
+            status, headers = ask(method, url, {"Origin": origin, **more})
+            assert (status, headers.get("Access-Control-Allow-Origin")) == (expected, allowed), (origin, method)
 
 
 def test_without_origins_no_page_is_allowed(signed_stack: Stack) -> None:
     _, url = address(signed_stack, "GET /aggregates")
-    # of a page on this machine: the emulator itself refuses those of other sites
-    status, headers = ask("OPTIONS", url, {"Origin": "http://localhost:5173", "Access-Control-Request-Method": "GET"})
+    status, headers = ask("OPTIONS", url, {"Origin": LOCAL_ORIGIN, "Access-Control-Request-Method": "GET"})
     assert status in REFUSED
     assert "access-control-allow-origin" not in headers
 
