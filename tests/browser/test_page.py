@@ -54,7 +54,7 @@ def test_ten_thousand_points_are_drawn_within_a_frame(serve: Serve, visit: Visit
     assert frames[20] < 100  # the machine may be busy
 
 
-def test_a_panel_says_when_it_does_not_show_all_rows_or_rows_lack_a_change(serve: Serve, visit: Visit) -> None:
+def test_a_panel_says_when_it_does_not_show_all_rows_or_rows_miss_a_change(serve: Serve, visit: Visit) -> None:
     rows = day(2, 6000)
     rows["sensor_hours"][0]["inexact"] = True
     page = visit(serve(FakeApi(rows=rows).respond).url)
@@ -63,7 +63,7 @@ def test_a_panel_says_when_it_does_not_show_all_rows_or_rows_lack_a_change(serve
     expect(page.locator(".panel > .note")).to_be_hidden()
     expect(page.locator(".panel > .inexact:visible")).to_have_count(0)
     ranges.select_option("All data")
-    expect(page.locator(".panel > .inexact:visible")).to_contain_text("1 row lacks a change, because the sum")
+    expect(page.locator(".panel > .inexact:visible")).to_contain_text("1 row is missing a change because a sum")
     expect(page.locator(".panel > .note")).to_contain_text("Showing only the first 10,000 rows.")
 
 

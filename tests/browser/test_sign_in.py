@@ -75,7 +75,7 @@ def test_it_signs_in_with_pkce_and_sends_the_token(serve: Serve, issuer: Issuer,
     assert issuer.grants == ["authorization_code"]  # the tab is still signed in
 
 
-def test_who_is_not_let_in_is_told_and_can_try_again(serve: Serve, issuer: Issuer, page: Page) -> None:
+def test_a_refused_user_sees_why_and_can_try_again(serve: Serve, issuer: Issuer, page: Page) -> None:
     site = serve(protected(FakeApi(rows=day()), issuer, []), **settings(issuer))
     page.goto(f"{site.url}?error=access_denied&state=unknown")
     expect(page.locator("#notices")).to_contain_text("You could not be signed in: ")

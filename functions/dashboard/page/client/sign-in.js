@@ -38,7 +38,7 @@ export async function signIn(auth, onEnded) {
   try {
     user = await currentUser(manager);
   } catch (error) {
-    // such as that the user or the issuer has declined; a second attempt by itself could go on forever
+    // for example, the user or the issuer declined; an automatic retry could loop forever
     onEnded(`You could not be signed in: ${error.message}.`, () => manager.signinRedirect());
     return null;
   }

@@ -33,7 +33,7 @@ function extentOf(starts) {
   return { oldest: starts[start], newest: starts[end - 1], all };
 }
 
-/** Return the extent of the first choice of values that has rows; null if none has. */
+/** Return the extent of the first choice of values that has rows, or null if none has. */
 async function firstExtent(api, aggregate, choices, signal) {
   for (const pairs of choices) {
     const extent = extentOf(await startsOf(api, aggregate, pairs, signal));
@@ -96,7 +96,7 @@ export class Extents {
    * Return the starts of the oldest and the newest bucket in ms without outliers, `{oldest, newest}`, and with them, as
    * `all`; null if no rows are found.
    *
-   * @param {[object, string][][]} choices values of the groups before the bucket; the first that have rows count
+   * @param {[object, string][][]} choices of values of the groups before the bucket: the first that has rows is used
    */
   async of(api, aggregate, choices, signal) {
     if (!aggregate.isBucketFirst) return firstExtent(api, aggregate, choices, signal);

@@ -6,7 +6,7 @@ import { MAX_ROWS, ROWS_PER_REQUEST } from "./ranges.js";
 /** How many groups are listed at once. */
 export const GROUPS_PER_REQUEST = 100;
 
-/** How many pages without a group are passed over. */
+/** How many empty pages are skipped before giving up. */
 const MAX_EMPTY_PAGES = 20;
 
 /** Return the query parameters for `[group, value]` pairs; pairs without a value are left out. */
@@ -53,7 +53,7 @@ export async function topGroups(api, aggregate, { signal, max = GROUPS_PER_REQUE
   }
 }
 
-/** Return the first values in key order. Pages are empty where very many values have no items any more. */
+/** Return the first values in key order. A page is empty if very many values in a row have no items. */
 async function firstGroups(api, aggregate) {
   let page = await groupsByKey(api, aggregate, null);
   for (let more = 0; page.groups.length === 0 && page.cursor !== null && more < MAX_EMPTY_PAGES; more += 1)

@@ -37,7 +37,7 @@ export function columnsOf({ rows, bucketName, truncated }, aggregate, keys, view
   return { xs, columns, rows: lines, leftOut };
 }
 
-/** Return whether a line's bucket at a second was read, if no row after the last one was: rows are in key order. */
+/** Return a function that says whether a line's bucket at a second was read: rows end, in key order, with the last. */
 function readUpTo(last, bucketName, aggregate, keys) {
   if (last === undefined) return () => false;
   const lastSecond = bucketStart(last[bucketName], aggregate.zone) / 1000;
@@ -46,7 +46,7 @@ function readUpTo(last, bucketName, aggregate, keys) {
   return (index, second) => index < lastIndex || (index === lastIndex && second <= lastSecond);
 }
 
-/** Return the key of a row's line; of a number, the key that was typed for it, which may be in another notation. */
+/** Return the key of a row's line. If the user typed a number in another notation, the key is what was typed. */
 function keyOf(row, aggregate, keys) {
   if (aggregate.lineGroups.length === 0) return keys[0];
   const key = aggregate.lineKey(row);
@@ -99,7 +99,7 @@ function withGaps(seconds, unit, zone) {
 
 const COUNTS = new Set(["count", "count_items"]);
 
-/** Return the lines of rows, the largest first: by the sum of a count, of all items if there is one, or by the rows. */
+/** Return the lines of rows, largest first: by a count, preferably one of all items, or else by the number of rows. */
 export function linesBySize(rows, aggregate) {
   const counts = aggregate.measures.filter((measure) => COUNTS.has(measure.kind));
   const count = (counts.find(({ where }) => where === undefined) ?? counts[0])?.name;

@@ -1,5 +1,5 @@
 /**
- * The views of a panel: one for each measure, and bands of several measures of one field of the same items.
+ * The views of a panel: one for each measure, and bands of measures of one field that cover the same items.
  *
  * A view's parts are drawn as one line each: `low`, `middle` and `high` of a band, otherwise only `middle`.
  * `isAdditive`: rows can be rolled up to longer buckets. `hasWindow`: there are moving sums of it. `isZeroWhenEmpty`:
@@ -61,7 +61,7 @@ function partsOf(measure, measures) {
   return measures.filter(({ name }) => name === measure.numerator || name === measure.denominator);
 }
 
-/** Return the bands of the measures of one field that are of the same items. */
+/** Return the bands of measures of one field that cover the same items. */
 function bandViews(measures) {
   const alike = new Map();
   for (const measure of measures.filter((one) => one.field)) {

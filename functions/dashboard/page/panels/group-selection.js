@@ -28,7 +28,7 @@ export class GroupSelection {
     return this.aggregate.fixedGroups.map((group) => [group, this.fixed.get(group.name) ?? null]);
   }
 
-  /** The values that tell which time the data cover, as `[group, value]`: those of the first choice that has rows. */
+  /** Choices of values, as `[group, value]`: the first that has rows determines the time range of the panel's data. */
   get choices() {
     if (!this.aggregate.isMultiValue) return [this.fixedPairs];
     const values = this.selected ?? [this.candidates[0]?.value];

@@ -131,12 +131,12 @@ export class Panel {
     setText(this.problem, error.message.endsWith(".") ? error.message : `${error.message}.`);
   }
 
-  /** Say that rows lack a change: one whose sum has more digits than the table can store. */
+  /** Say how many rows are missing a change because a sum would have more digits than the table can store. */
   #noteInexact(rows) {
     const count = rows.filter(({ inexact }) => inexact).length;
     this.inexact.hidden = count === 0;
-    const what = countOf(count, "row lacks", "rows lack");
-    const text = `${what} a change, because the sum would have had more than 38 digits. The table marks such rows.`;
+    const what = countOf(count, "row is missing", "rows are missing");
+    const text = `${what} a change because a sum would exceed 38 digits. The table marks such rows.`;
     setText(this.inexact, count === 0 ? "" : text);
   }
 

@@ -9,7 +9,7 @@ from tailrace.encoding.keys import MAX_SORT_KEY_BYTES
 
 def encode_cursor(values: list[Any]) -> str:
     """Encode a position and its checksum."""
-    # not in ASCII: an escaped letter takes six bytes, and a gateway may take 10 KB of address and headers
+    # an escaped letter takes six bytes, and the gateway limits address and headers to 10 KB together
     text = json.dumps(values, separators=(",", ":"), ensure_ascii=False)
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 

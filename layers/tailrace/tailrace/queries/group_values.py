@@ -60,7 +60,7 @@ def _number_text(group: Group, value: str) -> str:
     """
     try:
         number: Any = parse_number(value.replace(" ", "+"))
-        # one that no row can have would be rounded to one that rows do have
+        # a number that no row can have would be rounded to one that rows may have
         return group.text(number) if isinstance(group, FieldGroup) and is_representable(number) else value
     except (InvalidMessage, ArithmeticError):
         return value

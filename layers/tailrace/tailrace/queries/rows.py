@@ -133,7 +133,7 @@ class RowQuery:
         return (*texts[:index], local_text(label)) if index else (label,)
 
     def may_have_merge_key(self, pk: str, merge_key: tuple[str, ...]) -> bool:
-        """Return whether rows of a partition may have a merge key."""
+        """Return whether a partition may have rows with a merge key."""
         if not merge_key:
             return True
         first = group_texts(pk, "-")[0]
@@ -268,6 +268,6 @@ class RowQuery:
         ends = None if self.bucket_range is None else [self.bucket_range.first, self.bucket_range.last]
         groups = [self.texts, self.other_texts]
         query: list[Any] = [self.aggregate.name, self.aggregate.version, groups, ends, self.descending, self.interval]
-        # a position with a window has no key that would tell the generation
+        # the position in a window has no key, which would name the generation
         query += [] if self.window is None else [self.window.text, self.epoch]
         return hashlib.sha256(json.dumps([query, values]).encode()).hexdigest()[:16]

@@ -134,16 +134,16 @@ def generation_header(generation: GenerationState) -> str:
 
 
 def left_out_header(reasons: Mapping[str, str]) -> str:
-    """Return the measures that rows lack, as a structured field (RFC 9651): with the reasons, if there is room.
+    """Return the measures that rows lack, as a structured field (RFC 9651), with the reasons if they fit.
 
-    Of more names than there is room for, it has the first.
+    If not even all names fit, it has as many as do.
     """
     names = list(map(structured_fields.text, reasons))
-    told = [
+    explained = ", ".join(
         f"{name};reason={structured_fields.text(reason)}" for name, reason in zip(names, reasons.values(), strict=True)
-    ]
-    if len(", ".join(told)) <= _MAX_LEFT_OUT:
-        return ", ".join(told)
+    )
+    if len(explained) <= _MAX_LEFT_OUT:
+        return explained
     ends = accumulate(len(name) + len(", ") for name in names)
     return ", ".join(name for name, end in zip(names, ends, strict=True) if end <= _MAX_LEFT_OUT)
 

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 _MULTI_STATUS = 207  # https://www.rfc-editor.org/rfc/rfc4918#section-13, with a body of our own
 
 _MAX_ID_BYTES = 1_000_000
-"""Of refused entries, in the response: it holds 6 MB, and an id that is refused may have any length."""
+"""For the ids of all refused entries in a response, which is limited to 6 MB. A refused id may have any length."""
 
 _MIN_TIME_LEFT_MS = 15_000
-"""What writing may take, of the 29 s that a request has. Checking a thousand items may take longer than that."""
+"""Reserved for writing, of the 29 s that a request has. Checking a thousand items may take longer than the rest."""
 
 # A few seconds at most: the caller can retry the items that the table leaves unprocessed.
 _MAX_ATTEMPTS = 4
@@ -127,7 +127,7 @@ class BatchRoutes:
 
 def _unchecked(item_entry: Any) -> _Entry:
     item_id = item_entry.get("id") if isinstance(item_entry, dict) else None
-    return _Entry(item_id, error=Transient("no time is left to check the item"))
+    return _Entry(item_id, error=Transient("the request ran out of time before the item was checked: send it again"))
 
 
 def _results(entries: Sequence[_Entry], errors: Mapping[int, TailraceError]) -> list[str]:

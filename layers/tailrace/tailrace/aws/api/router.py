@@ -86,16 +86,16 @@ class Router:
         self._methods.setdefault(rule, []).append(method)
 
     def _require_own_route(self) -> None:
-        """Refuse a request that came by the gateway's catch-all route, for which a token needs either scope only.
+        """Refuse a request that came through the gateway's catch-all route, which accepts a token with either scope.
 
         The gateway selects the route, and with it the scope, before the path is decoded completely: an escaped slash in
         ``/collections%252Forders/items/7`` is a slash by now.
 
         Raises:
-            NotFound: it did.
+            NotFound: the request came through that route.
         """
         if self._event().get("routeKey") == _CATCH_ALL:
-            raise NotFound("no route has this address as it was sent: leave slashes and letters unescaped")
+            raise NotFound("no route matches this path as it was sent: do not escape slashes and letters of the route")
 
     def _event(self) -> Event:
         event: Event = self._resolver.current_event.raw_event

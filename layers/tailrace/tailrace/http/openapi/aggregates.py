@@ -107,7 +107,10 @@ def aggregates_path() -> dict[str, Json]:
         {"name": _TEXT, "kind": _TEXT, "unit": text_or_none, "description": text_or_none},
         {
             "field": _TEXT,
-            "where": {"type": "integer", "description": "Only some items count: the same ones with the same number."},
+            "where": {
+                "type": "integer",
+                "description": "Covers only some items: the same ones if the number is the same.",
+            },
             "fraction": {"type": "number"},
             "most": {"type": "integer"},
             "additive": {"const": False, "description": "An item may be in several of the buckets of an interval."},
