@@ -2,22 +2,24 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 
+from tailrace.aggregation.carried.state import Outstanding
 from tailrace.aggregation.marks import Lineage, Shard
 from tailrace.aws.aggregates.lineages import Lineages
 from tailrace.aws.backfill.control import ControlTable
-from tailrace.aws.backfill.outstanding_rows import OutstandingRows
+from tailrace.aws.backfill.outstanding_rows import OutstandingRows, ShardRow
 from tailrace.aws.runtime.settings import AggregateSettings
 from tailrace.aws.stages.write_behind import FORGOTTEN, LOST, WriteBehind
 from tailrace.backfill.generations import doubt
 from tailrace.encoding.dynamodb import decode_item
-from tailrace.errors import SettingsError
-from tailrace.inputs.changes import RawBatch
+from tailrace.errors import SettingsError, Transient
+from tailrace.inputs.changes import RawBatch, StreamPosition
 from tests.simulation.invariants import find_wrong_rows
 from tests.simulation.world.clients import Streams
 from tests.simulation.world.functions import PROGRESS, TABLE
@@ -275,6 +277,36 @@ def test_a_handmade_event_says_nothing_of_other_shards() -> None:
     with patch.object(Lineages, "describe_stream", lambda *_stream: {}):
         world.functions.invoke("aggregate", event, Run())
     assert world.functions.outstanding() == before
+
+
+@pytest.mark.parametrize(
+    ("delivered", "retry_from", "expected"),
+    [
+        (False, 5, [("advance", 4)]),  # a page of the stream
+        (True, 5, [("advance", 4)]),
+        (True, 3, []),
+        (True, None, [("settle", 6)]),
+        (True, 6, [("settle", 5)]),
+    ],
+)
+def test_the_part_that_is_committed_is_not_read_again(
+    *, delivered: bool, retry_from: int | None, expected: list[tuple[str, int]]
+) -> None:
+    """Otherwise changes that take longer than an invocation would be folded again and again."""
+    told: list[tuple[str, int]] = []
+    batch = RawBatch("s", "shard", (), ())
+    part = RawBatch("s", "shard", ({},) * 4, tuple(StreamPosition(n, "2024") for n in (3, 4, 5, 6)))
+    stream: Any = SimpleNamespace(read=lambda *_range: [part])
+    rows: Any = SimpleNamespace(
+        advance=lambda _shard, _before, last: told.append(("advance", last.sequence)),
+        settle=lambda _shard, _before, last: told.append(("settle", last)),
+    )
+    feeder: Any = SimpleNamespace(is_too_old=lambda _page: False)
+    behind = WriteBehind(SECONDS, World(History(0, ())).pipeline, feeder, rows, stream)
+    row = ShardRow(exists=True, outstanding=Outstanding(3, 5))
+    with nullcontext() if delivered else pytest.raises(Transient):
+        assert behind.catch_up(part if delivered else batch, row, lambda _batch: retry_from) == retry_from
+    assert told == expected
 
 
 def _settle_whatever_the_row_says(monkeypatch: pytest.MonkeyPatch) -> None:

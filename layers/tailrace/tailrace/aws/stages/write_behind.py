@@ -19,7 +19,7 @@ from tailrace.aws.backfill.stream_pages import ChangesGone, StreamPages
 from tailrace.aws.runtime.telemetry import logger
 from tailrace.definition.pipeline import Pipeline
 from tailrace.errors import Transient
-from tailrace.inputs.changes import RawBatch
+from tailrace.inputs.changes import RawBatch, StreamPosition
 
 type Absorb = Callable[[RawBatch], int | None]
 """Commits a batch, and returns the first change that was not absorbed, if any."""
@@ -133,10 +133,11 @@ class WriteBehind:
         if first is None or first > outstanding.through:
             self.rows.settle(shard, outstanding, outstanding.through)
             return absorb(batch) if batch.records else None
-        retry_from, last = absorb(batch), batch.positions[-1]
-        if retry_from is None and last.sequence >= outstanding.through:
+        retry_from = absorb(batch)
+        last = _last_done(batch, retry_from)
+        if last is not None and last.sequence >= outstanding.through:
             self.rows.settle(shard, outstanding, last.sequence)
-        elif retry_from is None and last.sequence >= outstanding.start:
+        elif last is not None and last.sequence >= outstanding.start:
             self.rows.advance(shard, outstanding, last)
         return retry_from
 
@@ -150,9 +151,9 @@ class WriteBehind:
                 if self.feeder.is_too_old(page):
                     self._tell_lost(shard)
                 retry_from = absorb(page)
-                done = [one for one in page.positions if retry_from is None or one.sequence < retry_from]
-                if done:
-                    outstanding = self.rows.advance(shard, outstanding, done[-1])
+                last = _last_done(page, retry_from)
+                if last is not None:
+                    outstanding = self.rows.advance(shard, outstanding, last)
                 if retry_from is not None:
                     raise Transient("what was carried could not be committed")
         except ChangesGone:
@@ -162,3 +163,9 @@ class WriteBehind:
     def _tell_lost(self, shard: str, reason: str = LOST) -> None:
         logger().error(reason, extra={"shard": shard})
         self.feeder.doubt(self.feeder.look(shard, self.pipeline), reason)
+
+
+def _last_done(batch: RawBatch, retry_from: int | None) -> StreamPosition | None:
+    """Return the last change before the first one that was not absorbed, if any."""
+    done = [one for one in batch.positions if retry_from is None or one.sequence < retry_from]
+    return done[-1] if done else None
