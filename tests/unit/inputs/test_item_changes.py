@@ -126,9 +126,13 @@ def test_a_deletion_after_the_items_end_is_an_expiry(ends: Any, at: int, kept: b
     assert isinstance(found, Change)
     assert found.expired == kept
     assert counted([record(None, old), record(old, None, 2, at)])["offers@1#c"] == ((1, 1, 1) if kept else (0, 0, 0))
-    (other,) = read(record(old | {"kind": "orders"}, None, at=at))  # which retracts
+    retracting = record(old | {"kind": "orders"}, None, at=at)
+    (other,) = read(retracting)
     assert isinstance(other, Change)
     assert not other.expired
+    assert expired_collections([retracting], pipeline) == (
+        {"orders"} if kept else set()
+    )  # if it should keep them later
 
 
 def test_a_deletion_after_the_end_is_an_expiry_in_a_table_of_ones_own_too() -> None:

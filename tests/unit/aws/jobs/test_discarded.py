@@ -172,10 +172,15 @@ def test_rows_lack_what_expired_before_the_collection_began_to_keep_it(
     codes["keeps on"] = visits_code("keep", 3)
     world.codes, world.code = codes, codes["retracts"]
     write_first_control_rows(world.workshop(), ("items", "aggregates", "progress"))
-    for number in (1, 2):
+    for number in (1, 2, 3):
         world.write(f"visits#{number}", {"page": "x", "ms": 3})
-    world.write("visits#1", None, expired=expires)
-    world.settle()
+    told = []
+    for number in (1, 3):
+        world.write(f"visits#{number}", None, expired=expires)
+        world.settle()
+        told.append(world.workshop().control.read().unkept)
+        world.now += 600
+    assert told[0] == told[1]  # it is written once an hour
     world.deploy("keeps")
     world.now += 3600
     assert player._job("build", [("pages", 2)]).job.state == "done"
