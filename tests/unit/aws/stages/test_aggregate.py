@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 
 from tailrace.aggregation.marks import decode_sequence
+from tailrace.aws.backfill.feeder import Feeder
 from tailrace.aws.backfill.progress_rows import parse_through
 from tailrace.encoding.dynamodb import decode_item
+from tailrace.errors import Transient
+from tailrace.inputs.changes import RawBatch
 from tests.simulation.invariants import find_wrong_rows
 from tests.simulation.world.functions import PROGRESS
 from tests.simulation.world.isolation import isolated
@@ -56,6 +59,26 @@ def test_a_part_for_which_no_time_is_left_is_delivered_again(carries_s: int) -> 
     assert left["itemIdentifier"] in numbers[1:]
     (row,) = [row for row in map(decode_item, world.functions.database.rows(PROGRESS)) if row["pk"] == "aggregate"]
     assert "missing_since" in row
+    world.finish()
+    assert not list(find_wrong_rows(world))
+
+
+def test_a_part_that_fails_is_delivered_again_without_those_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    write, written_parts = Feeder.write, list[int]()
+
+    def once(self: Feeder, feed: Any, batch: RawBatch, *others: Any) -> None:
+        if written_parts:
+            raise Transient("the journal cannot be written now")
+        written_parts.append(batch.positions[-1].sequence)
+        write(self, feed, batch, *others)
+
+    world = written(0)
+    with monkeypatch.context() as patched:
+        patched.setattr(Feeder, "write", once)
+        world.play(Deliver("aggregate", 0))
+    (left,) = answers(world)[0]
+    numbers = [int(record["dynamodb"]["SequenceNumber"]) for record in world.items.shards[0].records]
+    assert int(left["itemIdentifier"]) == numbers[numbers.index(written_parts[0]) + 1]
     world.finish()
     assert not list(find_wrong_rows(world))
 

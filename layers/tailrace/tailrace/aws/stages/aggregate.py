@@ -84,7 +84,7 @@ class Aggregator:
         except Transient as error:
             if not batch.records:
                 raise  # such a response could name no change to deliver again
-            logger().warning("nothing was written; the whole batch will be redelivered: %s", error)
+            logger().warning("the whole batch will be redelivered: %s", error)
             return stream_response(event, batch.positions[0].sequence)
 
     def _deliver(self, event: Mapping[str, Any], batch: RawBatch, time_left_ms: Callable[[], int]) -> dict[str, Any]:
@@ -121,16 +121,23 @@ class Aggregator:
         They are the rest of a batch, or read from the stream again.
         """
         while batch.records:
-            if time_left_ms() < _MIN_TIME_LEFT_MS:
+            try:
+                folded = self._next_part(batch, time_left_ms)
+            except Transient as error:
                 first = batch.positions[0].sequence
+                logger().warning("the rest of the changes will be redelivered: %s", error, extra={"sequence": first})
                 self.progress.advance(batch.shard, batch.positions, first)
                 return first
-            folded = self._fold(batch, self.feeder.look(batch.shard, self.pipeline), time_left_ms)
             retry_from = self._commit(folded, always=True)
             if retry_from is not None:
                 return retry_from
             batch = folded.rest
         return None
+
+    def _next_part(self, batch: RawBatch, time_left_ms: Callable[[], int]) -> _Folded:
+        if time_left_ms() < _MIN_TIME_LEFT_MS:
+            raise Transient("no time is left")
+        return self._fold(batch, self.feeder.look(batch.shard, self.pipeline), time_left_ms)
 
     def _fold(self, batch: RawBatch, view: View, time_left_ms: Callable[[], int]) -> _Folded:
         """Fold a batch, or the first part of one, and journal what is about to be committed."""
