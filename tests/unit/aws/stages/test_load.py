@@ -404,12 +404,18 @@ def test_of_very_many_bad_lines_the_receipt_tells_the_first(cloud: Cloud) -> Non
 def test_lines_that_take_long_are_handed_on_in_time(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a transform of two seconds, as many lines as are written at once take longer than a function may."""
     context, process, handed_on = Context(), Loader._process, list[Any]()
+    flush, flushed = Loader._flush, list[int]()
 
     def slowly(self: Loader, line: Any, tally: Tally) -> None:
         context.left_ms -= 2_000
         process(self, line, tally)
 
+    def watched(self: Loader, tally: Tally) -> None:
+        flushed.append(len(tally.rows))
+        flush(self, tally)
+
     monkeypatch.setattr(Loader, "_process", slowly)
+    monkeypatch.setattr(Loader, "_flush", watched)
     monkeypatch.setattr("functions.load.app.invoke_later", lambda _client, _name, event: handed_on.append(event))
     event = upload(cloud, "inbox/orders/x.jsonl", lines(*(GOOD | {"id": str(number)} for number in range(480))))
     assert handler(event, context) == []
@@ -417,6 +423,7 @@ def test_lines_that_take_long_are_handed_on_in_time(cloud: Cloud, monkeypatch: p
     context.left_ms = 900_000
     ((receipt,),) = [handler(event, context) for event in handed_on]
     assert (receipt["accepted"], len(cloud.items())) == (480, 480)
+    assert len(flushed) < 480 / 2  # at checkpoints, and not line by line from the first one on
 
 
 def test_of_a_line_with_very_many_violations_the_receipt_tells_the_first(cloud: Cloud) -> None:
