@@ -141,7 +141,7 @@ def _signed_in(session: Session, region: str | None, endpoint: str | None) -> tu
     """Return the region to call, and the credentials; an emulator needs neither."""
     # botocore reads AWS_DEFAULT_REGION only, the AWS CLI both
     region = region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
-    if region:  # STS and SSO, which give credentials, are called there, too
+    if region:  # STS, which gives the credentials of a role, is called there, too
         session.set_config_variable("region", region)
     credentials = session.get_credentials()
     if endpoint is not None:

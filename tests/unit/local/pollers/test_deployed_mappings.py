@@ -131,6 +131,7 @@ class Templated(Services):
         conditions = {
             "Waits": waits,
             "IsEmulated": emulated,
+            "IsTrue": {"Fn::Equals": [{"Ref": "Emulated"}, True]},
             "Both": {"Fn::And": [{"Condition": "Waits"}, {"Condition": "IsEmulated"}]},
             "Either": {"Fn::Or": [{"Condition": "Waits"}, {"Condition": "IsEmulated"}]},
         }
@@ -161,6 +162,8 @@ def choice(condition: str, one: object, other: object) -> dict[str, Any]:
         (choice("Both", 60, 900), 900),
         (choice("Either", 60, 900), 60),
         (choice("Either", choice("Waits", 1, 2), 900), 2),
+        (choice("IsTrue", 60, 900), 60),
+        ([{"Kept": {"Ref": "Seconds"}, "Removed": NOTHING}, NOTHING], [{"Kept": "0"}]),
         ({"Fn::FindInMap": ["Windows", {"Ref": "Emulated"}, "Length"]}, 60),
     ],
 )
