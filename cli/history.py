@@ -26,7 +26,7 @@ Compare the rows of aggregates with the items, each row at its own marks, while
 the stream keeps running. --repair adds what a row lacks.
 
 exit status: 0 all rows are right, or repaired, or the command did not wait
-(--no-wait); 1 the verification failed, or cannot be seen any more and goes on;
+(--no-wait); 1 the verification failed, or goes on but cannot be followed;
 2 an argument is invalid; 3 some rows differ, or cannot hold a sum; 4 some could
 not be judged; 130 Ctrl-C ended the display, and the job goes on."""
 
