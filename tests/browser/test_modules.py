@@ -167,6 +167,7 @@ def test_lines_of_typed_numbers_read_in_part_and_by_size_and_bands_of_the_same_i
     page = visit(serve(FakeApi(rows=day()).respond).url)
     prices = [Decimal("2.5"), 1000, 12345678901234567, 12345678901234568, "07"]
     rows = [{"price": price, "hour": "2024-01-01T00:00+00:00", "n": n} for n, price in enumerate(prices, 1)]
+    rows.insert(1, {"price": Decimal("2.5"), "hour": "2024-01-01T02:00+00:00", "n": 1})
     rows.append({"price": 1000, "hour": "2024-01-01T01:00+00:00", "n": 2})
     drawn, of_more, bands, largest_first = page.evaluate(
         """async (rows) => {
@@ -192,9 +193,9 @@ def test_lines_of_typed_numbers_read_in_part_and_by_size_and_bands_of_the_same_i
         }""",
         dumps(rows),
     )
-    assert drawn == [[1, 0], [2, 2], [3, 0], [0, 0]]
+    assert drawn == [[1, 0, 1], [2, 2, 0], [3, 0, 0], [0, 0, 0]]
     # the last row read is the second one of the second line
-    assert of_more == [[1, 0], [2, 2], [3, None], [None, None]]
+    assert of_more == [[1, 0, 1], [2, 2, None], [3, None, None], [None, None, None]]
     assert bands == ["Mean ± standard deviation"]
     assert largest_first == ["b", "a"]
 
