@@ -150,7 +150,7 @@ def test_after_expiry_the_user_can_sign_in_again(serve: Serve, issuer: Issuer, p
 
 
 def test_after_signing_out_nobody_is_signed_in_until_they_ask(serve: Serve, issuer: Issuer, page: Page) -> None:
-    """The issuer would sign the same user in at once; the next one is asked to prove who they are."""
+    """Without a prompt, the issuer would sign the same user in again, also after an attempt that has failed."""
     site = serve(protected(FakeApi(rows=day()), issuer, []), **settings(issuer))
     page.goto(site.url)
     page.get_by_role("button", name="Sign out Ada").click()
@@ -168,3 +168,9 @@ def test_after_signing_out_nobody_is_signed_in_until_they_ask(serve: Serve, issu
     page.reload()
     expect(page.locator(".panel")).to_have_count(1)
     assert issuer.grants == ["authorization_code", "authorization_code"]
+    page.get_by_role("button", name="Sign out Ada").click()
+    expect(page.locator("#notices")).to_contain_text("You are signed out of this page.")
+    page.goto(f"{site.url}?error=access_denied&state=unknown")
+    expect(page.locator("#notices")).to_contain_text("You could not be signed in: ")
+    with page.expect_request(lambda request: "prompt=login" in request.url):
+        page.get_by_role("button", name="Sign in again").click()

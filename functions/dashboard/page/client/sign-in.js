@@ -34,18 +34,20 @@ export async function signIn(auth, onEnded) {
     automaticSilentRenew: false,
     monitorSession: false,
   });
+  const isSignedOut = sessionStorage.getItem(SIGNED_OUT) !== null;
+  // after signing out, the issuer must not sign the same user in again without asking
+  const signInAgain = () => manager.signinRedirect(isSignedOut ? { prompt: "login" } : {});
   let user;
   try {
     user = await currentUser(manager);
   } catch (error) {
     // for example, the user or the issuer declined; an automatic retry could loop forever
-    onEnded(`You could not be signed in: ${error.message}.`, () => manager.signinRedirect());
+    onEnded(`You could not be signed in: ${error.message}.`, signInAgain);
     return null;
   }
   if (user === null) {
-    if (sessionStorage.getItem(SIGNED_OUT) === null) await manager.signinRedirect();
-    // whoever comes next is asked who they are
-    else onEnded("You are signed out of this page.", () => manager.signinRedirect({ prompt: "login" }));
+    if (isSignedOut) onEnded("You are signed out of this page.", signInAgain);
+    else await signInAgain();
     return null;
   }
   sessionStorage.removeItem(SIGNED_OUT);
