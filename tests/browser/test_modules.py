@@ -169,10 +169,11 @@ def test_lines_of_typed_numbers_read_in_part_and_by_size_and_bands_of_the_same_i
     rows = [{"price": price, "hour": "2024-01-01T00:00+00:00", "n": n} for n, price in enumerate(prices, 1)]
     rows.insert(1, {"price": Decimal("2.5"), "hour": "2024-01-01T02:00+00:00", "n": 1})
     rows.append({"price": 1000, "hour": "2024-01-01T01:00+00:00", "n": 2})
-    drawn, of_more, of_start, bands, largest_first = page.evaluate(
+    drawn, of_more, texts, of_start, bands, largest_first = page.evaluate(
         """async (rows) => {
             const { parse } = await import('./values/exact.js');
             const { columnsOf, linesBySize } = await import('./data/series.js');
+            const { valueAt } = await import('./charts/readout.js');
             const { viewsOf } = await import('./data/views.js');
             const { Aggregate } = await import('./data/aggregate.js');
             const groups = [{ name: 'price', kind: 'field' }, { name: 'hour', kind: 'hour', time_zone: 'UTC' }];
@@ -183,8 +184,10 @@ def test_lines_of_typed_numbers_read_in_part_and_by_size_and_bands_of_the_same_i
             const [view, ...others] = viewsOf(measures);
             const keys = ['2.50', '1e3', '12345678901234567.0', '7'];
             const read = { rows: parse(rows), bucketName: 'hour' };
-            const { columns } = columnsOf(read, aggregate, keys, view, 'hour', false);
-            const more = columnsOf({ ...read, truncated: true }, aggregate, keys, view, 'hour', false).columns;
+            const ofAll = columnsOf(read, aggregate, keys, view, 'hour', false);
+            const ofMore = columnsOf({ ...read, truncated: true }, aggregate, keys, view, 'hour', false);
+            const lines = keys.map((key) => ({ key }));
+            const texts = [ofAll, ofMore].map((data) => valueAt({ ...data, view, lines }, 1, data.xs[2]));
             const byHour = new Aggregate({ name: 'b', groups: groups.toReversed(), bucket: 'hour', measures });
             const start = { ...read, rows: read.rows.filter(({ hour }) => !hour.includes('T02')), truncated: true };
             const ofStart = columnsOf(start, byHour, keys, view, 'hour', false).columns;
@@ -192,13 +195,14 @@ def test_lines_of_typed_numbers_read_in_part_and_by_size_and_bands_of_the_same_i
             const counts = { lineKey: ({ shop }) => shop, measures: [late, measures[0]] };
             const sizes = linesBySize([{ shop: 'a', late: 2, n: 3 }, { shop: 'b', late: 1, n: 9 }], counts);
             const bands = others.filter(({ kind }) => kind === 'band').map(({ label }) => label);
-            return [columns, more, ofStart, bands, sizes.map(({ value }) => value)];
+            return [ofAll.columns, ofMore.columns, texts, ofStart, bands, sizes.map(({ value }) => value)];
         }""",
         dumps(rows),
     )
     assert drawn == [[1, 0, 1], [2, 2, 0], [3, 0, 0], [0, 0, 0]]
     # the last row read is the second one of the second line
     assert of_more == [[1, 0, 1], [2, 2, None], [3, None, None], [None, None, None]]
+    assert texts == ["0", None]
     # in the order of time, the hour of the last row may not be complete
     assert of_start == [[1, None], [2, 2], [3, None], [0, None]]
     assert bands == ["Mean ± standard deviation"]
