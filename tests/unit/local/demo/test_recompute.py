@@ -1,6 +1,8 @@
 """The recompute agrees with the engine and with plain Python, and detects a single wrong digit."""
 
 import json
+from collections.abc import Iterator
+from copy import deepcopy
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -8,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from local.demo.flights import read_flights
-from local.demo.recompute import Recompute, exact_statistic, matches_rounded, row_differences
+from local.demo.recompute import Recompute, Row, RowKey, exact_statistic, matches_rounded, row_differences
 from local.demo.timeline import BrokenItem, Timetable, timeline
 from pipeline.definition import pipeline
 from tailrace.inputs.effects import Effect
@@ -20,25 +22,41 @@ def effects() -> list[Effect]:
     return effects_of(SAMPLE_FILE)
 
 
+@pytest.fixture(scope="module")
+def recompute() -> Iterator[Recompute]:
+    with Recompute(SAMPLE_FILE, None) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def folded_once(effects: list[Effect]) -> dict[RowKey, Row]:
+    return folded(effects, 1_000)
+
+
+@pytest.fixture
+def rows(folded_once: dict[RowKey, Row]) -> dict[RowKey, Row]:
+    """The engine's rows, to be changed."""
+    return deepcopy(folded_once)
+
+
 @pytest.mark.parametrize("batch", [97, 100_000])
-def test_the_engine_and_the_recompute_agree_to_the_last_digit(effects: list[Effect], batch: int) -> None:
-    with Recompute(SAMPLE_FILE, None) as recompute:
-        assert row_differences(recompute.all_rows(), folded(effects, batch)) == []
-        assert recompute.changes() == sum(effect.kind is not None for effect in effects)
+def test_the_engine_and_the_recompute_agree_to_the_last_digit(
+    effects: list[Effect], recompute: Recompute, batch: int
+) -> None:
+    assert row_differences(recompute.all_rows(), folded(effects, batch)) == []
+    assert recompute.changes() == sum(effect.kind is not None for effect in effects)
 
 
-def test_rendered_means_and_variances_agree(effects: list[Effect]) -> None:
-    rows = folded(effects, 1_000)
-    with Recompute(SAMPLE_FILE, None) as recompute:
-        for key, must in recompute.all_rows().items():
-            aggregate = pipeline.aggregate(key[0].partition("@")[0])
-            rendered = aggregate.render(rows[key])
-            assert rendered is not None
-            for name, measure in aggregate.measures.items():
-                if measure.kind in ("mean", "variance"):
-                    assert matches_rounded(
-                        rendered[name], exact_statistic(must, name, variance=measure.kind == "variance"), 38
-                    )
+def test_rendered_means_and_variances_agree(rows: dict[RowKey, Row], recompute: Recompute) -> None:
+    for key, must in recompute.all_rows().items():
+        aggregate = pipeline.aggregate(key[0].partition("@")[0])
+        rendered = aggregate.render(rows[key])
+        assert rendered is not None
+        for name, measure in aggregate.measures.items():
+            if measure.kind in ("mean", "variance"):
+                assert matches_rounded(
+                    rendered[name], exact_statistic(must, name, variance=measure.kind == "variance"), 38
+                )
 
 
 @pytest.mark.parametrize(
@@ -50,23 +68,21 @@ def test_rendered_means_and_variances_agree(effects: list[Effect]) -> None:
         ("air_minutes", Decimal("1E-20")),
     ],
 )
-def test_one_wrong_digit_in_one_row_is_drift(effects: list[Effect], attribute: str, change: int | Decimal) -> None:
-    rows = folded(effects, 1_000)
+def test_one_wrong_digit_in_one_row_is_drift(
+    rows: dict[RowKey, Row], recompute: Recompute, attribute: str, change: int | Decimal
+) -> None:
     key = ("route_months@1#EWR-IAH", "2013-01")
     rows[key][attribute] += change
-    with Recompute(SAMPLE_FILE, None) as recompute:
-        (difference,) = row_differences(recompute.all_rows(), rows)
+    (difference,) = row_differences(recompute.all_rows(), rows)
     assert difference.where == "route_months@1#EWR-IAH 2013-01"
     assert difference.found == {attribute: rows[key][attribute]}
 
 
-def test_missing_rows_extra_rows_and_extra_attributes_are_drift(effects: list[Effect]) -> None:
-    rows = folded(effects, 1_000)
+def test_missing_rows_extra_rows_and_extra_attributes_are_drift(rows: dict[RowKey, Row], recompute: Recompute) -> None:
     del rows["origin_days@1#EWR", "2013-01-02"]
     rows["origin_days@1#EWR", "2013-01-03"] |= {"surprise": 1, "updated_at": "now", "~mark": "1"}
     rows["origin_days@1#XXX", "2013-01-01"] = {"~n": 0}
-    with Recompute(SAMPLE_FILE, None) as recompute:
-        missing, surprise, extra = row_differences(recompute.all_rows(), rows)
+    missing, surprise, extra = row_differences(recompute.all_rows(), rows)
     assert missing.found is None
     assert surprise.found == {"surprise": 1}
     assert extra.expected is None
@@ -120,24 +136,24 @@ def test_reader_and_recompute_accept_and_parse_rows_alike(tmp_path: Path, row: s
 
 
 def test_a_complete_archive_is_no_drift_and_a_duplicate_event_counts_once(
-    effects: list[Effect], tmp_path: Path
+    effects: list[Effect], recompute: Recompute, tmp_path: Path
 ) -> None:
     lines = archive_lines(effects)
     write_archive([*lines, lines[7]], tmp_path)
-    with Recompute(SAMPLE_FILE, None) as recompute:
-        assert recompute.archive_differences(tmp_path) == []
-        assert recompute.archived_events() == recompute.changes()
+    assert recompute.archive_differences(tmp_path) == []
+    assert recompute.archived_events() == recompute.changes()
 
 
-def test_missing_foreign_and_changed_events_are_drift(effects: list[Effect], tmp_path: Path) -> None:
+def test_missing_foreign_and_changed_events_are_drift(
+    effects: list[Effect], recompute: Recompute, tmp_path: Path
+) -> None:
     lines = archive_lines(effects)
     foreign = json.dumps(
         {"id": "x", "subject": "y", "type": "tailrace.flights.removed", "data": {"old": {}, "new": None}}
     )
     changed = lines[-1].replace('"departure_delay": ', '"departure_delay": 1')
     write_archive([*lines[1:-1], changed, foreign], tmp_path)
-    with Recompute(SAMPLE_FILE, None) as recompute:
-        differences = recompute.archive_differences(tmp_path)
+    differences = recompute.archive_differences(tmp_path)
     assert len([one for one in differences if one.found is None]) == 2
     assert len([one for one in differences if one.expected is None]) == 2
 

@@ -38,8 +38,14 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return path
 
 
+@pytest.fixture(scope="module")
+def expected(source: Any) -> Iterator[Recompute]:
+    with Recompute(source, None) as recompute:
+        yield recompute
+
+
 @pytest.fixture
-def stack(monkeypatch: pytest.MonkeyPatch, source: Any) -> Iterator[Stack]:
+def stack(monkeypatch: pytest.MonkeyPatch, source: Any, expected: Recompute) -> Iterator[Stack]:
     """A stack that holds exactly what the source produces."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
@@ -54,7 +60,7 @@ def stack(monkeypatch: pytest.MonkeyPatch, source: Any) -> Iterator[Stack]:
             clients["s3"].create_bucket(Bucket=bucket)
         outputs["DisruptionsQueue"] = clients["sqs"].create_queue(QueueName="disruptions")["QueueUrl"]
         made = cast("Stack", SimpleNamespace(outputs=outputs, client=clients.__getitem__))
-        fill(made, source)
+        fill(made, source, expected)
         yield made
 
 
@@ -67,7 +73,7 @@ def create_table(dynamodb: Any, name: str) -> None:
     )
 
 
-def fill(stack: Stack, source: Any) -> None:
+def fill(stack: Stack, source: Any, expected: Recompute) -> None:
     effects = effects_of(source)
     for row in folded(effects, 10).values():
         put_row(stack, "AggregatesTable", row | {"updated_at": "2026-01-01T00:00:00.000+00:00", "~1": "mark"})
@@ -77,9 +83,8 @@ def fill(stack: Stack, source: Any) -> None:
         put_row(stack, "CatalogTable", {"pk": "flights", "sk": key} | counts)
     for entrance, item_id in BROKEN:
         put_quarantined(stack, {"table": "stream"}.get(entrance, entrance), item_id)
-    with Recompute(source, None) as expected:
-        for number, (item_id, status) in enumerate(sorted(expected.disruptions())):
-            send_disruption(stack, str(number), item_id, status)
+    for number, (item_id, status) in enumerate(sorted(expected.disruptions())):
+        send_disruption(stack, str(number), item_id, status)
 
 
 def put_row(stack: Stack, table: str, row: dict[str, Any]) -> None:
@@ -97,33 +102,32 @@ def send_disruption(stack: Stack, event_id: str, item_id: str, status: str) -> N
     stack.client("sqs").send_message(QueueUrl=stack.outputs["DisruptionsQueue"], MessageBody=json.dumps(event))
 
 
-def check(stack: Stack, source: Any, definition: Pipeline = pipeline, **changed: Any) -> Verdict:
-    with Recompute(source, None) as expected:
-        feed_result = FeedResult(0.0)
-        feed_result.by_entrance["table"] = expected.changes()
-        feed_result.broken = set(BROKEN)
-        feed_result.api_broken = feed_result.api_rejected = 1
-        feed_result.expected_receipts = {"2013-01-01": (3, 1)}
-        feed_result.receipts = dict(feed_result.expected_receipts)
-        for name, value in changed.items():
-            setattr(feed_result, name, value)
-        return verify(stack, expected, feed_result, definition)
+def check(stack: Stack, expected: Recompute, definition: Pipeline = pipeline, **changed: Any) -> Verdict:
+    feed_result = FeedResult(0.0)
+    feed_result.by_entrance["table"] = expected.changes()
+    feed_result.broken = set(BROKEN)
+    feed_result.api_broken = feed_result.api_rejected = 1
+    feed_result.expected_receipts = {"2013-01-01": (3, 1)}
+    feed_result.receipts = dict(feed_result.expected_receipts)
+    for name, value in changed.items():
+        setattr(feed_result, name, value)
+    return verify(stack, expected, feed_result, definition)
 
 
-def test_a_correct_stack_has_no_drift(stack: Stack, source: Any) -> None:
-    verdict = check(stack, source)
+def test_a_correct_stack_has_no_drift(stack: Stack, expected: Recompute) -> None:
+    verdict = check(stack, expected)
     assert verdict.differences == []
     assert (verdict.rows, verdict.events, verdict.objects) == (3, 8, 3)
     assert (verdict.quarantined, verdict.disruptions) == (3, 3)
     assert verdict.last_write == "2026-01-01T00:00:00.000+00:00"
 
 
-def test_an_aggregate_that_the_recompute_does_not_cover_is_no_drift(stack: Stack, source: Any) -> None:
+def test_an_aggregate_that_the_recompute_does_not_cover_is_no_drift(stack: Stack, expected: Recompute) -> None:
     """Adding an aggregate to the example must not break the demo."""
     mine = Aggregate("mine", of=flights, by=[field("dest")], measures={"n": count()})
     put_row(stack, "AggregatesTable", {"pk": "mine@1#IAH", "sk": "-", "~n": 1, "updated_at": "2026"})
     wider = Pipeline(pipeline.collections, [*pipeline.aggregates, mine], pipeline.routes)
-    verdict = check(stack, source, wider)
+    verdict = check(stack, expected, wider)
     assert (verdict.differences, verdict.rows) == ([], 3)
 
 
@@ -171,10 +175,10 @@ def drop_quarantined(stack: Stack) -> None:
     ],
 )
 def test_anything_missing_or_extra_is_detected(
-    stack: Stack, source: Any, spoil: Callable[[Stack], None], where: str
+    stack: Stack, expected: Recompute, spoil: Callable[[Stack], None], where: str
 ) -> None:
     spoil(stack)
-    differences = check(stack, source).differences
+    differences = check(stack, expected).differences
     assert differences
     assert any(difference.where.startswith(where) for difference in differences)
 
@@ -190,24 +194,23 @@ def test_anything_missing_or_extra_is_detected(
     ],
 )
 def test_the_feed_must_have_been_accepted_as_expected(
-    stack: Stack, source: Any, changed: dict[str, Any], where: str
+    stack: Stack, expected: Recompute, changed: dict[str, Any], where: str
 ) -> None:
-    assert [difference.where for difference in check(stack, source, **changed).differences] == [where]
+    assert [difference.where for difference in check(stack, expected, **changed).differences] == [where]
 
 
-def test_an_event_delivered_twice_is_no_drift(stack: Stack, source: Any) -> None:
-    with Recompute(source, None) as expected:
-        (first, *_) = sorted(expected.disruptions())
+def test_an_event_delivered_twice_is_no_drift(stack: Stack, expected: Recompute) -> None:
+    (first, *_) = sorted(expected.disruptions())
     send_disruption(stack, "0", *first)
-    assert check(stack, source).differences == []
+    assert check(stack, expected).differences == []
 
 
-def test_an_empty_stack_is_drift_everywhere(stack: Stack, source: Any) -> None:
+def test_an_empty_stack_is_drift_everywhere(stack: Stack, expected: Recompute) -> None:
     for number in range(3):
         stack.client("s3").delete_object(
             Bucket="archive", Key=f"archive/flights/date=2013-01-01/hour=05/{number}.jsonl.gz"
         )
-    where = {difference.where.split()[0] for difference in check(stack, source).differences}
+    where = {difference.where.split()[0] for difference in check(stack, expected).differences}
     assert where == {"archive", "catalog"}
 
 
