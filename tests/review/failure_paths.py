@@ -7,6 +7,7 @@ mapping, queue, destination, state machine, custom resource, notification or sch
 import ast
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -132,13 +133,14 @@ def _of_destination(configuration: Mapping[str, Any], function: str) -> set[Path
     return {Path("DestinationDeliveryFailures", function), Path(metric, destination)}
 
 
-def from_code() -> set[Path]:
+@cache
+def from_code() -> frozenset[Path]:
     """Return what the code counts: each metric with the service whose function counts it."""
-    return {
+    return frozenset(
         Path(metric, _service(path))
         for path in sorted(AWS.rglob("*.py"))
         for metric in _counted(ast.parse(path.read_text()))
-    }
+    )
 
 
 def _service(path: FilePath) -> str:

@@ -94,11 +94,10 @@ def test_the_bill_of_materials_names_what_the_layer_holds(tmp_path: Path) -> Non
         "requirements",
         LAYER_LOCK,
         "--output-reproducible",
-        "--validate",
     ]
     made = []
-    for name in ("one.json", "two.json"):
-        subprocess.run([*command, "-o", tmp_path / name], check=True, capture_output=True)
+    for name, check in (("one.json", "--validate"), ("two.json", "--no-validate")):  # both are the same, so both valid
+        subprocess.run([*command, check, "-o", tmp_path / name], check=True, capture_output=True)
         made.append((tmp_path / name).read_bytes())
     assert made[0] == made[1]
     bill = json.loads(made[0])

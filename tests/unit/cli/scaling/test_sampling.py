@@ -16,6 +16,7 @@ import pytest
 
 from cli.errors import CommandError, UsageError
 from cli.scaling.profile import MARK_BYTES, SIZES, RowClass
+from cli.scaling.sampling import assembly, counting
 from cli.scaling.sampling.assembly import Sampled, sampled
 from cli.scaling.sampling.changes import Changes, Shares, group_fields, varied
 from cli.scaling.sampling.counting import touches
@@ -227,7 +228,8 @@ def test_a_pipeline_with_several_collections_needs_a_name() -> None:
         plan(None, pipeline=other)
 
 
-def test_generated_items_are_named_as_such() -> None:
+def test_generated_items_are_named_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assembly, "_GENERATED", 2_000)
     found = plan(None)
     assert found.is_generated
     assert found.source == "items generated from the schema"
@@ -292,17 +294,19 @@ def test_an_aggregate_in_whose_rows_no_item_is_is_named(file: Callable[..., Path
 
 
 def peak_of_sampling(path: Path) -> int:
-    """Sample a file, and return the most bytes that were allocated at a time."""
-    tracemalloc.start()
-    plan(path, pipeline=Pipeline([readings], PIPELINE.aggregates[:1]))
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
+    """Sample a file in small chunks, and return the most bytes that were allocated at a time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(counting, "CHUNK", 1_000)
+        tracemalloc.start()
+        plan(path, pipeline=Pipeline([readings], PIPELINE.aggregates[:1]))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
     return peak
 
 
 def test_memory_does_not_grow_with_the_sample(file: Callable[..., Path]) -> None:
     """Every item is new, in a row of its own: three chunks take hardly more than two."""
-    sizes = (1_000, 11_000, 22_000)  # the first for imports and caches
+    sizes = (100, 1_100, 2_200)  # the first for imports and caches
     paths = [
         file((line(n, sensor=f"sensor {n}", celsius=n) for n in range(size)), name=f"{size}.jsonl") for size in sizes
     ]
