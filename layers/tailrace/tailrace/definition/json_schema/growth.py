@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from math import log
 from typing import Any
 
@@ -23,6 +24,10 @@ _CHILDREN = _OTHERS | {
 }  # fmt: skip
 
 
+type _Children = dict[str, list[tuple[str, Mapping[str, Any]]]]
+"""The subschemas for inner values, each with its keyword, by place: a field, or everywhere."""
+
+
 class Growth:
     """The growth of a schema's applications with the depth of an item.
 
@@ -37,6 +42,7 @@ class Growth:
         self._document = document
         self._references = references
         self._parts: dict[tuple[int, int], int] = {}
+        self._placed: dict[int, _Children] = {}
         self._states: dict[tuple[frozenset[tuple[int, int]], int], _State] = {}
         self._component: dict[int, int] = {}
         self._stack: list[int] = []
@@ -78,11 +84,13 @@ class Growth:
         places = Counter[str]()
         for key, times in applied.items():
             node = self._nodes[key]
-            fields = [place for keyword, place, _ in self._children(node) if keyword == "properties"]
-            for keyword, place, inner in self._children(node):
-                parts = times * self._most_parts(inner, depth - 1)
-                places[place] += parts
-                places.subtract(dict.fromkeys(fields, parts) if keyword in _OTHERS else ())
+            children = self._children_by_place(node)
+            fields = [place for place in children if place != _EVERYWHERE]
+            for place, found in children.items():
+                for keyword, inner in found:
+                    parts = times * self._most_parts(inner, depth - 1)
+                    places[place] += parts
+                    places.subtract(dict.fromkeys(fields, parts) if keyword in _OTHERS else ())
             if depth == 1 and any(keyword in node for keyword in _UNEVALUATED):  # it looks what else has applied
                 places[_EVERYWHERE] += times * self._applied(node).total()
         return places.pop(_EVERYWHERE, 0) + max(places.values(), default=0)
@@ -123,11 +131,11 @@ class Growth:
         """Return what is applied to the value at a place within one to which parts are applied."""
         roots, more = Counter[int](), 0
         for key, times in applied.items():
-            children = list(self._children(self._nodes[key]))
-            is_named = any(keyword == "properties" and one == place for keyword, one, _ in children)
-            for keyword, one, inner in children:
-                if one == place or (one == _EVERYWHERE and not (is_named and keyword in _OTHERS)):
-                    roots[id(inner)] += times
+            children = self._children_by_place(self._nodes[key])
+            named = children.get(place, []) if place != _EVERYWHERE else []
+            others = children.get(_EVERYWHERE, [])
+            for _, inner in chain(named, (one for one in others if not (named and one[0] in _OTHERS))):
+                roots[id(inner)] += times
             if any(keyword in self._nodes[key] for keyword in _UNEVALUATED):  # it looks what else has applied
                 more += times * self._applied(self._nodes[key]).total()
         return self._state(roots, more)
@@ -142,6 +150,15 @@ class Growth:
         for keyword, pointer, inner in subschemas(schema):
             if keyword in _CHILDREN and isinstance(inner, Mapping):
                 yield keyword, pointer if keyword == "properties" else _EVERYWHERE, inner
+
+    def _children_by_place(self, schema: Mapping[str, Any]) -> _Children:
+        """Return the same, kept by place: each field of an item asks for its own, and there may be thousands."""
+        key = id(schema)
+        if key not in self._placed:
+            placed = self._placed[key] = {}
+            for keyword, place, inner in self._children(schema):
+                placed.setdefault(place, []).append((keyword, inner))
+        return self._placed[key]
 
     def _visit(self, schema: Mapping[str, Any]) -> int:
         """Find the strongly connected components by Tarjan's algorithm; return the lowest number that is reached."""
