@@ -143,7 +143,8 @@ class Database:
     def __init__(self) -> None:
         self._connection = duckdb.connect()
         self._connection.execute(_TABLES)
-        self._connection.executemany("INSERT INTO side_input VALUES (?, ?)", list(SIDE_INPUT.items()))
+        columns = [list(SIDE_INPUT), list(SIDE_INPUT.values())]
+        self._connection.execute("INSERT INTO side_input SELECT unnest(?), unnest(?)", columns)
         views, *queries = re.split(r"^-- (q\d+)$", _SQL.read_text(encoding="utf-8"), flags=re.MULTILINE)
         self._connection.execute(views)
         self._queries = dict(zip(queries[::2], queries[1::2], strict=True))
