@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from functools import cache
 from itertools import combinations_with_replacement, pairwise
+from typing import NamedTuple
 
 import pytest
 
@@ -70,8 +71,7 @@ class Change:
         return [date(1970, 1, 1) + timedelta(days=number) for number in range(first, last + 1)]
 
 
-@dataclass(frozen=True)
-class Bucket:
+class Bucket(NamedTuple):
     """A real bucket within a day: the seconds from ``start`` to ``end`` have this label."""
 
     label: str
@@ -174,10 +174,11 @@ def buckets_around(change: Change, length: int, reach: int) -> list[Bucket]:
 
 def cut(start: int, end: int, offset: int, length: int) -> Iterator[Bucket]:
     """Cut the seconds between two changes of a zone at each multiple of a length that its clock shows."""
+    clock, precision = timezone(timedelta(seconds=offset)), "minutes" if length >= 60 else "seconds"
     while start < end:
-        following = min(end, start + length - (start + offset) % length)
-        local = datetime.fromtimestamp(start - (start + offset) % length, timezone(timedelta(seconds=offset)))
-        yield Bucket(local.isoformat(timespec="minutes" if length >= 60 else "seconds"), start, following)
+        since = (start + offset) % length
+        following = min(end, start + length - since)
+        yield Bucket(datetime.fromtimestamp(start - since, clock).isoformat(timespec=precision), start, following)
         start = following
 
 
@@ -210,9 +211,9 @@ def test_each_day_has_exactly_its_own_buckets(unit: str) -> None:
             assert labels == [bucket.label for bucket in of_day], (change, one)
             length = sum(seconds(group.end(label) - group.start(label)) for label in labels)
             assert length == sum(bucket.end - bucket.start for bucket in of_day), (change, one)
-            others = sum(
-                b.end - b.start for b in real if of_day and of_day[0].start < b.start < of_day[-1].start
-            ) - sum(b.end - b.start for b in of_day[1:-1])
+            first, last = (of_day[0].start, of_day[-1].start) if of_day else (NEVER, NEVER)
+            others = sum(b.end - b.start for b in real if first < b.start < last)
+            others -= sum(b.end - b.start for b in of_day[1:-1])
             assert seconds(days.end(one) - days.start(one)) == length + others, (change, one)
 
 

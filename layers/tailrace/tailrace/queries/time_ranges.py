@@ -9,7 +9,7 @@ from functools import lru_cache
 from itertools import dropwhile
 
 from tailrace.definition.fields.calendar_units import date_label, first_day, last_day
-from tailrace.definition.fields.clocks import constant_parts, day_end, day_start, in_zone
+from tailrace.definition.fields.clocks import constant_parts, day_end, day_start, in_zone, span
 from tailrace.definition.groups.buckets import BucketGroup, clock_label
 from tailrace.encoding.times import TimeFormatError, check_leap_second, read_time
 from tailrace.errors import InvalidMessage
@@ -53,7 +53,7 @@ class BucketRange:
         if "T" not in end:
             day = label[: len(end)]
             return (end > day) - (end < day)
-        limit, start = (bounds(self.bucket, text)[0] for text in (end, label))
+        limit, start = bounds(self.bucket, end)[0], bounds(self.bucket, label)[0]
         return (limit > start) - (limit < start)
 
     def labels(self, *, start: str | None = None, descending: bool = False) -> Iterator[str]:
@@ -140,9 +140,9 @@ def _labels_of(bucket: BucketGroup, day: date, low: str, high: str) -> list[str]
             before = datetime.fromisoformat(low).replace(tzinfo=local.tzinfo) - local
             local += max(before // length, 0) * length
         with suppress(OverflowError):  # at the end of the calendar
-            while local <= last and clock_label(local, bucket.unit) <= high:
+            while local <= last and (label := clock_label(local, bucket.unit)) <= high:
                 if local.date() == day:
-                    labels.append(clock_label(local, bucket.unit))
+                    labels.append(label)
                 local += length
     return labels
 
@@ -162,7 +162,8 @@ def bounds(bucket: BucketGroup, text: str) -> tuple[datetime, datetime]:
             end = _cut_off(datetime.max.replace(tzinfo=bucket.zone))
         return start, end
     try:
-        return bucket.start(text), bucket.end(text)
+        length = bucket.length
+        return span(text, length, bucket.zone) if length else (bucket.start(text), bucket.end(text))
     except ValueError:  # stored under other rules of the time zone
         start = datetime.fromisoformat(text)
         return start, start
