@@ -2,10 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from moto import mock_aws
+from moto.backends import get_backend
+from moto.core import responses
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.sqs import models as sqs_models
 
 from tailrace.aws.runtime.clients import client
 from tailrace.encoding.dynamodb import decode_item
@@ -15,6 +20,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
+
+REGION = "us-east-1"
 
 RESOURCES = {
     "ITEMS_TABLE": "items",
@@ -28,14 +35,21 @@ RESOURCES = {
     "LOAD_FUNCTION": "load",
 }
 
-QUEUES = (
-    "INTAKE_QUEUE",
-    "INTAKE_DEAD_LETTER_QUEUE",
-    "ARCHIVE_QUEUE",
-    "ARCHIVE_DEAD_LETTER_QUEUE",
-    "ASYNC_FAILURES_QUEUE",
-)
+TABLES = {
+    "items": ("pk",),
+    "aggregates": ("pk", "sk"),
+    "catalog": ("pk", "sk"),
+    "idempotency": ("id",),
+    "progress": ("pk", "sk"),
+}
 
+QUEUES = {
+    "INTAKE_QUEUE": "stack-intake",
+    "INTAKE_DEAD_LETTER_QUEUE": "stack-intake-dead-letter",
+    "ARCHIVE_QUEUE": "stack-archive",
+    "ARCHIVE_DEAD_LETTER_QUEUE": "stack-archive-dead-letter",
+    "ASYNC_FAILURES_QUEUE": "stack-async-failures",
+}
 
 ROUTES = ("LargeOrders", "Disruptions")
 
@@ -63,13 +77,38 @@ class Cloud:
         return [loads(body) for body in self.objects("the-failures", "quarantine/").values()]
 
 
-def _table(dynamodb: "DynamoDBClient", name: str, *keys: str) -> None:
-    dynamodb.create_table(
-        TableName=name,
-        KeySchema=[{"AttributeName": key, "KeyType": "RANGE" if index else "HASH"} for index, key in enumerate(keys)],
-        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
-        BillingMode="PAY_PER_REQUEST",
-    )
+def _fill() -> None:
+    """Make the tables, buckets and queues in moto's models: by requests, that took longer than most tests."""
+    tables = get_backend("dynamodb")[DEFAULT_ACCOUNT_ID][REGION]
+    queues = get_backend("sqs")[DEFAULT_ACCOUNT_ID][REGION]
+    for name, keys in TABLES.items():
+        tables.create_table(
+            name,
+            schema=[{"AttributeName": key, "KeyType": "RANGE" if index else "HASH"} for index, key in enumerate(keys)],
+            attr=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+            billing_mode="PAY_PER_REQUEST",
+            **dict.fromkeys(("throughput", "global_indexes", "indexes", "streams", "sse_specification"), None),
+            tags=[],
+            deletion_protection_enabled=False,
+            warm_throughput=None,
+        )
+    for bucket in ("the-archive", "the-failures"):
+        get_backend("s3")[DEFAULT_ACCOUNT_ID]["aws"].create_bucket(bucket, REGION)
+    for name in (*QUEUES.values(), *(f"stack_{route}{end}" for route in ROUTES for end in ("", "-dead"))):
+        queues.create_queue(name)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _quick_moto() -> Iterator[None]:
+    """Let moto remember what it finds out at each request anew: the names of its methods."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in (
+            (responses, "camelcase_to_underscores"),
+            (responses, "method_names_from_class"),
+            (sqs_models, "camelcase_to_underscores"),
+        ):
+            patch.setattr(module, name, cache(getattr(module, name)))
+        yield
 
 
 @pytest.fixture
@@ -81,22 +120,12 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Tailrace")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    for variable, name in QUEUES.items():
+        monkeypatch.setenv(variable, f"https://sqs.{REGION}.amazonaws.com/{DEFAULT_ACCOUNT_ID}/{name}")
+    monkeypatch.setenv("ROUTES", ",".join(ROUTES))
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with mock_aws():
+        _fill()
         made = Cloud(client("dynamodb"), client("s3"), client("sqs"))
-        _table(made.dynamodb, "items", "pk")
-        _table(made.dynamodb, "aggregates", "pk", "sk")
-        _table(made.dynamodb, "catalog", "pk", "sk")
-        _table(made.dynamodb, "idempotency", "id")
-        _table(made.dynamodb, "progress", "pk", "sk")
-        for bucket in ("the-archive", "the-failures"):
-            made.s3.create_bucket(Bucket=bucket)
-        for variable in QUEUES:
-            name = "stack-" + variable.removesuffix("_QUEUE").lower().replace("_", "-")
-            monkeypatch.setenv(variable, made.sqs.create_queue(QueueName=name)["QueueUrl"])
-        monkeypatch.setenv("ROUTES", ",".join(ROUTES))
-        for name in ROUTES:
-            made.sqs.create_queue(QueueName=f"stack_{name}")
-            made.sqs.create_queue(QueueName=f"stack_{name}-dead")
         yield made
