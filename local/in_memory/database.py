@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from local.in_memory.errors import Rejected, Unsupported, invalid
-from local.in_memory.expressions import Scope, parse_condition, parse_update
+from local.in_memory.expressions import Scope, parse_condition, parse_update, placeholders
 from local.in_memory.partiql import Statement, parse_statement
 from local.in_memory.reads import page, partition_of, projected
 from local.in_memory.table import ChangeListener, Key, Table
@@ -244,8 +244,9 @@ def _check(condition: str | None, scope: Scope, options: Json) -> None:
 
 def _check_placeholders(scope: Scope, text: str) -> None:
     # DynamoDB rejects a name or value that no expression uses
+    used = placeholders(text)
     for token in (*scope.names, *scope.values):
-        if token not in text:
+        if token not in used:
             raise invalid(f"Value provided in ExpressionAttributeNames or Values unused in expressions: {token}")
 
 

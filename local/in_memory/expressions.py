@@ -105,21 +105,25 @@ def addition(left: Operand, sign: int, right: Operand) -> Operand:
 def comparison(left: Operand, sign: str, right: Operand) -> Condition:
     """Return a comparison. If an attribute is missing or of another type, only ``<>`` holds."""
 
-    def holds(scope: Scope) -> bool:
+    def is_equal(scope: Scope) -> bool:
         first, second = left(scope), right(scope)
         if first is None or second is None:
             return sign == "<>" and first is not second
-        if sign in ("=", "<>"):
-            return equal(first, second) == (sign == "=")
-        below, above = less_than(first, second), less_than(second, first)
-        if below is None or above is None:
-            return False
-        return {"<": below, ">": above, "<=": not above, ">=": not below}[sign]
+        return equal(first, second) == (sign == "=")
 
-    return holds
+    smaller, larger = (left, right) if sign in ("<", ">=") else (right, left)
+    strict = sign in ("<", ">")
+
+    def is_ordered(scope: Scope) -> bool:
+        first, second = smaller(scope), larger(scope)
+        # None, of two that have no order, is neither
+        return first is not None and second is not None and less_than(first, second) is strict
+
+    return is_equal if sign in ("=", "<>") else is_ordered
 
 
 _TOKEN = re.compile(r"\s*(<=|>=|<>|[=<>()+,-]|[#:]?\w+)")
+_PLACEHOLDER = re.compile(r"[#:]\w+")
 COMPARISONS = ("=", "<>", "<", "<=", ">", ">=")
 
 
@@ -197,6 +201,12 @@ def _operand(tokens: Tokens) -> Operand:
         return lambda scope: found if (found := path(scope)) is not None else otherwise(scope)
     token = tokens.expect()
     return parameter(token) if token.startswith(":") else attribute(token)
+
+
+@lru_cache(maxsize=4096)
+def placeholders(text: str) -> frozenset[str]:
+    """Return the names and values that an expression uses."""
+    return frozenset(_PLACEHOLDER.findall(text))
 
 
 @lru_cache(maxsize=4096)

@@ -56,18 +56,30 @@ def add_numbers(left: Value, right: Value, sign: int = 1) -> Value:
     """Add two numbers, or subtract with a sign of -1, exactly: a result with too many digits is rejected."""
     if "N" not in left or "N" not in right:
         raise errors.invalid("An operand in the update expression has an incorrect data type")
-    first, second = number(left["N"]), number(right["N"])
+    return _sum(left["N"], right["N"], sign)
+
+
+@lru_cache(maxsize=65_536)
+def _sum(left: str, right: str, sign: int) -> Value:
+    first, second = number(left), number(right)
     return _number_value(
         _check_range(_WIDE_CONTEXT.add(first, second) if sign > 0 else _WIDE_CONTEXT.subtract(first, second))
     )
+
+
+@lru_cache(maxsize=65_536)
+def _canonical_number(text: str) -> Value:
+    return _number_value(number(text))
 
 
 def canonical(value: Value) -> Value:
     """Return a value in the form in which it is stored: numbers normalized, sets sorted."""
     ((tag, inner),) = value.items()
     match tag:
+        case "S" | "B" | "BOOL" | "NULL":
+            return value
         case "N":
-            return _number_value(number(inner))
+            return _canonical_number(inner)
         case "M":
             return {"M": {name: canonical(part) for name, part in inner.items()}}
         case "L":
@@ -76,8 +88,6 @@ def canonical(value: Value) -> Value:
             return {"NS": [_number_value(part)["N"] for part in sorted({number(member) for member in inner})]}
         case "SS" | "BS":
             return {tag: sorted(set(inner))}
-        case "S" | "B" | "BOOL" | "NULL":
-            return value
     raise errors.invalid(f"Supplied AttributeValue has an unknown type: {tag}")
 
 
