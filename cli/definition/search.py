@@ -163,6 +163,10 @@ class Search:
         elsewhere = worker.outcomes(name, chunk[::-1])[::-1]
         for item, first, second in zip(chunk, before, elsewhere, strict=True):
             if first != second:
+                key = "depends", self._culprit(first, second)
+                if key in self.found:  # its cause is told already, for which many processes were started
+                    self.counts[key] += 1
+                    continue
 
                 def differs(candidate: Item) -> bool:
                     return (
