@@ -39,4 +39,4 @@ def test_zooming_out_ends_with_the_calendar(serve: Serve, visit: Visit) -> None:
         page.keyboard.press("-")
     page.wait_for_timeout(1500)
     expect(page.locator(".problem:visible")).to_have_count(0)
-    assert starts(served) == {"0001-01-01T00:00:00.000Z"}
+    assert min(starts(served)) == "0001-01-01T00:00:00.000Z"  # neither the year 0 nor one before it

@@ -252,14 +252,14 @@ def test_nothing_listens(check: Callable[..., tuple[int, str]], capsys: pytest.C
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{probe.getsockname()[1]}"
-    status, said = check("x", "--endpoint-url", address)
+    status, said = check("table", "--endpoint-url", address)
     assert (status, said.startswith("tailrace: Cannot reach AWS")) == (1, True)
 
 
 @pytest.mark.parametrize("sample", ["0", "-1", "x", "1.5"])
 def test_invalid_arguments(check: Callable[..., tuple[int, str]], sample: str) -> None:
     with pytest.raises(SystemExit) as raised:
-        check("x", "--sample", sample)
+        check("table", "--sample", sample)
     assert raised.value.code == 2
 
 

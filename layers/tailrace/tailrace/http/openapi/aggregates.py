@@ -107,10 +107,7 @@ def aggregates_path() -> dict[str, Json]:
         {"name": _TEXT, "kind": _TEXT, "unit": text_or_none, "description": text_or_none},
         {
             "field": _TEXT,
-            "where": {
-                "type": "integer",
-                "description": "Covers only some items: the same ones if the number is the same.",
-            },
+            "where": {"type": "integer", "description": "Covers only some items: with the same number, the same ones."},
             "fraction": {"type": "number"},
             "most": {"type": "integer"},
             "additive": {"const": False, "description": "An item may be in several of the buckets of an interval."},
