@@ -164,7 +164,7 @@ class Search:
         for item, first, second in zip(chunk, before, elsewhere, strict=True):
             if first != second:
                 key = "depends", self._culprit(first, second)
-                if key in self.found:  # its cause is told already, for which many processes were started
+                if key in self.found:  # its cause is known already; the search starts many processes
                     self.counts[key] += 1
                     continue
 

@@ -4,7 +4,9 @@ from dataclasses import fields
 
 import pytest
 
+from tailrace.aws.api import batches
 from tailrace.aws.runtime import settings
+from tailrace.aws.stages import aggregate, archive, ingest, load
 from tailrace.errors import SettingsError
 from tests.architecture.stack import (
     FUNCTIONS,
@@ -117,3 +119,18 @@ def test_logs_and_metrics_say_which_stage_they_are_from(stage: str) -> None:
     """The service's name is the folder's."""
     assert properties(function_id(stage))["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] == stage
     assert properties(function_id(stage))["CodeUri"] == f"functions/{stage}/"
+
+
+@pytest.mark.parametrize(
+    ("stage", "reserve_ms"),
+    [
+        ("aggregate", aggregate._MIN_TIME_LEFT_MS),
+        ("api", batches._MIN_TIME_LEFT_MS),
+        ("archive", archive._MIN_TIME_LEFT_MS),
+        ("ingest", ingest._MIN_TIME_LEFT_MS),
+        ("load", load._MIN_TIME_LEFT_MS),
+    ],
+)
+def test_a_function_has_more_time_than_it_reserves_for_writing(stage: str, reserve_ms: int) -> None:
+    """With less, an invocation would end before it begins, and each retry as well."""
+    assert properties(function_id(stage))["Timeout"] * 1000 > 1.5 * reserve_ms

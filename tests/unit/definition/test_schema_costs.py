@@ -97,7 +97,7 @@ def test_no_report_holds_more_than_a_function(kind: str) -> None:
     assert found.keyword != "schema"
     assert len(found.pointer) + len(found.message) < 1_100
     (told,) = Schema({"anyOf": [part, {"required": ["other"]}]}).violations(item)
-    assert told.message.startswith("invalid; the item is so large")
+    assert told.message.startswith("invalid; the item is too large")
     assert not Schema({"anyOf": [part, {"required": ["n" * 60_000]}, {"required": ["name00001"]}]}).violations(item)
     assert time.process_time() - began < 5
 

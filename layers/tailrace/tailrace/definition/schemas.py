@@ -187,7 +187,7 @@ class Schema:
                 return () if self._validator.is_valid(view) else (Violation("", "schema", text),)
             is_large = self._reports.is_too_much(view)
             if is_large and self._reports.has_alternatives:
-                text = "invalid; the item is so large that the place cannot be told: try a part of it"
+                text = "invalid; the item is too large to locate the violations: try a part of it"
                 return () if self._validator.is_valid(view) else (Violation("", "schema", text),)
             errors = self._errors(view, only_first=is_large or values > self._reports.max_values)
             # unevaluatedProperties and the like apply other keywords once more, with the same result

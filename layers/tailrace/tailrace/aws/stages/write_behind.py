@@ -100,6 +100,8 @@ class WriteBehind:
         """Return the shards whose changes may come before those of a new one, the oldest first."""
         lineages = self.feeder.lineages
         shards, mark = lineages.describe_stream(stream), lineages.find(shard, stream).mark
+        if shards and shard not in shards:  # not listed yet, so it may come after any other
+            return sorted({*outstanding} - {shard})
         found: list[str] = []
         known = shard
         while known in shards:
@@ -109,8 +111,6 @@ class WriteBehind:
             found.append(parent)
             known = parent
         others = {*outstanding} - {shard, *found}
-        if shard not in shards and shards:  # not listed yet, so it may come after any other
-            return [*sorted(others), *found[::-1]]
         # nobody else comes back to a shard that is not listed any more, and its changes may be lost
         gone = {name for name in others if shards and name not in shards}
         # of some ancestors that are not listed, the second part of a split may be one that is listed late

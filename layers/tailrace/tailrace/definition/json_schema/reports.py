@@ -1,4 +1,4 @@
-"""How much the violations of an item hold: each has a copy of its value, of the way there, and of what is allowed."""
+"""How large a report of violations may be: each copies its value, its path, and what the schema allows there."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,19 +7,19 @@ from tailrace.definition.json_schema.growth import Growth, count_values
 from tailrace.definition.json_schema.references import References
 
 _MAX_REPORTED, _KEYWORDS = 200_000, 20
-"""A report takes a hundred times as long as a check, because each violation copies its value. So it is short for more
-than 10,000 values, or for fewer if many parts of the schema, or required fields, may be violated by one of them."""
+"""A report takes a hundred times as long as a check, because each violation copies its value. So of an item of more
+than 10,000 values, or fewer if one value may violate many parts of the schema, it has the first violation only."""
 
 _MAX_CHARACTERS = 100_000_000
 _VALUE_CHARACTERS = 64  # what a value takes in memory beyond its text, compared with a character
 
 
 class ReportBounds:
-    """What can be told of an item that breaks a schema, within bounded time and memory.
+    """Limits that keep the report of an invalid item within bounded time and memory.
 
     Attributes:
-        max_values: of how many values an item may consist for all its violations to be told.
-        has_alternatives: whether one violation may hold all violations of the alternatives.
+        max_values: an item of more values gets its first violation reported only.
+        has_alternatives: whether one violation may contain all violations of the alternatives.
     """
 
     def __init__(self, growth: Growth, references: References) -> None:
@@ -30,7 +30,7 @@ class ReportBounds:
         self.has_alternatives = bool(growth.heaviest(lambda part: int("anyOf" in part or "oneOf" in part)))
 
     def is_too_much(self, view: Any) -> bool:
-        """Tell whether the violations of an item, as JSON Schema sees it, may hold more than can be held."""
+        """Tell whether the violations of an item, as JSON Schema sees it, may take too much memory."""
         return self._parts * self._copied(view) + self._options * count_values(view) > _MAX_CHARACTERS
 
     def _copied(self, view: Any) -> int:
