@@ -76,7 +76,8 @@ def _check_value(name: str, value: str, known: Mapping[str, Any]) -> None:
         raise OptionError(f"{name} must be {' or '.join(allowed)}, not {value!r}.")
     pattern = known.get("AllowedPattern")
     if pattern is not None and not re.fullmatch(pattern, value):
-        raise OptionError(f"{name} must match {pattern}, not {value!r}.")
+        rule = known.get("ConstraintDescription", f"must match {pattern}").rstrip(".")
+        raise OptionError(f"{name} {rule}, not {value!r}.")
     if known.get("Type") == "Number":
         _check_number(name, value, known)
 

@@ -303,6 +303,13 @@ def test_pages_of_other_origins_are_let_in_by_name_only() -> None:
     for origin, taken in {
         "https://a.example": True,
         "http://127.0.0.1:5173": True,
+        "http://[::1]:8080": True,
+        "https://a.example:80": True,
+        "https://a.example:443": False,
+        "http://a.example:80": False,
+        "https://A.example": False,
+        "https://a.example/": False,
+        "https://a.example?b": False,
         "*": False,
         "https://*": False,
     }.items():

@@ -21,6 +21,18 @@ def deployed(**chosen: str) -> dict[str, dict[str, Any]]:
     return found
 
 
+def refused(**chosen: str) -> list[str]:
+    """Return what the rules say against a deployment with these values."""
+    values = {name: found.get("Default") for name, found in whole_template()["Parameters"].items()} | chosen
+    return [
+        assertion["AssertDescription"]
+        for rule in whole_template()["Rules"].values()
+        if _decided(rule["RuleCondition"], values)
+        for assertion in rule["Assertions"]
+        if not _decided(assertion["Assert"], values)
+    ]
+
+
 def of_type(resources: Mapping[str, dict[str, Any]], kind: str) -> dict[str, dict[str, Any]]:
     """Return the properties of the resources of a type."""
     return {name: found["Properties"] for name, found in resources.items() if found["Type"] == kind}
@@ -36,6 +48,10 @@ def _decided(test: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
             return _holds(name, values)
         case {"Fn::Equals": [one, other]}:
             return str(_filled(one, values)) == str(_filled(other, values))
+        case {"Fn::EachMemberEquals": [members, one]}:
+            return all(member.strip() == one for member in _filled(members, values).split(","))
+        case {"Fn::Contains": [members, one]}:
+            return any(member.strip() == one for member in _filled(members, values).split(","))
         case {"Fn::Not": [inner]}:
             return not _decided(inner, values)
         case {"Fn::And": parts}:

@@ -19,7 +19,7 @@ from tests.architecture.stack import (
     statements,
     template,
 )
-from tests.review.parameters import deployed, of_type
+from tests.review.parameters import deployed, of_type, refused
 
 KEY = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 WITH_KEY = deployed(KmsKeyArn=KEY, JwtIssuer="https://issuer.example", DashboardClientId="page")
@@ -100,6 +100,25 @@ def test_the_documented_key_policy_lets_in_every_service_that_encrypts() -> None
     assert {"dynamodb", "s3", "sqs", "lambda"} <= via
     acting = {str(statement["Principal"].get("Service", "")) for statement in policy["Statement"]}
     assert any(service.startswith("logs.") for service in acting)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "reason"),
+    [
+        ({}, ""),
+        ({"CorsOrigins": "https://a.example, https://b.example,https://a.example"}, ""),
+        ({"CorsOrigins": ",https://a.example"}, "CorsOrigins has an empty member"),
+        ({"CorsOrigins": "https://a.example, "}, "CorsOrigins has an empty member"),
+        ({"JwtIssuer": "https://a.example", "JwtAudience": "page, jobs"}, ""),
+        ({"JwtIssuer": "https://a.example", "JwtAudience": "page,,jobs"}, "JwtAudience has an empty member"),
+        ({"JwtIssuer": "https://a.example", "JwtAudience": " , "}, "JwtIssuer requires JwtAudience"),
+        ({"JwtAudience": "page"}, "JwtAudience requires JwtIssuer"),
+    ],
+)
+def test_a_list_is_used_as_it_is_given_or_refused(chosen: dict[str, str], reason: str) -> None:
+    """With an empty member first, no origin was allowed, without a sign; an empty audience is nobody's."""
+    found = refused(**chosen)
+    assert [text.startswith(reason) for text in found] == ([True] if reason else [])
 
 
 @pytest.mark.parametrize("name", [*DATA, *BUCKETS, *QUEUES])

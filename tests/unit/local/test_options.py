@@ -77,7 +77,7 @@ def test_a_switch_is_yes_or_no(text: str, is_on: bool) -> None:
         ("WriteEntrances=on nonsense", "WriteEntrances must be auto or on or off, not 'on nonsense'"),
         (
             "CorsOrigins=https://a.example,https://b.example/page",
-            "CorsOrigins must match .*, not 'https://b.example/page'",
+            "CorsOrigins must be origins as browsers send them, .*, not 'https://b.example/page'",
         ),
         ("Routes=Late,early", "Routes must match .*, not 'early'"),
         ("Pipeline=pipeline.definition:other", "Pipeline is not among PARAMETERS: name it with TAILRACE_PIPELINE"),
