@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from tests.architecture.stack import properties, resources, template
@@ -11,10 +12,23 @@ from tests.review.parameters import deployed, of_type
 NAMES = re.compile(r"\$\{([A-Za-z0-9]+)(?:\.\w+)?\}")
 WIDTH = 24
 TITLES = ("Entrances", "Stages", "Lag", "Queues", "Failures", "History", "What costs money")
-BODY = properties("Operations")["DashboardBody"]["Fn::Sub"][0].replace("${Items}", "${ItemsTable}")
+TEXT, VALUES = properties("Operations")["DashboardBody"]["Fn::Sub"]
+ROUTES = ("Disruptions", "LateFlights")
+
+
+def of_routes(value: Mapping[str, Any]) -> str:
+    """Return what a value makes of the names of routes."""
+    delimiter, names = value["Fn::Join"]
+    assert names == {"Ref": "Routes"}
+    return str(delimiter).join(ROUTES)
+
+
+BODY = TEXT.replace("${Items}", "${ItemsTable}")
+for variable in ("RouteNames", "DeadLetterNames"):
+    BODY = BODY.replace(f"${{{variable}}}", of_routes(VALUES[variable]))
 WIDGETS: list[dict[str, Any]] = json.loads(BODY)["widgets"]
 OF_ROUTES = ("DisruptionsQueue", "DisruptionsDeadLetterQueue")
-"""The queues of routes differ from definition to definition: one search shows them all."""
+"""The queues of routes differ from definition to definition: their names come from the parameter Routes."""
 
 
 def test_everything_that_runs_or_holds_is_on_it() -> None:
@@ -29,6 +43,17 @@ def test_everything_that_runs_or_holds_is_on_it() -> None:
         assert of_type(deployed(), kind).keys() <= shown, kind
     assert resources("AWS::SQS::Queue").keys() - set(OF_ROUTES) <= shown
     assert all(name in template()["Resources"] for name in shown)
+
+
+def test_queues_of_routes_are_those_of_this_stack() -> None:
+    """By their exact names: a search for tailrace would find the queues of tailrace-dev, too."""
+    (variable,) = json.loads(BODY)["variables"]
+    assert variable["defaultValue"] == "${AWS::StackName}"
+    (widget,) = [one for one in WIDGETS if str(one["properties"].get("title", "")).startswith("Routes")]
+    shown = [metric[-1].replace(variable["pattern"], "${AWS::StackName}") for metric in widget["properties"]["metrics"]]
+    patterns = [properties(name)["QueueName"]["Fn::Sub"] for name in OF_ROUTES]
+    assert shown == [pattern.replace("Disruptions", route) for pattern in patterns for route in ROUTES]
+    assert "SEARCH(" not in BODY
 
 
 def test_every_alarm_is_on_it() -> None:
