@@ -25,14 +25,14 @@ load_before_snapshot(os.environ)
 
 
 @cache
-def stage(settings: ApiSettings) -> Callable[..., dict[str, Any]]:
+def stage(given: ApiSettings) -> Callable[..., dict[str, Any]]:
     """Assemble the stage, once per settings: Lambda calls the handler many times."""
-    pipeline, db, now = load_pipeline(settings.tailrace_pipeline), client("dynamodb"), partial(datetime.now, UTC)
-    lag = CachedProgress(ProgressReader(db, settings.progress_table), now)
-    health = HealthMonitor(partial(sources, settings, pipeline), lambda: client("sqs"), lambda: client("s3"), lag, now)
-    rows, answers = RowReader(db, settings.aggregates_table), Idempotency(db, settings.idempotency_table)
-    api = Router(pipeline, ItemStore(db, settings.items_table, pipeline, settings.writes_items), rows, health, answers)
-    return count_requests(api, for_process(settings.progress_table, "api", now))
+    pipeline, db, now = load_pipeline(given.tailrace_pipeline), client("dynamodb"), partial(datetime.now, UTC)
+    items = ItemStore(db, given.items_table, pipeline, given.writes_items)
+    lag, rows = CachedProgress(ProgressReader(db, given.progress_table), now), RowReader(db, given.aggregates_table)
+    health = HealthMonitor(partial(sources, given, pipeline), lambda: client("sqs"), lambda: client("s3"), lag, now)
+    api = Router(pipeline, items, rows, health, Idempotency(db, given.idempotency_table), given.scopes)
+    return count_requests(api, for_process(given.progress_table, "api", now))
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Who may do what: each function only what it does, and nobody from outside anything."""
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 
 from tailrace.definition.pipeline import load_pipeline
-from tailrace.http.openapi.document import build_document
+from tailrace.http.openapi.document import build_document, security
 from tests.architecture.stack import (
     FUNCTIONS,
     PAGE,
@@ -317,6 +318,26 @@ def test_pages_of_other_origins_are_let_in_by_name_only() -> None:
     # the route that takes everything else would take a browser's question, too, and ask it for credentials
     assert template()["Resources"]["DefaultRoute"]["Condition"] == "HasNoCorsOrigins"
     assert template()["Conditions"]["HasNoCorsOrigins"] == {"Fn::Not": [{"Condition": "HasCorsOrigins"}]}
+
+
+def test_the_openapi_document_says_which_scope_each_route_asks_for() -> None:
+    """A client generated from it requests a token that the gateway accepts."""
+    pipeline, schemes = load_pipeline(), security("https://login.example")
+    document = build_document(pipeline, schemes, scopes=("JwtReadScope", "JwtWriteScope"))
+    said = {
+        (verb.upper(), path): operation.get("security", document["security"])
+        for path, operations in document["paths"].items()
+        for verb, operation in operations.items()
+        if verb != "parameters"
+    }
+    own = {"collection": pipeline.collections[0].name, "name": pipeline.aggregates[0].name, "id+": "{id}"}
+    for name in set(ROUTES) - {"DefaultRoute"}:
+        verb, path = properties(name)["RouteKey"].split(" ")
+        (scope,) = with_tokens(properties(name)["AuthorizationScopes"])
+        assert said[verb, re.sub(r"{(.+?)}", lambda found: own[found[1]], path)] == [{"token": [scope["Ref"]]}], name
+    unsigned = build_document(pipeline, security(None), scopes=("a", "b"))
+    assert unsigned["security"] == [{"signature": []}]
+    assert '"security": [{"token"' not in json.dumps(unsigned)
 
 
 def test_a_page_may_send_and_see_every_header_that_the_api_knows() -> None:

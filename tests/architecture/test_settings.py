@@ -24,6 +24,7 @@ from tests.architecture.stack import (
 
 PIPELINE_VARIABLE = "TAILRACE_PIPELINE"
 OPTIONAL = {PIPELINE_VARIABLE, "DASHBOARD_TOKEN_ORIGIN", "WRITE_ENTRANCES", "ATTACHED_STREAM", "WRITE_BEHIND_SECONDS"}
+SCOPES = {"JWT_READ_SCOPE": "${JwtReadScope}", "JWT_WRITE_SCOPE": "${JwtWriteScope}"}
 FLAGS = {"WRITE_ENTRANCES": "on", "ATTACHED_STREAM": ""}
 """What conditions decide, by default."""
 LOCAL = {"VIRTUAL_SHARDS"}
@@ -63,6 +64,8 @@ def test_a_variable_is_named_after_its_resource(stage: str) -> None:
             assert value == {"Fn::Join": [",", {"Ref": "Routes"}]}
         elif name in FLAGS:
             assert value == FLAGS[name]
+        elif name in SCOPES:
+            assert value == {"Fn::Sub": SCOPES[name]}
         elif name == "WRITE_BEHIND_SECONDS":
             assert value == {"Fn::Sub": "${WriteBehindSeconds}"}
         elif name in BY_NAME:
@@ -88,7 +91,7 @@ def test_settings_name_what_is_missing(stage: str) -> None:
     """With everything they parse; without one variable the error names it."""
     environ = dict.fromkeys(expected(stage), "there")
     settings_of(stage).parse(environ)
-    for name in expected(stage) - OPTIONAL:
+    for name in expected(stage) - OPTIONAL - (SCOPES.keys() if stage == "api" else set()):
         if name.lower() in {field.name for field in fields(settings_of(stage))}:
             with pytest.raises(SettingsError, match=name):
                 settings_of(stage).parse({key: value for key, value in environ.items() if key != name})

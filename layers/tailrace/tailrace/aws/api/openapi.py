@@ -15,8 +15,11 @@ from tailrace.http.requests import Event, issuer, query_parameters
 class OpenApiRoutes:
     """Serves the OpenAPI document."""
 
-    def __init__(self, generations: ShownGenerations, event: Callable[[], Event], *, writes_items: bool) -> None:
+    def __init__(
+        self, generations: ShownGenerations, event: Callable[[], Event], scopes: tuple[str, str], *, writes_items: bool
+    ) -> None:
         self._writes_items = writes_items
+        self._scopes = scopes
         self._generations = generations
         self._event = event
 
@@ -25,7 +28,8 @@ class OpenApiRoutes:
         if query_parameters(self._event()):
             raise InvalidMessage("there are no parameters here")
         token_issuer = issuer(self._event())
-        text = _document(self._generations.pipeline, self._described(), token_issuer, writes_items=self._writes_items)
+        pipeline, writes_items = self._generations.pipeline, self._writes_items
+        text = _document(pipeline, self._described(), token_issuer, self._scopes, writes_items=writes_items)
         return json_response(200, text)
 
     def _described(self) -> tuple[Aggregate, ...]:
@@ -40,9 +44,15 @@ class OpenApiRoutes:
 
 @cache
 def _document(
-    pipeline: Pipeline, aggregates: tuple[Aggregate, ...], token_issuer: str | None, *, writes_items: bool
+    pipeline: Pipeline,
+    aggregates: tuple[Aggregate, ...],
+    token_issuer: str | None,
+    scopes: tuple[str, str],
+    *,
+    writes_items: bool,
 ) -> str:
     # imported on demand: most processes never serve it
     from tailrace.http.openapi.document import build_document, security  # noqa: PLC0415
 
-    return dumps(build_document(pipeline, security(token_issuer), aggregates, writes_items=writes_items))
+    schemes = security(token_issuer)
+    return dumps(build_document(pipeline, schemes, aggregates, writes_items=writes_items, scopes=scopes))

@@ -36,8 +36,14 @@ _CATCH_ALL = "$default"
 class Router:
     """Handles API requests; every refusal is a problem document (:mod:`tailrace.http.problems`)."""
 
-    def __init__(
-        self, pipeline: Pipeline, items: ItemStore, rows: RowReader, health: HealthMonitor, idempotency: Idempotency
+    def __init__(  # noqa: PLR0913, PLR0917 - what it serves
+        self,
+        pipeline: Pipeline,
+        items: ItemStore,
+        rows: RowReader,
+        health: HealthMonitor,
+        idempotency: Idempotency,
+        scopes: tuple[str, str] = ("", ""),
     ) -> None:
         self._idempotency = idempotency
         self._resolver = APIGatewayHttpResolver()
@@ -55,9 +61,8 @@ class Router:
             self._route("DELETE", rule, self._once(item_routes.delete))
         self._route("POST", _ITEMS, self._once(batch_routes.post))
         generations = ShownGenerations(rows.client, rows.table, pipeline, health.progress.clock)
-        self._route(
-            "GET", "/openapi.json", OpenApiRoutes(generations, self._event, writes_items=items.is_writable).openapi
-        )
+        described = OpenApiRoutes(generations, self._event, scopes, writes_items=items.is_writable)
+        self._route("GET", "/openapi.json", described.openapi)
         self._route("GET", "/health", HealthRoutes(health, self._event).health)
         aggregates = AggregateRoutes(generations, rows, health.progress, self._event)
         self._route("GET", "/aggregates", aggregates.list_aggregates)

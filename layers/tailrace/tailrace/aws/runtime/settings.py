@@ -73,6 +73,7 @@ class FanoutSettings(Settings):
     """Settings of ``fanout``: where changes go, and where it tells how far it has come.
 
     ``routes`` lists the routes that the stack has queues for; :func:`route_queues` names them.
+    ``jwt_read_scope`` and ``jwt_write_scope`` are what the OpenAPI document says that a token needs.
     """
 
     archive_queue: str
@@ -167,6 +168,13 @@ class ApiSettings(EntranceSettings):
     routes: str
     async_failures_queue: str
     failures_bucket: str
+    jwt_read_scope: str = ""
+    jwt_write_scope: str = ""
+
+    @property
+    def scopes(self) -> tuple[str, str]:
+        """The scopes to read and to write."""
+        return self.jwt_read_scope, self.jwt_write_scope
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,11 +33,13 @@ def build_document(
     aggregates: Sequence[Aggregate] | None = None,
     *,
     writes_items: bool = True,
+    scopes: tuple[str, str] = ("", ""),
 ) -> Json:
     """Return the document of a pipeline's API; ``security`` maps names to security schemes.
 
     ``aggregates`` are the versions that readers are shown, one of each name; by default the highest.
     Without ``writes_items``, the operations that write items are left out.
+    ``scopes`` are those that a token needs to read and to write; empty if they are unknown.
     """
     aggregates = pipeline.newest_aggregates if aggregates is None else aggregates
     own = response("This document.", {"type": "object", "required": ["openapi"]})
@@ -59,14 +61,12 @@ def build_document(
     for aggregate in aggregates:
         schemas[f"{aggregate.name}-row"] = row_schema(aggregate)
         paths |= aggregate_paths(aggregate)
-    for path in paths.values():
-        for operation in path.values():
-            if isinstance(operation, dict):  # a path also holds the list of parameters its operations share
-                operation["responses"] |= gateway_responses()
+    reading, writing = (_requirement(security, scope) for scope in scopes)
+    _pass_the_gateway(paths, {} if writing == reading else {"security": writing})
     return {
         "openapi": "3.1.0",
         "info": {"title": "Tailrace", "version": VERSION, "description": "Items in, aggregates out."},
-        "security": [{name: []} for name in security],
+        "security": reading,
         "tags": [
             *(_tag(f"{collection.name} items", collection.description) for collection in pipeline.collections),
             *(_tag(f"{aggregate.name} rows", aggregate.description) for aggregate in aggregates),
@@ -74,6 +74,20 @@ def build_document(
         "paths": paths,
         "components": components() | {"schemas": schemas, "securitySchemes": dict(security)},
     }
+
+
+def _pass_the_gateway(paths: Mapping[str, Json], of_writes: Json) -> None:
+    """Add the gateway's own responses to each operation, and ``of_writes`` to those that write."""
+    for path in paths.values():
+        for method, operation in path.items():
+            if isinstance(operation, dict):  # a path also holds the list of parameters its operations share
+                operation["responses"] |= gateway_responses()
+                operation |= of_writes if method in _WRITES else {}  # noqa: PLW2901 - in place
+
+
+def _requirement(security: Mapping[str, Json], scope: str) -> list[Json]:
+    """Return what a request needs; a signature has no scope."""
+    return [{name: [scope] if scope and one["type"] == "openIdConnect" else []} for name, one in security.items()]
 
 
 def _reading(paths: Mapping[str, Json]) -> dict[str, Json]:
