@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from botocore.exceptions import ClientError
 from local.deployment.build import ARTIFACTS_BUCKET, package, with_architecture
 from local.deployment.derived_build import LAYER, PACKAGED_TEMPLATE
 from local.deployment.emulator import REGION
+from local.deployment.intrinsics import NO_VALUE, Intrinsics, UnresolvableError
 from local.deployment.processes import clean_environment
 from local.deployment.template import pipeline_reference, template
 from local.errors import DeployFailed
@@ -27,6 +29,7 @@ DEPLOY_SECONDS = 120.0
 AT_ONCE = "AllAtOnce"
 """The value of the parameter Deployment that needs no CodeDeploy."""
 
+_RESERVED = "ReservedConcurrentExecutions"
 _UNDER_WAY = {
     "CREATE_IN_PROGRESS",
     "ROLLBACK_IN_PROGRESS",
@@ -77,7 +80,7 @@ def deploy(endpoint: str, built: Path, parameters: Mapping[str, str]) -> dict[st
             return _outputs(cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"][0])
         raise DeployFailed(f"The emulator rejected the stack: {error}") from error
     outputs = _outputs_when_complete(cloudformation)
-    allow_recursion(endpoint)
+    apply_left_out(endpoint, chosen)
     leave_to_pollers(endpoint)
     return outputs
 
@@ -98,15 +101,28 @@ def is_polled(mapping: Mapping[str, Any]) -> bool:
     return mapping.get("EventSourceArn", "").split(":")[2:3] in (["dynamodb"], ["sqs"])
 
 
-def allow_recursion(endpoint: str) -> None:
-    """Apply the property RecursiveLoop of functions, which the emulator's CloudFormation leaves out."""
+def apply_left_out(endpoint: str, parameters: Mapping[str, str]) -> None:
+    """Apply the properties of functions that the emulator's CloudFormation leaves out.
+
+    These are RecursiveLoop and ReservedConcurrentExecutions.
+    """
+    defaults = {name: str(known.get("Default", "")) for name, known in template()["Parameters"].items()}
+    intrinsics = Intrinsics(template(), defaults | dict(parameters))
     cloudformation, functions = client("cloudformation", endpoint), client("lambda", endpoint)
     described = cloudformation.describe_stack_resources(StackName=STACK_NAME)["StackResources"]
     names = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in described}
     for logical_id, resource in template()["Resources"].items():
-        setting = resource.get("Properties", {}).get("RecursiveLoop") if "Fn::ForEach" not in logical_id else None
-        if setting is not None and logical_id in names:  # its Condition may not hold
-            functions.put_function_recursion_config(FunctionName=names[logical_id], RecursiveLoop=setting)
+        if "Fn::ForEach" in logical_id or logical_id not in names:  # its Condition may not hold
+            continue
+        name, properties = names[logical_id], resource.get("Properties", {})
+        if "RecursiveLoop" in properties:
+            functions.put_function_recursion_config(FunctionName=name, RecursiveLoop=properties["RecursiveLoop"])
+        with suppress(UnresolvableError):  # of a function of the user's
+            reserved = intrinsics.resolve(properties.get(_RESERVED, {"Ref": "AWS::NoValue"}))
+            if reserved is not NO_VALUE:
+                functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=int(str(reserved)))
+            elif _RESERVED in properties:  # an earlier deployment may have reserved some
+                functions.delete_function_concurrency(FunctionName=name)
 
 
 def routes_of(built: Path, reference: str) -> str:

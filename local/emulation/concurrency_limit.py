@@ -45,10 +45,11 @@ def limit_concurrency(application: Application, limit: int = MAX_CONCURRENT_REQU
 def limit_events(functions: Json, limit: int = MAX_CONCURRENT_EVENTS) -> None:
     """Let the emulator's module with these names handle at most `limit` asynchronous calls of a function at a time.
 
+    Fewer, if the function reserves fewer: the emulator would count a throttled call as a failure.
     Lambda keeps the others in a queue for up to six hours (Lambda guide, invocation-async).
     """
     begin, execute = functions["invoke_async_with_retry"], functions["_execute_function"]
-    slots: dict[str, threading.Semaphore] = {}
+    slots: dict[tuple[str, int], threading.Semaphore] = {}
 
     def begin_waiting(function: Json, event: Json) -> None:
         context = copy_context()  # which the emulator copies for the thread of the call
@@ -59,9 +60,10 @@ def limit_events(functions: Json, limit: int = MAX_CONCURRENT_EVENTS) -> None:
         if not _waits.get():
             return dict(execute(function, event))
         name = (function.get("config") or function)["FunctionName"]
+        allowed = min(limit, function.get("concurrency") or limit)
         waits = _waits.set(False)  # executing may begin anew within the call, in the scope of the function's account
         try:
-            with slots.setdefault(name, threading.Semaphore(limit)):
+            with slots.setdefault((name, allowed), threading.Semaphore(allowed)):
                 return dict(execute(function, event))
         finally:
             _waits.reset(waits)

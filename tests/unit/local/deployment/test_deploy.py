@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.deployment import deploy
+from local.deployment.template import template
 from local.errors import DeployFailed
 
 
@@ -89,9 +90,15 @@ def test_snapshots_are_refused_with_the_reason() -> None:
         deploy.deploy("http://127.0.0.1:9", Path("unused"), {"SnapStart": "Enabled"})
 
 
-def test_a_function_whose_condition_does_not_hold_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("chosen", "reserved"), [("2", 2), ("0", None)])
+def test_properties_that_the_emulator_leaves_out_are_applied(
+    chosen: str, reserved: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the functions whose condition holds."""
+
     class Services:
         allowed: dict[str, str] = {}  # noqa: RUF012 - one instance
+        concurrency: dict[str, int | None] = {"tailrace-load": 7}  # noqa: RUF012
 
         def describe_stack_resources(self, **_: str) -> dict[str, Any]:
             return {"StackResources": [{"LogicalResourceId": "Load", "PhysicalResourceId": "tailrace-load"}]}
@@ -99,9 +106,17 @@ def test_a_function_whose_condition_does_not_hold_is_left_out(monkeypatch: pytes
         def put_function_recursion_config(self, **given: str) -> None:
             self.allowed[given["FunctionName"]] = given["RecursiveLoop"]
 
-    function = {"Properties": {"RecursiveLoop": "Allow"}}
+        def put_function_concurrency(self, **given: Any) -> None:
+            self.concurrency[given["FunctionName"]] = given["ReservedConcurrentExecutions"]
+
+        def delete_function_concurrency(self, **given: str) -> None:
+            self.concurrency[given["FunctionName"]] = None
+
+    concurrency = template()["Resources"]["LoadFunction"]["Properties"]["ReservedConcurrentExecutions"]
+    function = {"Properties": {"RecursiveLoop": "Allow", "ReservedConcurrentExecutions": concurrency}}
     services, resources = Services(), {"Load": function, "Other": function, "Fn::ForEach::Queues": ["Name", [], {}]}
     monkeypatch.setattr(deploy, "client", lambda *_: services)
-    monkeypatch.setattr(deploy, "template", lambda: {"Resources": resources})
-    deploy.allow_recursion("http://127.0.0.1:9")
+    monkeypatch.setattr(deploy, "template", lambda: {**template(), "Resources": resources})
+    deploy.apply_left_out("http://127.0.0.1:9", {"LoadConcurrency": chosen})
     assert services.allowed == {"tailrace-load": "Allow"}
+    assert services.concurrency == {"tailrace-load": reserved}

@@ -77,9 +77,9 @@ class LambdaModule(dict[str, Any]):
         self.active[name] -= 1
         return {"error": event.get("fails")}
 
-    def peak(self, name: str, events: list[dict[str, Any]], *, waits: bool) -> int:
+    def peak(self, name: str, events: list[dict[str, Any]], *, waits: bool, reserved: int | None = None) -> int:
         """Call a function with each event at once, and return how many calls were made at a time at most."""
-        function = {"config": {"FunctionName": name}}
+        function = {"config": {"FunctionName": name}, "concurrency": reserved}
         if waits:
             for event in events:
                 self["invoke_async_with_retry"](function, event)
@@ -101,6 +101,8 @@ def test_asynchronous_calls_of_a_function_are_limited() -> None:
     assert module.peak("load", [{"fails": number % 3 == 0} for number in range(12)], waits=True) == 2
     assert module.calls["load"] == 12 + 4
     assert module.peak("catalog", [{}] * 3, waits=True) <= 2
+    assert module.peak("history", [{}] * 6, waits=True, reserved=1) == 1
+    assert module.peak("archive", [{}] * 6, waits=True, reserved=100) == 2
 
 
 def test_other_calls_do_not_wait() -> None:
