@@ -124,12 +124,17 @@ def package(s3: Any, endpoint: str, built: Path) -> Path:
         ]
         _run_sam("package", arguments, {**_sam_environment(), "AWS_ENDPOINT_URL": endpoint})
         template = (partial / PACKAGED_TEMPLATE).read_text(encoding="utf-8")
-        for artifact in s3.list_objects_v2(Bucket=ARTIFACTS_BUCKET)["Contents"]:
-            if artifact["Key"] in template and artifact["Key"] != PACKAGED_TEMPLATE:
-                content = s3.get_object(Bucket=ARTIFACTS_BUCKET, Key=artifact["Key"])["Body"].read()
-                (partial / artifact["Key"]).write_bytes(content)
+        for name in artifact_keys(s3):
+            if name in template and name != PACKAGED_TEMPLATE:
+                (partial / name).write_bytes(s3.get_object(Bucket=ARTIFACTS_BUCKET, Key=name)["Body"].read())
         partial.rename(home)
     return home
+
+
+def artifact_keys(s3: Any) -> list[str]:
+    """The keys of all uploaded artifacts: a kept stack has another one for each definition that was saved."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=ARTIFACTS_BUCKET)
+    return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
 
 
 def with_architecture(parameters: Mapping[str, str]) -> dict[str, str]:

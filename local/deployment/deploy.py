@@ -16,7 +16,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from local.deployment.build import ARTIFACTS_BUCKET, package, with_architecture
+from local.deployment.build import ARTIFACTS_BUCKET, artifact_keys, package, with_architecture
 from local.deployment.derived_build import LAYER, PACKAGED_TEMPLATE
 from local.deployment.emulator import REGION
 from local.deployment.intrinsics import NO_VALUE, Intrinsics, UnresolvableError
@@ -91,9 +91,15 @@ def leave_to_pollers(endpoint: str) -> None:
     A mapping of the user may lack `Enabled: !If [IsEmulated, false, true]`, or come from a function's `Events`.
     """
     functions = client("lambda", endpoint)
-    for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
+    for mapping in event_source_mappings(functions):
         if is_polled(mapping):
             functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+
+
+def event_source_mappings(functions: Any) -> list[dict[str, Any]]:
+    """All mappings of the emulator, which lists a hundred at a time."""
+    pages = functions.get_paginator("list_event_source_mappings").paginate()
+    return [mapping for page in pages for mapping in page["EventSourceMappings"]]
 
 
 def is_polled(mapping: Mapping[str, Any]) -> bool:
@@ -173,7 +179,7 @@ def prepare(endpoint: str, built: Path) -> None:
     s3 = client("s3", endpoint)
     s3.create_bucket(Bucket=ARTIFACTS_BUCKET)
     wanted = {path.name: path for path in package(s3, endpoint, built).iterdir()}
-    present = {entry["Key"] for entry in s3.list_objects_v2(Bucket=ARTIFACTS_BUCKET).get("Contents", [])}
+    present = set(artifact_keys(s3))
     for name in (wanted.keys() - present) | {PACKAGED_TEMPLATE}:
         s3.put_object(Bucket=ARTIFACTS_BUCKET, Key=name, Body=wanted[name].read_bytes())
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from local.deployment.deploy import STACK_NAME, client, is_polled
+from local.deployment.deploy import STACK_NAME, client, event_source_mappings, is_polled
 from local.deployment.intrinsics import NO_VALUE, Intrinsics, UnresolvableError
 from local.errors import DeployFailed
 
@@ -48,9 +48,7 @@ def list_mappings(endpoint: str) -> list[EventSourceMapping]:
     functions = client("lambda", endpoint)
     parameters = _parameters(cloudformation)
     template = cloudformation.get_template(StackName=STACK_NAME, TemplateStage="Processed")["TemplateBody"]
-    listed_mappings = {
-        mapping["UUID"]: mapping for mapping in functions.list_event_source_mappings()["EventSourceMappings"]
-    }
+    listed_mappings = {mapping["UUID"]: mapping for mapping in event_source_mappings(functions)}
     intrinsics = Intrinsics(template, parameters)
     on_aws = Intrinsics(template, {**parameters, "Emulated": "false"})
     mappings = []

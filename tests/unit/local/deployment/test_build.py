@@ -4,9 +4,9 @@ import io
 import os
 import shutil
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -17,8 +17,13 @@ from local.deployment.layers import pointer_text
 class Bucket:
     """The artifacts bucket, with the objects that `sam package` uploaded."""
 
-    def list_objects_v2(self, **_request: Any) -> dict[str, Any]:
-        return {"Contents": [{"Key": "0123"}, {"Key": "4567"}, {"Key": "of another build"}]}
+    def get_paginator(self, operation: str) -> Self:
+        assert operation == "list_objects_v2"
+        return self
+
+    def paginate(self, **_request: Any) -> Iterator[dict[str, Any]]:
+        yield {"Contents": [{"Key": "0123"}, {"Key": "of another build"}]}
+        yield {"Contents": [{"Key": "4567"}]}
 
     def get_object(self, **request: Any) -> dict[str, Any]:
         return {"Body": io.BytesIO(f"content of {request['Key']}".encode())}

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -78,9 +78,15 @@ class Services:
         resource = {"LogicalResourceId": "Mapping", "PhysicalResourceId": "uuid", "ResourceType": mappings.MAPPING_TYPE}
         return {"StackResources": [resource]}
 
-    def list_event_source_mappings(self) -> dict[str, Any]:
+    def get_paginator(self, operation: str) -> Self:
+        assert operation == "list_event_source_mappings"
+        return self
+
+    def paginate(self) -> Iterator[dict[str, Any]]:
+        """Return the pages of mappings: others fill the first one."""
         mapping = {"UUID": "uuid", "FunctionArn": self.function_arn, "EventSourceArn": "arn:aws:dynamodb:stream"}
-        return {"EventSourceMappings": [mapping | {"StartingPosition": "LATEST", "BatchSize": 7}]}
+        yield {"EventSourceMappings": [{"UUID": "another", "EventSourceArn": "arn:aws:kinesis:stream"}]}
+        yield {"EventSourceMappings": [mapping | {"StartingPosition": "LATEST", "BatchSize": 7}]}
 
     def get_function_configuration(self, **asked: str) -> dict[str, Any]:
         self.asked = asked
@@ -138,9 +144,10 @@ class Templated(Services):
         resources = {"Mapping": {"Properties": {"FunctionName": "any", **self.properties}}}
         return {"TemplateBody": {"Conditions": conditions, "Mappings": MAPPINGS, "Resources": resources}}
 
-    def list_event_source_mappings(self) -> dict[str, Any]:
-        (mapping,) = super().list_event_source_mappings()["EventSourceMappings"]
-        return {"EventSourceMappings": [mapping | {"EventSourceArn": self.source}]}
+    def paginate(self) -> Iterator[dict[str, Any]]:
+        others, page = super().paginate()
+        yield others
+        yield {"EventSourceMappings": [page["EventSourceMappings"][0] | {"EventSourceArn": self.source}]}
 
     def update_event_source_mapping(self, **changes: Any) -> None:
         self.updated = changes
