@@ -1,7 +1,7 @@
 """The places of a stack where failures are kept."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache, partial
 from typing import Protocol
 
@@ -57,9 +57,10 @@ def places(stack: DeployedStack, policy: Policy) -> Sequence[Place]:
     intake = _intake(stack)
     state = state_folder(stack.name, stack.region)
     found: list[Place] = [IntakeDeadLetters(sqs, stack.output("IntakeDeadLetterQueue"), intake, gate)]
-    for prefix in _moved_queues(stack):
+    moved = {prefix: _kebab_case(prefix) for prefix in _moved_queues(stack)}
+    for prefix, name in moved.items():
         dead, queue = stack.output(prefix + _SUFFIX), stack.output(f"{prefix}Queue")
-        found.append(DeadLetters(_place_name(prefix), sqs, dead, queue, state))
+        found.append(DeadLetters(_place_name(name, moved.values()), sqs, dead, queue, state))
     archive = stack.output("ArchiveBucket")
     notifications = stack.output("AsyncFailuresQueue")
     found.append(AsyncFailures(sqs, s3, notifications, archive, functions, gate, partial(_definition, stack)))
@@ -104,9 +105,13 @@ def _moved_queues(stack: DeployedStack) -> list[str]:
     )
 
 
-def _place_name(prefix: str) -> str:
-    name = _kebab_case(prefix)
-    return f"{name}-queue" if name in _NO_QUEUES else name
+def _place_name(name: str, queues: Collection[str]) -> str:
+    if name not in _NO_QUEUES:
+        return name
+    longer = f"{name}-queue"
+    while longer in queues:  # another route is called async-queue
+        longer += "-queue"
+    return longer
 
 
 def _kebab_case(name: str) -> str:

@@ -308,6 +308,10 @@ def test_every_route_can_be_named(deployed: DeployedStack, route: str, place: st
     names = [one.name for one in places(stack, Policy())]
     assert place in names
     assert len({*names}) == len(names)
+    another = {f"{prefix}QueueDeadLetterQueue": "other-d", f"{prefix}QueueQueue": "other-q"}
+    both = {one.name: one for one in places(replace(stack, outputs=stack.outputs | another), Policy())}
+    moved: Any = [both[f"{route}-queue"], both[place if place == route else f"{place}-queue"]]
+    assert [one.dead for one in moved] == ["other-d", "d"]
 
 
 def test_a_definition_that_exits_is_one_that_cannot_be_imported(
