@@ -309,7 +309,7 @@ def test_every_route_can_be_named(deployed: DeployedStack, route: str, place: st
     assert place in names
     assert len({*names}) == len(names)
     another = {f"{prefix}QueueDeadLetterQueue": "other-d", f"{prefix}QueueQueue": "other-q"}
-    both = {one.name: one for one in places(replace(stack, outputs=stack.outputs | another), Policy())}
+    both = {one.name: one for one in places(replace(deployed, outputs=OUTPUTS | queues | another), Policy())}
     moved: Any = [both[f"{route}-queue"], both[place if place == route else f"{place}-queue"]]
     assert [one.dead for one in moved] == ["other-d", "d"]
 
