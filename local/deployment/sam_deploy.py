@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LAYER = ROOT / ".aws-sam" / "build" / "TailraceLayer"
 _ARCHITECTURE = "Architecture"
 _SUFFIXES = {"arm64": "-aarch64-linux-gnu", "x86_64": "-x86_64-linux-gnu"}
+_SHORT_FORM = re.compile(r"(?!ParameterKey=)([A-Za-z0-9]+)=(.*)", re.DOTALL)
 _LONG_FORM = re.compile(r"ParameterKey=([A-Za-z0-9]+),ParameterValue=(.*)", re.DOTALL)
 
 
@@ -72,11 +73,20 @@ def built_architecture(layer: Path) -> str | None:
 def _saved(config: str) -> dict[str, str]:
     """Return the parameters that samconfig.toml has, by name."""
     try:
-        default = tomllib.loads(config).get("default", {})
-        found = default.get("global", {}).get("parameters", {}) | default.get("deploy", {}).get("parameters", {})
+        default = _table(tomllib.loads(config), "default")
+        found: dict[str, Any] = {}
+        for command in ("global", "deploy"):
+            found |= _table(_table(default, command), "parameters")
         return dict(_pairs(found.get("parameter_overrides", "")))
     except ValueError as error:  # of TOML, or a quotation that does not end
         raise DeployFailed(f"The parameters saved in samconfig.toml cannot be read: {error}.") from error
+
+
+def _table(parent: Mapping[str, Any], name: str) -> dict[str, Any]:
+    found = parent.get(name, {})
+    if not isinstance(found, dict):
+        raise ValueError(f"{name} is {found!r}, not a table")  # noqa: TRY004 - as for all else in the file
+    return found
 
 
 def _pairs(saved: Any) -> Iterator[tuple[str, str]]:
@@ -86,15 +96,28 @@ def _pairs(saved: Any) -> Iterator[tuple[str, str]]:
             for part in shlex.split(text):
                 if part.startswith("file://"):
                     raise ValueError(f"{part} names a file: write its parameters into samconfig.toml")
-                long = _LONG_FORM.fullmatch(part)
-                name, _, value = part.partition("=")
-                yield (long[1], long[2]) if long else (name, value)
+                pair = _LONG_FORM.fullmatch(part) or _SHORT_FORM.fullmatch(part)
+                if pair is None:
+                    raise ValueError(f"{part!r} in parameter_overrides is not NAME=VALUE")
+                yield pair[1], pair[2]
         case dict():
             for name, value in saved.items():
-                yield name, ",".join(map(str, value)) if isinstance(value, list) else str(value)
+                yield name, ",".join(map(_text, value)) if isinstance(value, list) else _text(value)
         case list():
             for member in saved:
                 yield from _pairs(member)
+        case _:
+            raise ValueError(f"{saved!r} in parameter_overrides is not NAME=VALUE")
+
+
+def _text(value: object) -> str:
+    """Return a value as CloudFormation takes it."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case str() | int() | float():
+            return str(value)
+    raise ValueError(f"{value!r} in parameter_overrides is not a value of a parameter")
 
 
 def _quoted(name: str, value: str) -> str:

@@ -37,6 +37,7 @@ def test_a_deployment_passes_the_variable_and_what_an_earlier_one_saved(monkeypa
         """'ParameterKey=Routes,ParameterValue=Old ParameterKey="LogLevel",ParameterValue="DEBUG"'""",
         '["Routes=Old", "LogLevel=DEBUG"]',
         '{Routes = "Old", LogLevel = "DEBUG"}',
+        '{Routes = "Old", LogLevel = ["DEBUG"]}',
         '[{Routes = ["Old", "Older"]}, "LogLevel=DEBUG"]',
     ],
 )
@@ -46,10 +47,37 @@ def test_parameters_are_read_in_every_form(saved: str, section: str) -> None:
     assert passed(text) == ['LogLevel="DEBUG"', 'Routes="A"']
 
 
-@pytest.mark.parametrize("saved", ["nothing", "'A=\"b'", '"file://parameters.yaml"'])
-def test_parameters_that_cannot_be_read_are_one_sentence(saved: str) -> None:
-    with pytest.raises(DeployFailed, match=r"^The parameters saved in samconfig.toml cannot be read: .*\.$"):
+@pytest.mark.parametrize(
+    ("saved", "reason"),
+    [
+        ("nothing", ""),
+        ("'A=\"b'", ""),
+        ('"file://parameters.yaml"', "file://parameters.yaml names a file"),
+        ('"nothing"', "'nothing' in parameter_overrides is not NAME=VALUE"),
+        ('"A=1 nothing"', "'nothing' in"),
+        ('"A = 1"', "'A' in"),
+        ('"=1"', "'=1' in"),
+        ('"ParameterKey=A"', "'ParameterKey=A' in"),
+        ("3", "3 in"),
+        ("[true]", "True in"),
+        ("{A = {B = 1}}", "{'B': 1} in parameter_overrides is not a value of a parameter"),
+    ],
+)
+def test_parameters_that_cannot_be_read_are_one_sentence(saved: str, reason: str) -> None:
+    """SAM leaves out what it cannot read: a deployment without parameters would look right."""
+    with pytest.raises(DeployFailed, match=rf"^The parameters saved in samconfig.toml cannot be read: {reason}.*\.$"):
         arguments({}, f"[default.deploy.parameters]\nparameter_overrides = {saved}", "A")
+
+
+@pytest.mark.parametrize("config", ["default = 3", "[default]\nglobal = 3", "[default.deploy]\nparameters = [1]"])
+def test_a_configuration_of_another_form_is_one_sentence(config: str) -> None:
+    with pytest.raises(DeployFailed, match=r"cannot be read: \w+ is .*, not a table\.$"):
+        arguments({}, config, "A")
+
+
+def test_a_switch_is_written_as_the_template_allows_it() -> None:
+    config = "[default.deploy.parameters]\nparameter_overrides = {RetainData = false, LogRetentionDays = 7}"
+    assert passed(config)[:2] == ['RetainData="false"', 'LogRetentionDays="7"']
 
 
 def test_quotation_marks_are_kept() -> None:
