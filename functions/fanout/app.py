@@ -8,6 +8,7 @@ from typing import Any
 from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.monitoring.throughput import for_process, route_stage
 from tailrace.aws.runtime.clients import client
+from tailrace.aws.runtime.deadlines import remaining_time_ms
 from tailrace.aws.runtime.garbage import collect_seldom
 from tailrace.aws.runtime.settings import FanoutSettings, route_queues
 from tailrace.aws.stages.fanout import Destinations, Fanout
@@ -33,7 +34,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Fan out a batch of the stream, or serve an operator's replay."""
     fanout = stage(FanoutSettings.parse(os.environ))
-    return Replayer(fanout)(event["replay"]) if "replay" in event else fanout(event)
+    return Replayer(fanout)(event["replay"]) if "replay" in event else fanout(event, remaining_time_ms(context))

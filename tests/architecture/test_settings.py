@@ -6,7 +6,7 @@ import pytest
 
 from tailrace.aws.api import batches
 from tailrace.aws.runtime import settings
-from tailrace.aws.stages import aggregate, archive, ingest, load
+from tailrace.aws.stages import aggregate, archive, fanout, ingest, load
 from tailrace.errors import SettingsError
 from tests.architecture.stack import (
     FUNCTIONS,
@@ -130,6 +130,7 @@ def test_logs_and_metrics_say_which_stage_they_are_from(stage: str) -> None:
         ("aggregate", aggregate._MIN_TIME_LEFT_MS),
         ("api", batches._MIN_TIME_LEFT_MS),
         ("archive", archive._MIN_TIME_LEFT_MS),
+        ("fanout", fanout._MIN_TIME_LEFT_MS),
         ("ingest", ingest._MIN_TIME_LEFT_MS),
         ("load", load._MIN_TIME_LEFT_MS),
     ],

@@ -1,6 +1,6 @@
 """Routing: which changes go to the archive, to which routes, and to quarantine."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import localcontext
 from itertools import zip_longest
@@ -42,13 +42,15 @@ class Quarantined:
 class Dispatch:
     """Everything that a batch sends: events for the archive, events by route, and quarantine reports.
 
-    ``unmatched`` counts the new items that no collection matches and that are left alone.
+    ``unmatched`` counts the new items that no collection matches and that are left alone. ``undecided`` has the
+    sequence numbers of the last changes, for which no time was left.
     """
 
     archive: list[OutgoingEvent] = field(default_factory=list)
     routes: Mapping[str, list[OutgoingEvent]] = field(default_factory=dict)
     quarantine: list[Quarantined] = field(default_factory=list)
     unmatched: int = 0
+    undecided: Sequence[int] = ()
 
 
 class RoutedChange(NamedTuple):
@@ -65,10 +67,18 @@ class RoutedChange(NamedTuple):
     failed_routes: Sequence[str] = ()
 
 
-def dispatch(batch: RawBatch, pipeline: Pipeline, images: PreparedImages) -> Dispatch:
-    """Decide where each change of a batch goes, without sending anything."""
+def dispatch(
+    batch: RawBatch, pipeline: Pipeline, images: PreparedImages, has_time: Callable[[], bool] = lambda: True
+) -> Dispatch:
+    """Decide where each change of a batch goes, without sending anything.
+
+    The first change is decided in any case, the others as long as ``has_time`` returns true.
+    """
     result = Dispatch(routes={route.name: [] for route in pipeline.routes})
-    for record, position in zip(batch.records, batch.positions, strict=True):
+    for index, (record, position) in enumerate(zip(batch.records, batch.positions, strict=True)):
+        if index and not has_time():
+            result.undecided = [one.sequence for one in batch.positions[index:]]
+            break
         for change in changes_of(record, batch.shard, position, pipeline, images.decode):
             if isinstance(change, UnmatchedItem):
                 result.unmatched += 1

@@ -199,6 +199,40 @@ def test_the_first_change_that_was_not_sent_is_the_checkpoint(cloud: Cloud, monk
     assert answer["batchItemFailures"] == [{"itemIdentifier": records[2]["dynamodb"]["SequenceNumber"]}]
 
 
+class Context:
+    """An invocation that has these times left, and then the last one for good."""
+
+    def __init__(self, *left_s: int) -> None:
+        self.left_s = list(left_s)
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 1000 * (self.left_s.pop(0) if len(self.left_s) > 1 else self.left_s[0])
+
+
+@pytest.mark.parametrize(
+    ("left_s", "sent", "routed", "checkpoint"),
+    [
+        ((120, 110), 4, 1, None),
+        ((120, 110, 100, 59), 3, 1, 3),  # the transform is slow
+        ((120, 1), 0, 0, 0),
+        ((120, 110, 100, 90, 80, 39), 4, 0, 2),  # the queues are
+        ((20, 18, 16, 9), 3, 1, 3),  # of a function with a shorter timeout
+    ],
+)
+def test_what_there_is_no_time_for_comes_again(
+    cloud: Cloud, left_s: tuple[int, ...], sent: int, routed: int, checkpoint: int | None
+) -> None:
+    """Cut off by the timeout, the whole batch came again, in halves."""
+    records = history("orders", [(str(n), LARGE if n == 2 else SMALL) for n in range(4)])
+    answer = handler(event(records), Context(*left_s))
+    assert (len(archived(cloud)), len(received(cloud, "stack_LargeOrders"))) == (sent, routed)
+    left = records[checkpoint : checkpoint + 1] if checkpoint is not None else []
+    expected = [{"itemIdentifier": one["dynamodb"]["SequenceNumber"]} for one in left]
+    assert answer["batchItemFailures"] == expected
+    assert handler(event(records[2:3]), Context(1)) == DONE
+    assert len(received(cloud, "stack_LargeOrders")) == 1
+
+
 def test_a_queue_that_is_gone_is_never_passed_over_in_silence(cloud: Cloud) -> None:
     cloud.sqs.delete_queue(QueueUrl=cloud.sqs.get_queue_url(QueueName="stack-archive")["QueueUrl"])
     with pytest.raises(Permanent, match="NonExistentQueue|QueueDoesNotExist"):

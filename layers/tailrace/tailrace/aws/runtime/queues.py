@@ -21,27 +21,38 @@ _FIRST_BACKOFF_S = 0.1
 
 
 def send_messages(
-    client: "SQSClient", queue: str, bodies: Sequence[str], *, sleep: Callable[[float], None] = time.sleep
+    client: "SQSClient",
+    queue: str,
+    bodies: Sequence[str],
+    *,
+    has_time: Callable[[], bool] = lambda: True,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> list[int]:
     """Send messages and return the positions of those that could not be sent, in order.
 
     Every entry of each response is checked; failed entries alone are retried with back-off. After a message has failed
-    all its attempts, the remaining ones are not tried. This bounds the total time, however many messages there are; the
-    caller's source redelivers them.
+    all its attempts, the remaining ones are not tried, nor are those for which ``has_time`` is false. This bounds the
+    total time, however many messages there are; the caller's source redelivers them.
 
     Raises:
         Permanent: the queue rejects the call or a message.
     """
     failed: list[int] = []
     for positions in _batches(bodies):
-        failed.extend(
-            positions if failed else _send_with_retries(client, queue, {p: bodies[p] for p in positions}, sleep)
-        )
+        if failed or not has_time():
+            failed.extend(positions)
+        else:
+            wanted = {position: bodies[position] for position in positions}
+            failed.extend(_send_with_retries(client, queue, wanted, has_time, sleep))
     return failed
 
 
 def _send_with_retries(
-    client: "SQSClient", queue: str, bodies: Mapping[int, str], sleep: Callable[[float], None]
+    client: "SQSClient",
+    queue: str,
+    bodies: Mapping[int, str],
+    has_time: Callable[[], bool],
+    sleep: Callable[[float], None],
 ) -> Sequence[int]:
     unsent = list(bodies)
     for attempt in range(_MAX_ATTEMPTS):
@@ -52,7 +63,7 @@ def _send_with_retries(
             unsent = _send_batch(client, queue, {position: bodies[position] for position in unsent})
         except Transient:
             return unsent  # the SDK has already retried the whole call
-        if not unsent:
+        if not unsent or not has_time():
             break
     return unsent
 

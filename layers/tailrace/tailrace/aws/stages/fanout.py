@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.monitoring.throughput import ThroughputCounter
+from tailrace.aws.runtime.deadlines import no_deadline
 from tailrace.aws.runtime.following import log_records
 from tailrace.aws.runtime.objects import put_objects
 from tailrace.aws.runtime.queues import send_messages
@@ -20,6 +21,21 @@ from tailrace.outputs.routing import Dispatch, OutgoingEvent, dispatch
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
+
+
+_MIN_TIME_LEFT_MS = 60_000
+"""What sending may take. An invocation that times out has the whole batch delivered again, in halves."""
+
+_LONGEST_CALL_MS = 40_000
+"""What a call of a queue takes that gets no response, with its retries, and a little more."""
+
+
+def _always() -> bool:
+    return True
+
+
+def _time_check(remaining_time_ms: Callable[[], int], enough_ms: int) -> Callable[[], bool]:
+    return lambda: remaining_time_ms() >= enough_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +65,8 @@ class Fanout:
     def __post_init__(self) -> None:
         object.__setattr__(self, "images", PreparedImages(self.pipeline))
 
-    def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Send one batch of the stream on, and report the first change that could not be sent, if any.
+    def __call__(self, event: Mapping[str, Any], remaining_time_ms: Callable[[], int] = no_deadline) -> dict[str, Any]:
+        """Send one batch of the stream on, and report the first change that could not be sent in time, if any.
 
         Changes after that one may have been sent and are then sent again: subscribers drop duplicates by ``id``.
 
@@ -58,10 +74,14 @@ class Fanout:
             Permanent: a queue or bucket rejects a request; the mapping's failure destination then gets the batch.
         """
         batch = parse_raw_batch(event)
-        dispatched = dispatch(batch, self.pipeline, self.images)
-        failed = self._quarantine(dispatched) + self.send_to_archive(dispatched.archive)
+        at_first_ms = remaining_time_ms() if len(batch.records) > 1 else 0  # of a single change, nothing can be left
+        decides = _time_check(remaining_time_ms, min(_MIN_TIME_LEFT_MS, at_first_ms // 2))
+        sends = _time_check(remaining_time_ms, min(_LONGEST_CALL_MS, at_first_ms // 3))
+        dispatched = dispatch(batch, self.pipeline, self.images, decides)
+        failed = [*dispatched.undecided, *self._quarantine(dispatched)]
+        failed += self.send_to_archive(dispatched.archive, sends)
         for route, events in dispatched.routes.items():
-            unsent = self.send_to_route(route, events)
+            unsent = self.send_to_route(route, events, sends)
             failed += unsent
             if route in self.route_throughput:
                 self.route_throughput[route].count(len(events) - len(unsent))
@@ -87,18 +107,21 @@ class Fanout:
         )
         return [dispatched.quarantine[position].sequence for position in failed]
 
-    def send_to_archive(self, events: Sequence[OutgoingEvent]) -> list[int]:
+    def send_to_archive(self, events: Sequence[OutgoingEvent], has_time: Callable[[], bool] = _always) -> list[int]:
         """Send events to the archive queue; return the sequence numbers of those that could not be sent now."""
         ready, failed = self._with_claim_checks(events)
         messages = pack([text for _, text in ready])
-        unsent = send_messages(self.sqs, self.destinations.archive_queue, [body for body, _ in messages])
+        bodies = [body for body, _ in messages]
+        unsent = send_messages(self.sqs, self.destinations.archive_queue, bodies, has_time=has_time)
         return failed + [ready[position][0] for message in unsent for position in messages[message][1]]
 
-    def send_to_route(self, route: str, events: Sequence[OutgoingEvent]) -> list[int]:
+    def send_to_route(
+        self, route: str, events: Sequence[OutgoingEvent], has_time: Callable[[], bool] = _always
+    ) -> list[int]:
         """Send events to a route's queue; return the sequence numbers of those that could not be sent now."""
         queue = self.destinations.route_queues[route]
         ready, failed = self._with_claim_checks(events)
-        unsent = send_messages(self.sqs, queue, [text for _, text in ready])
+        unsent = send_messages(self.sqs, queue, [text for _, text in ready], has_time=has_time)
         return failed + [ready[position][0] for position in unsent]
 
     def _with_claim_checks(self, events: Sequence[OutgoingEvent]) -> tuple[list[tuple[int, str]], list[int]]:
