@@ -172,7 +172,8 @@ class StreamPoller(SourcePoller[Call]):
             self._undelivered.popleft()
 
     def _note_position(self) -> None:
-        held = {discarded.shard_id: discarded.records[0].sequence for discarded in reversed(self._undelivered)}
+        waiting = [discarded for discarded in reversed(self._undelivered) if discarded.records]  # a final call has none
+        held = {discarded.shard_id: discarded.records[0].sequence for discarded in waiting}
         self.position = self._shards.position(held)
 
     def _page(self, shard: ReadShard) -> list[dict[str, Any]]:

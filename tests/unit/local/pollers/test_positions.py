@@ -10,7 +10,7 @@ import pytest
 
 from local.deployment.mappings import EventSourceMapping
 from local.errors import LocalError
-from local.mapping import StreamSettings
+from local.mapping import Failed, Returned, StreamSettings
 from local.pollers import source_poller
 from local.pollers.destinations import FailureDestination
 from local.pollers.emulator_client import CallFailed, EmulatorClient, InvokeResult
@@ -170,6 +170,21 @@ def test_a_discarded_batch_that_could_not_be_sent_is_read_again(
     wait_until(lambda: first.statistics.discarded == 2)
     wait_until(lambda: first.position == at(0))
     assert first.statistics.failures < 10  # it does not try again without a rest
+
+
+def test_a_final_call_that_is_discarded_holds_no_position(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no records."""
+    one = poller(Emulator(1), MaximumRetryAttempts=0, TumblingWindowInSeconds=1)
+    one.poll()
+    ((call, _),) = one.due_invocations(time.time())
+    one.handle_result(call, Returned({"state": {}}), time.time())
+    later = time.time() + 200
+    monkeypatch.setattr(time, "time", lambda: later)
+    one.poll()
+    ((final, _),) = one.due_invocations(later)
+    one.handle_result(final, Failed("boom"), later)
+    assert one.pending() == 1  # its record is not at the destination yet
+    assert one.position == after(0)
 
 
 def test_after_a_stop_of_more_than_a_day_reading_begins_at_the_oldest_record(started: Start) -> None:
