@@ -143,7 +143,7 @@ def _signed_in(session: Session, region: str | None, endpoint: str | None) -> tu
     region = region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
     if region:  # STS, which gives the credentials of a role, is called there, too
         session.set_config_variable("region", region)
-    credentials = session.get_credentials()
+    credentials = _credentials(session)
     if endpoint is not None:
         region = region or _EMULATED_REGION
         if credentials is None:
@@ -151,8 +151,25 @@ def _signed_in(session: Session, region: str | None, endpoint: str | None) -> tu
             credentials = session.get_credentials()
     if credentials is None:
         raise NoCredentialsError
-    credentials.get_frozen_credentials()  # assumes a role now, not with the first call, whose error it would be
     return region, credentials
+
+
+def _credentials(session: Session) -> Credentials | None:
+    try:
+        credentials = session.get_credentials()
+        if credentials is not None:
+            credentials.get_frozen_credentials()  # assumes a role now, not with the first call, whose error it would be
+    except BotoCoreError:  # some are ValueErrors, too
+        raise
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        AttributeError,
+    ) as error:  # a program or file is missing, or says nonsense
+        text = "Cannot get AWS credentials; check what your AWS configuration names"
+        raise CommandError(f"{text}: {type(error).__name__}: {error}") from error
+    return credentials
 
 
 def _client(session: Session, service: str, region: str | None, endpoint: str | None, config: Config) -> Any:

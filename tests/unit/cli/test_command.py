@@ -186,6 +186,30 @@ def test_an_expired_sign_in_is_one_sentence(
 
 
 @pytest.mark.parametrize(
+    "setting",
+    [
+        "credential_process = /nonexistent/helper",
+        "credential_process = echo no JSON",
+        "credential_process = echo []",
+        "role_arn = arn:aws:iam::000000000000:role/reader\nweb_identity_token_file = /nonexistent/token",
+    ],
+)
+def test_a_broken_source_of_credentials_is_one_sentence(
+    cloudformation: CloudFormation,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    setting: str,
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    (tmp_path / "config").write_text(f"[profile helped]\n{setting}\n", encoding="utf-8")
+    status, text = said([*ASK, "--profile", "helped"], capsys)
+    assert status == 1
+    assert text.startswith("tailrace: Cannot get AWS credentials; check what your AWS configuration names:")
+    assert text.count("\n") == 1
+
+
+@pytest.mark.parametrize(
     ("code", "sentence"),
     [
         ("ValidationError", "Cannot find the {}, because AssumeRole failed: ValidationError: its own words"),
