@@ -57,6 +57,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `tailrace … | head`
         drop_output()
         return 1
+    except OSError as error:  # such as a full disk, when a command remembers how far it is
+        name = f" {error.filename}" if error.filename else ""
+        sys.stderr.write(
+            visible(f"tailrace: A file{name} cannot be read or written: {error.strerror or error}.") + "\n"
+        )
+        return 1
     return status
 
 

@@ -150,10 +150,10 @@ class Replay:
             run.wait()
             with uninterrupted():
                 matched = self._send([event.text for _, event in batch], run.dry_run)
-                if not run.dry_run:
-                    bookmark.write(batch[-1][0])
                 run.spend(matched)
                 run.tally.put_back += matched
+                if not run.dry_run:
+                    bookmark.write(batch[-1][0])
             show_progress(f"  {batch[-1][0][0]}: {run.tally.put_back:,}")
             if run.is_over:
                 return

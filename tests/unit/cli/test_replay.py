@@ -1,6 +1,7 @@
 """`tailrace replay`: archived events go to a route again, in order for each item, also if it is killed in between."""
 
 import contextlib
+import errno
 import gzip
 import random
 from collections.abc import Callable, Iterable, Mapping
@@ -8,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -128,8 +130,9 @@ def test_a_limit_is_kept_and_the_next_run_continues(world: World) -> None:
 
 
 def test_another_spelling_of_the_route_continues_the_same_replay(
-    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """And a full disk is one sentence, after what was sent."""
     world.archive([change(number, "a") for number in range(1, 4)])
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setattr(module, "stack_of", lambda _options: SimpleNamespace(name="s", region="r"))
@@ -138,6 +141,12 @@ def test_another_spelling_of_the_route_continues_the_same_replay(
     span = ["--from", "2026-11-25", "--to", "2026-11-26", "--limit", "1", "--stack", "s"]
     assert [main(["replay", route, *span]) for route in ("even", "Even", "even")] == [0, 0, 0]
     assert sequences(world) == [1, 2, 3]
+    _, full = capsys.readouterr(), OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(Path, "write_text", Mock(side_effect=full))
+    assert main(["replay", "even", *span, "--restart"]) == 1
+    told = capsys.readouterr()
+    assert told.out.endswith("\n1 event sent to even\n")
+    assert told.err == "tailrace: A file cannot be read or written: No space left on device.\n"
 
 
 @pytest.mark.parametrize("kept", [True, False])
