@@ -111,7 +111,7 @@ _WRITE_BEHINDS = (60, 300, 900)
 def _rate(plan: Plan, timing: Timing, prices: Prices) -> Rate:
     advised = advised_window(plan, timing.freshness_s)
     chosen = at_window(plan, timing.window_s or advised)
-    carrying = advised_write_behind(chosen, timing.freshness_s)
+    carrying = advised_write_behind(at_window(plan, advised), timing.freshness_s)  # both are advised together
     windows = sorted({*_WINDOWS, advised, round(chosen.load.window_s)})
     carried = sorted({*_WRITE_BEHINDS, carrying, timing.write_behind_s} - {0})
     saving = saving_lanes(chosen)
