@@ -13,7 +13,7 @@ from pathlib import Path
 from local.deployment.check_definition import load_checked_pipeline
 from local.deployment.emulator import REGION
 from local.deployment.template import template
-from local.errors import LocalError
+from local.errors import LocalError, told_of_file
 from local.existing_table import TableFile, attach
 from local.history import JobFailed
 from local.keep import STATE
@@ -64,8 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 wait_for_interrupt(stack, Watcher(stack, _print, build_aggregates))
     except KeyboardInterrupt:
         return 130
-    except LocalError as error:
-        _print(str(error))
+    except (LocalError, OSError) as error:
+        _print(told_of_file(error) if isinstance(error, OSError) else str(error))
         return 1
     return 0
 

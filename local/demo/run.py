@@ -26,7 +26,7 @@ from local.demo.verify import Verdict, verify, wait_until_catalogued
 from local.demo.writers import FeedError, StackWriter
 from local.deployment.check_definition import load_checked_pipeline
 from local.deployment.emulator import LOGS
-from local.errors import LocalError, WrongDefinition
+from local.errors import LocalError, WrongDefinition, told_of_file
 from local.options import OptionError
 from local.pollers.source_poller import Statistics
 from local.run_stack import wait_for_interrupt
@@ -74,8 +74,8 @@ def main(arguments: Sequence[str] | None = None, variables: Mapping[str, str] | 
     except LocalError as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_DRIFT
-    except PermissionError as error:
-        sys.stderr.write(f"No permission to write {error.filename}: check its owner.\n")
+    except OSError as error:
+        sys.stderr.write(f"{told_of_file(error)}\n")
         return EXIT_DRIFT
     except (KeyboardInterrupt, RuntimeError) as error:
         if not (isinstance(error, KeyboardInterrupt) or interrupted.is_set()):

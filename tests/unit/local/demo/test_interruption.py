@@ -1,17 +1,19 @@
 """Ctrl-C ends the demo in one line, whatever it does at that moment."""
 
+import errno
 import signal
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from local import run_stack
 from local.demo import run
 
 
 @pytest.fixture(autouse=True)
 def _handlers() -> Iterator[None]:
-    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     yield
     for number, handler in kept.items():
         signal.signal(number, handler)
@@ -31,6 +33,20 @@ def test_an_interruption_is_no_error(
     monkeypatch.setattr(run, "run", interrupted)
     assert run.main([], {}) == run.EXIT_INTERRUPTED
     assert "Stopped." in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize("command", [run.main, run_stack.main])
+def test_a_folder_that_cannot_be_written_is_one_sentence(
+    command: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def read_only(**_: Any) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", "demo.log")
+
+    for module in (run, run_stack):
+        monkeypatch.setattr(module, "load_checked_pipeline", read_only)
+    assert command([]) == 1
+    sentence = "demo.log cannot be written: Read-only file system. Check its owner, and the space on the disk.\n"
+    assert capsys.readouterr().err == sentence
 
 
 def test_another_runtime_error_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
