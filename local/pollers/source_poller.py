@@ -69,6 +69,7 @@ class SourcePoller[I]:
         self._pausing = threading.Event()
         self._paused = threading.Event()  # set by the thread when it has paused and no call is in flight
         self._in_flight = 0
+        self._asked_at = 0.0  # when the state machine was last asked for invocations
         self._idle_since: float | None = None
         self.error: Exception | None = None  # the exception that stopped the thread
 
@@ -188,7 +189,8 @@ class SourcePoller[I]:
         try:
             received = self.poll()
         finally:  # what has been read is delivered, even if the source cannot be read on
-            for call, body in self.due_invocations(time.time()):
+            self._asked_at = time.time()
+            for call, body in self.due_invocations(self._asked_at):
                 if self._stopping.is_set():  # a read that outlasts `stop` finds the threads gone
                     break
                 self.update_statistics(invocations=self._statistics.invocations + 1)
@@ -206,7 +208,10 @@ class SourcePoller[I]:
     def _wait(self, max_s: float) -> None:
         """Handle results until the next round: after a result, when an invocation is due, or after `max_s`."""
         next_time = None if self._pausing.is_set() else self.next_time()
-        wait = max_s if next_time is None else min(max_s, max(0.0, next_time - time.time()))
+        if next_time is None or next_time <= self._asked_at:  # what was due then waits for a read or a result
+            wait = max_s
+        else:
+            wait = min(max_s, max(0.0, next_time - time.time()))
         try:
             entry = self._results.get(timeout=wait) if wait > 0 else self._results.get_nowait()
             while entry is not None:

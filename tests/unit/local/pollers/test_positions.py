@@ -10,7 +10,7 @@ import pytest
 
 from local.deployment.mappings import EventSourceMapping
 from local.errors import LocalError
-from local.mapping import Failed, Returned, StreamSettings
+from local.mapping import Failed, Returned, StreamSettings, shard_partition
 from local.pollers import source_poller
 from local.pollers.destinations import FailureDestination
 from local.pollers.emulator_client import CallFailed, EmulatorClient, InvokeResult
@@ -170,6 +170,26 @@ def test_a_discarded_batch_that_could_not_be_sent_is_read_again(
     wait_until(lambda: first.statistics.discarded == 2)
     wait_until(lambda: first.position == at(0))
     assert first.statistics.failures < 10  # it does not try again without a rest
+
+
+def test_a_stream_that_cannot_be_read_is_not_read_without_a_rest_while_a_final_call_waits_for_it(
+    started: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shard_partition, "IDLE_WAIT_S", -1_000)  # the window is over once the stream has been read
+    answer = InvokeResult(b'{"state": {}}', None, throttled=False, request_id="1")
+    monkeypatch.setattr(Emulator, "invoke", lambda *_: answer)
+    original = Emulator.call
+
+    def call(self: Emulator, service: str, action: str, **parameters: Any) -> dict[str, Any]:
+        if action == "GetRecords" and parameters["ShardIterator"] != "0":
+            raise CallFailed("unreachable", "the stream")
+        return original(self, service, action, **parameters)
+
+    monkeypatch.setattr(Emulator, "call", call)
+    one = started(Emulator(1), TumblingWindowInSeconds=1)
+    wait_until(lambda: one.statistics.failures > 0)
+    time.sleep(0.3)
+    assert one.statistics.failures < 5
 
 
 def test_a_final_call_that_is_discarded_holds_no_position(monkeypatch: pytest.MonkeyPatch) -> None:
