@@ -6,14 +6,14 @@ changes again, which does no harm, and misses none.
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, Self
 
 from local.deployment.emulator import ROOT, Emulator, is_free
-from local.errors import PortInUse, SettleTimeout, StateMismatch
+from local.errors import EmulatorFailed, PortInUse, SettleTimeout, StateMismatch
 from local.options import MAX_PORT
 from local.pollers.pollers import Pollers
 from local.pollers.shards import Position
@@ -131,10 +131,20 @@ class Keeper:
         finally:
             self.save()
 
-    def look(self) -> None:
-        """Save the stack if something was delivered since it was last saved, and that was a while ago."""
-        if time.monotonic() >= self._next_at and self._progress() != self._saved_progress:
+    def look(self, report: Callable[[str], None]) -> None:
+        """Save the stack if something was delivered since it was last saved, and that was a while ago.
+
+        What cannot be saved, perhaps since the disk is full, is reported and tried again: ending the stack would lose
+        it. Raises EmulatorFailed if the emulator has exited.
+        """
+        if time.monotonic() < self._next_at or self._progress() == self._saved_progress:
+            return
+        try:
             self.save()
+        except EmulatorFailed as error:
+            self._stack.emulator.raise_if_gone()
+            self._next_at = time.monotonic() + SAVE_INTERVAL_S
+            report(f"{error} It is tried again in {SAVE_INTERVAL_S:.0f} s.")
 
     def _progress(self) -> object:
         return [(one.read, one.delivered, one.discarded) for one in self._stack.pollers.statistics]

@@ -143,7 +143,7 @@ def wait_for_interrupt(stack: Stack, watcher: Watcher[Stack] | None = None) -> N
             if watcher is not None:
                 watcher.look()
             if stack.keeper is not None:
-                stack.keeper.look()
+                stack.keeper.look(_print)
             time.sleep(_LOOK_INTERVAL_S)
 
 

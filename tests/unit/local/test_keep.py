@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 
@@ -105,6 +106,7 @@ class Running:
     saved: list[Any] = field(default_factory=list)
     read: int = 0
     settles: bool = True
+    gone: bool = False
 
     @property
     def emulator(self) -> Any:
@@ -125,6 +127,10 @@ class Running:
     def save(self, header: bytes) -> int:
         self.saved.append(json.loads(header))
         return 1
+
+    def raise_if_gone(self) -> None:
+        if self.gone:
+            raise EmulatorFailed("it has exited")
 
     def wait_until_settled(self, timeout_s: float) -> None:
         if not self.settles:
@@ -147,7 +153,7 @@ def test_a_stack_is_saved_now_and_then_after_changes(monkeypatch: pytest.MonkeyP
     keeper.save()
     for moment, read, expected in ((200.0, 0, 1), (201.0, 5, 2), (209.0, 6, 2), (211.0, 6, 3), (300.0, 6, 3)):
         now, running.read = moment, read
-        keeper.look()
+        keeper.look(pytest.fail)
         assert len(running.saved) == expected, moment
 
 
@@ -167,8 +173,28 @@ def test_a_large_state_is_saved_less_often(monkeypatch: pytest.MonkeyPatch) -> N
     keeper.save()
     for moment, expected in ((141.0, 1), (143.0, 2)):
         now, running.read = moment, int(moment)
-        keeper.look()
+        keeper.look(pytest.fail)
         assert len(running.saved) == expected
+
+
+def test_a_state_that_cannot_be_saved_does_not_end_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk may have space again."""
+    now, told = 100.0, list[str]()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    running = Running()
+    keeper = Keeper(Kept(1, 1), cast("Any", running))
+    with monkeypatch.context() as patched:
+        patched.setattr(running, "save", Mock(side_effect=EmulatorFailed("The disk is full.")))
+        for now in (200.0, 201.0, 211.0):  # noqa: B007 - the clock
+            keeper.look(told.append)
+    assert told == ["The disk is full. It is tried again in 10 s."] * 2
+    now = 222.0
+    keeper.look(told.append)
+    assert (len(running.saved), len(told)) == (1, 2)
+    running.gone, now, running.read = True, 300.0, 5
+    monkeypatch.setattr(running, "save", Mock(side_effect=EmulatorFailed("no answer")))
+    with pytest.raises(EmulatorFailed, match="exited"):
+        keeper.look(told.append)
 
 
 @pytest.mark.parametrize("settles", [True, False])
