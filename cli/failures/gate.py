@@ -106,7 +106,8 @@ class Gate:
         """Remember that an operation was sent, or would be: the next one for this item comes after it."""
         current = verdict.before[-1] if verdict.before else None
         requested = self.items.completed(operation, current)
-        self.expectations.add_operation(name, requested, verdict.before, stored=not dry_run)
+        collection = self.items.collection(requested.collection)
+        self.expectations.add_operation(name, requested, verdict.before, collection, stored=not dry_run)
 
     def _refuse(self, reason: str) -> Verdict:
         return Verdict(Decision.REMOVE if self.policy.discard else Decision.LEAVE, reason)
@@ -123,10 +124,11 @@ class Gate:
         return None
 
 
-def with_conditions(body: str, conditions: Mapping[str, str]) -> str:
-    """Return a message with these conditions, and no others."""
+def conditional_message(body: str, operation: Operation, conditions: Mapping[str, Any]) -> str:
+    """Return the message of an operation, whose stamp ``body`` may lack, with these conditions and no others."""
     message = {name: value for name, value in loads(body).items() if name not in ("if_match", "if_absent")}
-    return dumps(message | dict(conditions))
+    item = {"item": operation.body} if operation.op == "put" else {}
+    return dumps(message | item | dict(conditions))
 
 
 def message_group(operation: Operation) -> str:

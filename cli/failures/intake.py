@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from cli.console import uninterrupted
-from cli.failures.gate import BEHIND, NAMELESS, Decision, Gate, Verdict, with_conditions
+from cli.failures.gate import BEHIND, NAMELESS, Decision, Gate, Verdict, conditional_message
 from cli.failures.items.table import Address, ItemTable
 from cli.failures.leases import Message, leased
 from cli.failures.queues import LEASE_S, REJECTED, SENT_BEFORE, entry, message_count, note_hidden, send_entries
@@ -16,6 +16,7 @@ from tailrace.encoding.json_types import Json
 from tailrace.encoding.keys import item_key
 from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import InvalidMessage
+from tailrace.inputs.arrivals import stamp_of
 from tailrace.inputs.messages import Operation, parse_message
 
 
@@ -60,19 +61,25 @@ class Intake:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A dead letter: its message group, and its operation and item; an operation that cannot be read is None."""
+    """A dead letter: its message group, and its operation and item; an operation that cannot be read is None.
+
+    ``stamp`` is the time at which it came in, None if the queue does not tell it.
+    """
 
     message: Message
     group: str
     operation: Operation | None
     item: str
+    stamp: str | None
 
     @classmethod
     def parse(cls, message: Message, items: ItemTable) -> Self:
         """Parse a message about one of these items."""
         operation = parse_operation(message.body, items)
         item = "" if operation is None else item_key(operation.collection, operation.id)
-        return cls(message, message.system.get("MessageGroupId", ""), operation, item)
+        sent_ms = message.system.get("SentTimestamp")
+        stamp = None if sent_ms is None else stamp_of(int(sent_ms))
+        return cls(message, message.system.get("MessageGroupId", ""), operation, item, stamp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,20 +146,25 @@ class IntakeDeadLetters:
 
     def _send(self, sending: Sequence[tuple[Letter, Verdict]], run: Run) -> list[Letter]:
         """Send messages, with the conditions of their verdicts; return those that were sent."""
+        items = self.gate.items
+        stamped = [one.operation and items.stamped(one.operation, one.stamp) for one, _ in sending]
         bodies = [
-            with_conditions(one.message.body, verdict.conditions) if verdict.before else one.message.body
-            for one, verdict in sending
+            conditional_message(one.message.body, operation, verdict.conditions)
+            if operation is not None and verdict.before
+            else one.message.body
+            for (one, verdict), operation in zip(sending, stamped, strict=True)
         ]
         with uninterrupted():
             messages = [one.message for one, _ in sending]
             unsent = set() if run.dry_run or not sending else self.intake.send_dead_letters(messages, bodies)
             for place, (one, verdict) in enumerate(sending):
+                operation = stamped[place]
                 if place in unsent:
                     run.tally.leave(REJECTED, describe(one.operation))
-                elif one.operation is None or not verdict.before:
+                elif operation is None or not verdict.before:
                     self.gate.expectations.add(one.message.id, stored=not run.dry_run)
                 else:
-                    self.gate.sent(one.message.id, one.operation, verdict, dry_run=run.dry_run)
+                    self.gate.sent(one.message.id, operation, verdict, dry_run=run.dry_run)
             self.gate.expectations.flush()
             run.done(self.name, len(sending) - len(unsent))
         return [one for place, (one, _) in enumerate(sending) if place not in unsent]

@@ -16,7 +16,7 @@ from typing import Any
 
 from cli.console import uninterrupted
 from cli.failures.functions import FunctionFailed, Functions
-from cli.failures.gate import Decision, Gate, Verdict, message_group, with_conditions
+from cli.failures.gate import Decision, Gate, Verdict, conditional_message, message_group
 from cli.failures.intake import Intake, parse_operation, put_message
 from cli.failures.queues import SENT_BEFORE
 from cli.failures.reports import Report, ReportStore
@@ -194,10 +194,11 @@ class Quarantine:
             return
         with uninterrupted():
             if verdict.decision is Decision.SEND:
+                stamped = self.gate.items.stamped(operation, report.stamp)
                 if not run.dry_run:
-                    sent = with_conditions(body, verdict.conditions)
+                    sent = conditional_message(body, stamped, verdict.conditions)
                     self.intake.send(sent, message_group(operation), report.name)
-                self.gate.sent(report.name, operation, verdict, dry_run=run.dry_run)
+                self.gate.sent(report.name, stamped, verdict, dry_run=run.dry_run)
                 self.gate.expectations.flush()
                 run.done(self.name)
             else:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import batched
 from typing import Any
 
@@ -14,6 +15,7 @@ from tailrace.encoding.json_types import Row
 from tailrace.encoding.keys import item_key
 from tailrace.encoding.tagged_json import loads
 from tailrace.errors import InvalidMessage
+from tailrace.inputs.arrivals import stamp_of
 
 PREFIX = "quarantine/"
 _THREADS = 16
@@ -69,6 +71,15 @@ class Report:
         """When the item was refused: the time of its change and the sequence number, if it came from the stream."""
         sequence = str(self.content.get("sequence", ""))
         return str(self.content.get("time", "")), int(sequence) if sequence.isdecimal() else 0
+
+    @property
+    def stamp(self) -> str | None:
+        """The time at which the item came in; None if the report has none that can be read."""
+        try:
+            came_in = datetime.fromisoformat(str(self.content.get("time")))
+        except ValueError:
+            return None
+        return stamp_of(round(came_in.timestamp() * 1000))
 
     @property
     def refusing_routes(self) -> list[str] | None:

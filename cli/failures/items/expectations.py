@@ -16,6 +16,7 @@ from typing import Any, TextIO
 from cli.failures.sent_log import locked_file
 from tailrace.aws.items.operations import item_after
 from tailrace.aws.items.rows import StoredItem
+from tailrace.definition.collection import Collection
 from tailrace.encoding.keys import item_key
 from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.errors import InvalidMessage
@@ -55,12 +56,14 @@ class Expectations:
         """Remember that something was sent whose effect is not known; see :meth:`flush`, if it is ``stored``."""
         self._add({"name": name}, stored)
 
-    def add_operation(self, name: str, operation: Operation, before: Versions, *, stored: bool) -> None:
+    def add_operation(
+        self, name: str, operation: Operation, before: Versions, collection: Collection | None, *, stored: bool
+    ) -> None:
         """Remember that an operation was sent for these versions of an item; see :meth:`flush`, if it is ``stored``.
 
-        Each of them may stay, because ingest may refuse the operation.
+        Each of them may stay, because ingest may refuse the operation. ``collection`` is that of the item, if known.
         """
-        after = [*before, *(item_after(operation, version) for version in before)]
+        after = [*before, *(item_after(operation, version, collection) for version in before)]
         unique = {etag_of(version): version for version in reversed(after)}
         versions = [_as_json(version) for version in reversed(unique.values())]
         key = item_key(operation.collection, operation.id)

@@ -39,9 +39,14 @@ class ItemTable:
     name: str
     definition: FindDefinition
 
+    def collection(self, name: str) -> Collection | None:
+        """Return a collection of the definition; None if it has none of this name, or cannot be imported."""
+        found = self.definition()
+        return found.collections_by_name.get(name) if isinstance(found, Pipeline) else None
+
     def keys_of(self, collection: str) -> CollectionKey | None:
         """Return the keys of a collection's items; None if the table can hold none of them."""
-        known = self._collection(collection)
+        known = self.collection(collection)
         if known is not None:
             return known.keys
         plain = self._table_keys is None
@@ -59,18 +64,26 @@ class ItemTable:
 
     def with_id(self, operation: Operation) -> Operation:
         """Return an operation with the id that the definition makes for a new item without one, if it can."""
-        known = self._collection(operation.collection)
+        known = self.collection(operation.collection)
         if not operation.id and operation.op == "put" and known is not None:
             with suppress(InvalidMessage):
                 return replace(operation, id=made_id(operation.body, known.id_columns))
         return operation
 
+    def stamped(self, operation: Operation, stamp: str | None) -> Operation:
+        """Return an operation with the time at which it came in, if that is known and the item is to have it."""
+        known = self.collection(operation.collection)
+        received = None if known is None else known.received_field
+        if operation.op != "put" or received is None or stamp is None or operation.body.get(received) is not None:
+            return operation
+        return replace(operation, body=operation.body | {received: stamp})
+
     def completed(self, operation: Operation, current: StoredItem | None) -> Operation:
         """Return an operation with what ingest adds to an item: the fields in its key, constants, its expiry.
 
-        When it came in is not known here, so the stamp of the item in the table counts as that of the operation.
+        Without a stamp of its own (:meth:`stamped`), it has that of the item in the table.
         """
-        known = self._collection(operation.collection)
+        known = self.collection(operation.collection)
         if operation.op != "put" or known is None:
             return operation
         item, expires_at = known.keys.completed(operation.id, operation.body), operation.expires_at
@@ -127,10 +140,6 @@ class ItemTable:
     def _table_keys(self) -> ItemKeys | None:
         found = self.definition()
         return found.keys if isinstance(found, Pipeline) else None
-
-    def _collection(self, name: str) -> Collection | None:
-        found = self.definition()
-        return found.collections_by_name.get(name) if isinstance(found, Pipeline) else None
 
 
 def _hashable(key: Row) -> tuple[Any, ...]:

@@ -68,6 +68,7 @@ class StoredMessage:
     body: str
     group: str | None
     attributes: Mapping[str, Any]
+    sent_at: float = 0.0
     visible_at: float = 0.0
     receives: int = 0
 
@@ -107,7 +108,7 @@ class Sqs:
                 return {}
             queue.deduplicated[group, name] = self.now + DEDUPLICATION_S
         attributes = options.get("MessageAttributes", {})
-        queue.messages.append(StoredMessage(f"m{next(self.ids)}", MessageBody, group, attributes))
+        queue.messages.append(StoredMessage(f"m{next(self.ids)}", MessageBody, group, attributes, self.now))
         return {}
 
     def send_message_batch(self, *, QueueUrl: str, Entries: list[Any]) -> dict[str, Any]:  # noqa: N803
@@ -157,6 +158,7 @@ class Sqs:
 
 def _received(message: StoredMessage) -> dict[str, Any]:
     system = {} if message.group is None else {"MessageGroupId": message.group}
+    system["SentTimestamp"] = f"{message.sent_at * 1000:.0f}"
     return {
         "MessageId": message.id,
         "ReceiptHandle": message.receipt,

@@ -13,13 +13,15 @@ from cli.errors import CommandError
 from cli.failures import batches, files, gate, quarantine, queues
 from cli.failures.run import Policy
 from cli.failures.sent_log import sent_log
-from tailrace import Collection, Pipeline, Route
+from tailrace import Collection, Pipeline, Route, days
 from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.testing import event, record
 from tests.unit.cli.failures.fakes import Life
 from tests.unit.cli.failures.world import BOTH, Stack, delete, patch, pipeline_with, put
 
 SAFE = Policy()
+SENT = "1970-01-12T13:46:40.000Z"
+"""When the clock of a stack's queues begins."""
 LEFT_CHANGED = f"{quarantine.CHANGED} (--discard removes the reports)"
 
 
@@ -186,6 +188,29 @@ def test_an_operation_follows_one_that_an_earlier_run_has_sent(stack: Stack) -> 
     assert stack.redrive("intake", SAFE).tally.put_back == 1  # it is the next one of the same item
     stack.ingest_all()
     assert (stack.items(), stack.s3.keys("quarantine/")) == ({"a": {"n": 2}}, [])
+
+
+@pytest.mark.parametrize(
+    ("options", "messages", "expected"),
+    [
+        ({"received": "at"}, [put("a", {"n": 1}), patch("a", {"n": 2})], {"n": 2, "at": SENT}),
+        ({"received": "at"}, [put("a", {"n": 1, "at": "then"}), put("a", {"n": 2})], {"n": 2, "at": SENT}),
+        (
+            {"keep": days(1), "keep_from": "on"},
+            [put("a", {"n": 1, "on": "2024-01-01"}), patch("a", {"on": "2024-01-02"}), patch("a", {"n": 2})],
+            {"n": 2, "on": "2024-01-02", "expires_at": 1_704_240_000},
+        ),
+    ],
+)
+def test_messages_follow_each_other_with_what_the_collection_adds(
+    stack: Stack, options: dict[str, Any], messages: list[Any], expected: dict[str, Any]
+) -> None:
+    stack.deploy(Pipeline([Collection("things", schema={"type": "object"}, **options)]))
+    stack.dead(*messages)
+    stack.sqs.now += 86_400
+    assert stack.redrive("intake", Policy(create=True)).tally.put_back == len(messages)
+    stack.ingest_all()
+    assert (stack.items(), stack.s3.keys("quarantine/")) == ({"a": expected}, [])
 
 
 # --- everywhere ---------------------------------------------------------------------------------------------
@@ -521,12 +546,14 @@ def test_what_holds_no_item_is_left(stack: Stack) -> None:
     assert stack.s3.keys() == []
 
 
-def test_a_refused_line_of_a_file_keeps_its_expiry(stack: Stack) -> None:
+def test_a_refused_line_of_a_file_keeps_its_expiry_and_the_time_of_the_upload(stack: Stack) -> None:
+    stack.deploy(Pipeline([Collection("things", schema={"type": "object"}, received="at")]))
     content = {"entrance": "file", "collection": "things", "id": "a", "item": {"n": 1}, "expires_at": 2_000_000_000}
+    content["time"] = "2026-11-27T01:02:03.456Z"
     key = "quarantine/things/date=2026-11-27/a.json"
     stack.s3.put_object(Bucket="failures", Key=key, Body=dumps(content | {"origin": {}}).encode())
     assert dict(stack.redrive("quarantine", SAFE).tally.left) == {gate.ABSENT: 1}
     assert stack.redrive("quarantine", Policy(create=True)).tally.put_back == 1
     stack.ingest_all()
-    assert stack.items() == {"a": {"n": 1, "expires_at": 2_000_000_000}}
+    assert stack.items() == {"a": {"n": 1, "at": content["time"], "expires_at": 2_000_000_000}}
     assert stack.s3.keys() == []

@@ -125,7 +125,7 @@ class Stack:
         queue = self.sqs.queues["intake"]
         while queue.messages:
             message = queue.messages.pop(0)
-            attributes = {"MessageGroupId": message.group, "SentTimestamp": "0"}
+            attributes = {"MessageGroupId": message.group, "SentTimestamp": f"{message.sent_at * 1000:.0f}"}
             record = {"messageId": message.id, "body": message.body, "attributes": attributes}
             assert self.ingest({"Records": [record]}, lambda: 60_000) == {"batchItemFailures": []}
 

@@ -1,12 +1,15 @@
 """Operations of intake messages on the items table, and what an item is like after them."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 from tailrace.aws.items.rows import StoredItem, arriving
 from tailrace.aws.items.store import ItemStore
-from tailrace.errors import NotFound, PreconditionFailed
+from tailrace.definition.collection import Collection
+from tailrace.errors import InvalidItem, NotFound, PreconditionFailed
 from tailrace.http.merge_patch import merge_patch
 from tailrace.http.preconditions import parse_states
+from tailrace.inputs.arrivals import expiry_after
 from tailrace.inputs.ids import made_id
 from tailrace.inputs.messages import Operation
 
@@ -57,13 +60,22 @@ def is_applied(operation: Operation, current: StoredItem | None) -> bool:
     return after.etag == current.etag
 
 
-def item_after(operation: Operation, current: StoredItem | None) -> StoredItem | None:
-    """Return the item after an operation, without checking it; None if there is none."""
+def item_after(
+    operation: Operation, current: StoredItem | None, collection: Collection | None = None
+) -> StoredItem | None:
+    """Return the item after an operation, without checking it; None if there is none.
+
+    ``collection`` says how a patch moves the item's expiry; without one, the expiry stays.
+    """
     match operation.op:
         case "put":
             return StoredItem(operation.body, operation.expires_at)
         case "patch" if current is not None:
-            return StoredItem(merge_patch(current.item, operation.body), current.expires_at)
+            merged, expires_at = merge_patch(current.item, operation.body), current.expires_at
+            if collection is not None:
+                with suppress(InvalidItem):  # it will be refused
+                    expires_at = expiry_after(collection, current.item, expires_at, merged)
+            return StoredItem(merged, expires_at)
     return None
 
 
