@@ -75,11 +75,15 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
-def state_folder(stack: str, region: str) -> Path:
-    """Return the folder in which commands remember how far they have come with a stack; it may not exist yet."""
+def state_folder(stack: str, region: str, stack_id: str) -> Path:
+    """Return the folder in which commands remember how far they have come with a stack; it may not exist yet.
+
+    ``stack_id`` is the stack's ARN: a stack of this name in another account, or on an emulator that began anew, is
+    another one.
+    """
     # expanduser leaves ~ where the user has no home, as in a container
     root = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")  # noqa: PTH111 - Path's raises
-    return Path(root) / "tailrace" / f"{stack}.{region}"
+    return Path(root) / "tailrace" / f"{stack}.{region}.{stack_id.rpartition('/')[2]}"
 
 
 def make_state_folder(folder: Path) -> None:

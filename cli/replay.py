@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from cli.console import counted, make_state_folder, say, show_progress, state_folder, uninterrupted
+from cli.console import counted, make_state_folder, say, show_progress, uninterrupted
 from cli.errors import CommandError, UsageError
 from cli.failures.archives import Archive, Position
 from cli.failures.functions import TIMEOUT_S, FunctionFailed, Functions
@@ -226,4 +226,4 @@ def _batch_size(run: Run) -> int:
 def _bookmark_path(stack: DeployedStack, options: argparse.Namespace) -> Path:
     span = f"{options.start.isoformat()} {options.end.isoformat()}"
     digest = hashlib.sha256(span.encode()).hexdigest()[:16]
-    return state_folder(stack.name, stack.region) / f"replay-{resource_name(options.route)}-{digest}.json"
+    return stack.state_folder / f"replay-{resource_name(options.route)}-{digest}.json"

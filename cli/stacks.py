@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from botocore.config import Config
@@ -24,6 +25,7 @@ from botocore.exceptions import (
 )
 from botocore.session import Session
 
+from cli.console import state_folder
 from cli.errors import CommandError
 
 _CLIENT_CONFIG = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3})
@@ -49,8 +51,9 @@ _NO_SUCH_STACK = "ValidationError"
 
 @dataclass(frozen=True, slots=True)
 class DeployedStack:
-    """A deployed stack, and the credentials to call it with."""
+    """A deployed stack, and the credentials to call it with; ``id`` is its ARN."""
 
+    id: str
     name: str
     region: str
     outputs: Mapping[str, str]
@@ -76,6 +79,11 @@ class DeployedStack:
             text = f"The stack {self.name!r} has no output {name}: it is not a Tailrace stack"
             raise CommandError(f"{text}, or it is of an older release.")
         return self.outputs[name]
+
+    @property
+    def state_folder(self) -> Path:
+        """The folder in which commands remember how far they have come with this stack."""
+        return state_folder(self.name, self.region, self.id)
 
     def function(self, stage: str) -> str:
         """Return the name of a stage's function."""
@@ -127,6 +135,7 @@ def find_stack(name: str, region: str | None, profile: str | None, endpoint: str
         where = f"stack {name!r}" + (f" in {region}" if region else "")
         raise CommandError(_error_message(error, where)) from error
     return DeployedStack(
+        described["StackId"],
         name,
         client.meta.region_name,
         {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])},

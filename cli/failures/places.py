@@ -5,7 +5,6 @@ from collections.abc import Collection, Sequence
 from functools import cache, partial
 from typing import Protocol
 
-from cli.console import state_folder
 from cli.errors import CommandError
 from cli.failures.batches import DiscardedBatches
 from cli.failures.files import AsyncFailures
@@ -55,7 +54,7 @@ def places(stack: DeployedStack, policy: Policy) -> Sequence[Place]:
     functions = _functions(stack)
     gate = _gate(stack, policy)
     intake = _intake(stack)
-    state = state_folder(stack.name, stack.region)
+    state = stack.state_folder
     found: list[Place] = [IntakeDeadLetters(sqs, stack.output("IntakeDeadLetterQueue"), intake, gate)]
     moved = {prefix: _kebab_case(prefix) for prefix in _moved_queues(stack)}
     for prefix, name in moved.items():
@@ -145,12 +144,12 @@ def _functions(stack: DeployedStack) -> Functions:
 
 
 def _gate(stack: DeployedStack, policy: Policy) -> Gate:
-    expectations = Expectations(state_folder(stack.name, stack.region) / "intake.sent.jsonl")
+    expectations = Expectations(stack.state_folder / "intake.sent.jsonl")
     definition = partial(_find_definition, _reference(stack))
     items = ItemTable(stack.client("dynamodb"), stack.output("ItemsTable"), definition)
     return Gate(items, policy, expectations)
 
 
 def _intake(stack: DeployedStack) -> Intake:
-    discarded = state_folder(stack.name, stack.region) / "discarded.jsonl"
+    discarded = stack.state_folder / "discarded.jsonl"
     return Intake(stack.client("sqs"), stack.output("IntakeQueue"), discarded)

@@ -60,6 +60,7 @@ class CloudFormation(ThreadingHTTPServer):
             return 400, f"<ErrorResponse><Error>{error}</Error><RequestId>r</RequestId></ErrorResponse>"
         stack = f"<Outputs>{members('Output', self.outputs)}</Outputs>"
         stack += f"<Parameters>{members('Parameter', self.parameters)}</Parameters>"
+        stack += "<StackId>arn:aws:cloudformation:eu-west-1:123456789012:stack/there/id</StackId>"
         found = f"<Stacks><member><StackName>there</StackName>{stack}</member></Stacks>"
         return (
             200,
@@ -440,9 +441,9 @@ def test_a_state_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path, m
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
     with pytest.raises(
-        CommandError, match=r"s\.r, which remembers .* Not a directory\. Set XDG_STATE_HOME to a folder"
+        CommandError, match=r"s\.r\.i, which remembers .* Not a directory\. Set XDG_STATE_HOME to a folder"
     ):
-        make_state_folder(state_folder("s", "r"))
+        make_state_folder(state_folder("s", "r", "arn:aws:cloudformation:r:1:stack/s/i"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     with monkeypatch.context() as patched:
         patched.delenv("XDG_STATE_HOME")
@@ -450,10 +451,10 @@ def test_a_state_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path, m
         with pytest.raises(
             CommandError, match=r"folder ~/\.local/state/.* there is no home folder\. Set XDG_STATE_HOME"
         ):
-            make_state_folder(state_folder("s", "r"))
+            make_state_folder(state_folder("s", "r", "arn:aws:cloudformation:r:1:stack/s/i"))
     monkeypatch.setattr("os.access", lambda *_: False)  # root may write everywhere
     with pytest.raises(CommandError, match="it is not writable"):
-        make_state_folder(state_folder("s", "r"))
+        make_state_folder(state_folder("s", "r", "arn:aws:cloudformation:r:1:stack/s/i"))
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "iso-8859-1", "cp1252", "utf-8"])

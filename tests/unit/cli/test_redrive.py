@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
@@ -256,6 +256,7 @@ def test_errors_of_aws_are_one_sentence(error: Any, sentence: str) -> None:
 
 # --- the stack ----------------------------------------------------------------------------------------------
 
+STACK_ID = "arn:aws:cloudformation:us-east-1:123456789012:stack/there/first"
 OUTPUTS = {
     "IntakeQueue": "i",
     "IntakeDeadLetterQueue": "id",
@@ -278,7 +279,8 @@ def deployed(aws_env: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name)
     with pytest.MonkeyPatch.context() as patch:
-        described = {"Stacks": [{"Outputs": [{"OutputKey": k, "OutputValue": v} for k, v in OUTPUTS.items()]}]}
+        outputs = [{"OutputKey": k, "OutputValue": v} for k, v in OUTPUTS.items()]
+        described = {"Stacks": [{"StackId": STACK_ID, "Outputs": outputs}]}
         patch.setattr("botocore.client.BaseClient._make_api_call", lambda *_arguments: described)
         yield find_stack("there", None, None, "http://127.0.0.1:9")
 
@@ -323,6 +325,16 @@ def test_a_definition_that_exits_is_one_that_cannot_be_imported(
     with pytest.raises(CommandError, match="cannot be imported: SystemExit: 0"):
         places_module._definition(deployed)
     places_module._find_definition.cache_clear()
+
+
+def test_what_was_sent_to_a_stack_says_nothing_about_another_one_of_its_name(deployed: DeployedStack) -> None:
+    """In another account, or on an emulator that began anew: its items and queues are others."""
+    other = replace(deployed, id=STACK_ID.replace("123456789012", "210987654321").replace("first", "second"))
+    kept: list[set[Path]] = []
+    for stack in (deployed, other):
+        intake, archive = cast("list[Any]", places(stack, Policy())[:2])
+        kept.append({intake.gate.expectations.path.parent, intake.intake.discarded.parent, archive.state})
+    assert kept[0].isdisjoint(kept[1])
 
 
 def test_counting_needs_no_state_folder(

@@ -135,7 +135,7 @@ def test_another_spelling_of_the_route_continues_the_same_replay(
     """And a full disk is one sentence, after what was sent."""
     world.archive([change(number, "a") for number in range(1, 4)])
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setattr(module, "stack_of", lambda _options: SimpleNamespace(name="s", region="r"))
+    monkeypatch.setattr(module, "stack_of", lambda _options: SimpleNamespace(state_folder=tmp_path))
     monkeypatch.setattr(module, "route_names", lambda _stack: ["even"])
     monkeypatch.setattr(module, "_replay", lambda _stack, route: world.replay(route=route))
     span = ["--from", "2026-11-25", "--to", "2026-11-26", "--limit", "1", "--stack", "s"]
@@ -154,7 +154,7 @@ def test_objects_that_are_gone_are_told_and_the_others_sent(
     world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], kept: bool
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setattr(module, "stack_of", lambda _options: SimpleNamespace(name="s", region="r"))
+    monkeypatch.setattr(module, "stack_of", lambda _options: SimpleNamespace(state_folder=tmp_path))
     monkeypatch.setattr(module, "route_names", lambda _stack: ["even"])
     monkeypatch.setattr(module, "_replay", lambda _stack, route: world.replay(route=route))
     for hour in range(13):
