@@ -25,6 +25,7 @@ from tailrace.aws.items.rows import stored_item
 from tailrace.encoding.digests import item_digest
 from tailrace.encoding.dynamodb import decode_item, encode_item
 from tailrace.encoding.json_types import Row
+from tailrace.encoding.keys import item_key
 from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import InvalidMessage
 
@@ -95,6 +96,7 @@ class Quarantine:
     def _prepared(self, entries: Sequence[Entry], newest: Mapping[str | None, Entry], run: Run) -> Iterator[Prepared]:
         """Yield what fanout has to send; put the other items back at once."""
         repeats: dict[str | None, list[str]] = {}
+        resent: set[str] = set()
         for entry in entries:
             last = newest.get(entry.item_key)
             if entry.is_stored and last is not None and last is not entry and last.digest == entry.digest:
@@ -104,7 +106,7 @@ class Quarantine:
                 if run.is_over:
                     return
                 if not entry.is_stored:
-                    self._resend(report, run)
+                    self._resend(report, run, resent)
                     continue
                 prepared = self._prepare(report, repeats.get(entry.item_key, [])) if last is entry else None
                 if prepared is None:
@@ -175,18 +177,20 @@ class Quarantine:
                     for key in (*one.repeats, one.report.key):
                         self.store.delete(key)
 
-    def _resend(self, report: Report, run: Run) -> None:
-        """Send the message that stores a report's item."""
+    def _resend(self, report: Report, run: Run, resent: set[str]) -> None:
+        """Send the message that stores a report's item; ``resent`` are the items of those that were sent."""
         body = _message(report)
         operation = None if body is None else parse_operation(body, self.gate.items)
         if body is None or operation is None:
             self._set_aside(report, UNREADABLE, run)
             return
+        key = item_key(operation.collection, operation.id)
         if self.gate.expectations.was_sent(report.name):
             verdict = Verdict(Decision.REMOVE, SENT_BEFORE)
+            resent.add(key)
         else:
             (current,) = self.gate.read([operation]).values()
-            verdict = self.gate.judge(operation, current, in_order=False)
+            verdict = self.gate.judge(operation, current, in_order=key in resent)
         if verdict.decision is Decision.LEAVE:
             run.tally.leave(verdict.reason, _describe(report))
             return
@@ -200,6 +204,7 @@ class Quarantine:
                     self.intake.send(sent, message_group(operation), report.name)
                 self.gate.sent(report.name, stamped, verdict, dry_run=run.dry_run)
                 self.gate.expectations.flush()
+                resent.add(key)
                 run.done(self.name)
             else:
                 run.tally.remove(verdict.reason)

@@ -68,9 +68,14 @@ class Report:
 
     @property
     def order(self) -> tuple[str, int]:
-        """When the item was refused: the time of its change and the sequence number, if it came from the stream."""
-        sequence = str(self.content.get("sequence", ""))
-        return str(self.content.get("time", "")), int(sequence) if sequence.isdecimal() else 0
+        """When the item was refused: its time, and its place among those of that time.
+
+        That is the sequence number of a change or a message, or the number of a line.
+        """
+        origin = self.content.get("origin")
+        line = origin.get("line") if isinstance(origin, dict) else None
+        place = str(self.content.get("sequence", line))
+        return str(self.content.get("time", "")), int(place) if place.isdecimal() else 0
 
     @property
     def stamp(self) -> str | None:

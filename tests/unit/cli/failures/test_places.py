@@ -515,6 +515,23 @@ def test_an_item_that_only_a_route_refused_goes_to_this_route(stack: Stack) -> N
     assert stack.s3.keys("quarantine/") == []
 
 
+@pytest.mark.parametrize("entrance", ["file", "queue"])
+def test_of_reports_of_one_time_the_last_line_or_message_counts(stack: Stack, entrance: str) -> None:
+    for n in range(8, 12):
+        if entrance == "queue":
+            attributes = {"SentTimestamp": "0", "SequenceNumber": str(n)}
+            message = {"messageId": str(n), "body": dumps(put("a", {"x": n})), "attributes": attributes}
+            stack.ingest({"Records": [message]}, lambda: 60_000)
+            continue
+        content = {"entrance": "file", "collection": "things", "id": "a", "item": {"x": n}, "origin": {"line": str(n)}}
+        body = dumps(content | {"time": "2026-11-27T00:00:00.000Z"}).encode()
+        stack.s3.put_object(Bucket="failures", Key=f"quarantine/things/date=2026-11-27/{12 - n}.json", Body=body)
+    stack.deploy(pipeline_with(required=()))
+    assert stack.redrive("quarantine", BOTH).tally.put_back == 4
+    stack.ingest_all()
+    assert (stack.items(), stack.s3.keys()) == ({"a": {"x": 11}}, [])
+
+
 def test_sets_and_binary_values_are_compared_and_sent(stack: Stack) -> None:
     break_code(stack)
     stack.stream([record(1, "things", ("a", None, {"n": 1, "m": b"\x00\xff", "s": {1, 2}, "d": Decimal("0.10")}))])

@@ -108,6 +108,7 @@ class Ingester:
         violations = error.violations if isinstance(error, InvalidItem) else (Violation("", keyword, str(error)),)
         message = _parse_json(record["body"])
         sent = datetime.fromtimestamp(int(record["attributes"].get("SentTimestamp", 0)) / 1000, UTC)
+        number = record["attributes"].get("SequenceNumber")
         stored = quarantine_object(
             entrance="queue",
             collection=_text_field(message, "collection"),
@@ -116,6 +117,7 @@ class Ingester:
             violations=violations,
             origin={"message": record["messageId"]},
             time=sent.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            details={"sequence": number} if number else {},
         )
         if put_objects(self.s3(), self.failures_bucket, [stored]):
             raise Transient("quarantine cannot be written now")
