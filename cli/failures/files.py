@@ -15,6 +15,7 @@ from cli.failures.gate import Decision, Gate
 from cli.failures.leases import Leases, Message, leased
 from cli.failures.queues import message_count, note_hidden
 from cli.failures.run import Run
+from tailrace.aws.stages.receipts import is_later
 from tailrace.definition.pipeline import Pipeline
 from tailrace.errors import InvalidMessage, NotFound
 from tailrace.inputs.lines import Line, detect_format, read_lines
@@ -26,7 +27,7 @@ LEASE_S = 960
 """Longer than the timeout of load."""
 
 FOREIGN = "are not notifications for this stack"
-LOADED = "the file was loaded since"
+LOADED = "the file, or a later upload of its name, was loaded since"
 GONE = "the file was deleted before it was loaded: drop it again"
 REJECTED = "AWS rejects a request for the file:"
 LINES = "files with lines that"
@@ -157,7 +158,7 @@ class AsyncFailures:
         return True
 
     def _is_loaded(self, record: Mapping[str, Any]) -> bool:
-        """Return whether a file's receipt is that of this upload."""
+        """Return whether a file's receipt is that of this upload, or of a later one: load passes it over then."""
         described = record["s3"]["object"]
         try:
             found = self.s3.get_object(Bucket=self.bucket, Key=receipt_key(unquote_plus(described["key"])))
@@ -168,11 +169,9 @@ class AsyncFailures:
             raise
         except ValueError:
             return False
-        return (
-            isinstance(receipt, dict)
-            and bool(described.get("sequencer"))
-            and (receipt.get("sequencer") == described["sequencer"])
-        )
+        loaded = receipt.get("sequencer") if isinstance(receipt, dict) else None
+        sequencer = described.get("sequencer")
+        return isinstance(loaded, str) and bool(loaded and sequencer) and not is_later(sequencer, loaded)
 
 
 def _keys(event: Mapping[str, Any]) -> str:

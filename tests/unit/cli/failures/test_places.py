@@ -307,9 +307,13 @@ def upload(stack: Stack, name: str, *lines: Any, sequencer: str = "2") -> None:
     stack.notify("load", f"inbox/things/{name.replace(' ', '+')}", sequencer)
 
 
-def test_a_file_that_was_loaded_since_is_done(stack: Stack, loaded: list[str]) -> None:
+@pytest.mark.parametrize("newest", ["2", "20", "2A"])
+def test_a_file_that_was_loaded_since_or_replaced_by_one_that_was_is_done(
+    stack: Stack, loaded: list[str], newest: str
+) -> None:
+    stack.put_item("a", {"n": 0})
     upload(stack, "a b.jsonl", {"id": "a", "n": 1})
-    receipt = json.dumps({"sequencer": "2"}).encode()
+    receipt = json.dumps({"sequencer": newest}).encode()
     stack.s3.put_object(Bucket="the-archive", Key="receipts/things/a b.jsonl.json", Body=receipt)
     assert dict(stack.redrive("async", SAFE).tally.removed) == {files.LOADED: 1}
     assert (loaded, stack.sqs.bodies("async")) == ([], [])
