@@ -157,6 +157,10 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "a missing pipeline attribute": (lambda: load_pipeline("tests.pipelines.orders:pipe"), "pipe"),
     "a group's name that is not a string": (lambda: aggregate(by=[field("a", name=3)]), "name 3 must be a string"),  # type: ignore[arg-type]
     "a group's name that is no text": (lambda: aggregate(by=[field("a", name="\ud800")]), "must be a string"),
+    "a measure's name that is too long for keys": (
+        lambda: aggregate(measures={"é" * 128: minimum("n")}),
+        "has 256 bytes; use at most 255",
+    ),
     "a measure's name that is no text": (lambda: aggregate(measures={"\ud800": count()}), "must be a string"),
     "a field name that is no text": (lambda: total("\ud800"), "unpaired surrogate"),
     "a list of time zones": (lambda: hour("t", tz=["UTC"]), "unknown time zone ['UTC']"),  # type: ignore[arg-type]

@@ -25,6 +25,9 @@ MAX_ATTRIBUTES = 200
 MAX_ORDER_VALUES = 300
 """Values that a row's order measures may store: each takes up to 1 KB, and DynamoDB limits a row to 400 KB."""
 
+MAX_NAME_BYTES = 255
+"""The longest name of a group or measure. The keys of value rows have that of a measure, at most thrice as long."""
+
 _RESERVED = {"pk", "sk", UPDATED_AT, EXPIRES_AT, "inexact"}
 
 
@@ -65,3 +68,6 @@ def _check_name(context: str, name: object) -> None:
         raise DefinitionError(f"{context}: attribute name {name!r} must be a string without unpaired surrogates")
     if not name or name.startswith("~"):
         raise DefinitionError(f"{context}: attribute name {name!r} must not be empty or start with '~'")
+    if (size := len(name.encode())) > MAX_NAME_BYTES:
+        text = f"attribute name {name[:40]!r}… has {size} bytes; use at most {MAX_NAME_BYTES} (name= names a group)"
+        raise DefinitionError(f"{context}: {text}")
