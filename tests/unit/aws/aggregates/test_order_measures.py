@@ -3,16 +3,18 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from local.in_memory import Database
-from tailrace import Aggregate, Collection, Pipeline, count, distinct, field, minimum, top
+from tailrace import Aggregate, Collection, Pipeline, count, distinct, field, minimum, top, total
 from tailrace.aggregation.fold import fold_records
 from tailrace.aggregation.marks import Lineage
 from tailrace.aggregation.values import frequent_values
 from tailrace.aws.aggregates.commit import Committer
+from tailrace.aws.aggregates.outcomes import SumOverflow
 from tailrace.encoding.dynamodb import decode_item, encode_item
 from tailrace.testing import record
 from tests.simulation.world.serial_executor import SerialExecutor
@@ -26,6 +28,13 @@ pipeline = Pipeline(
             of=orders,
             by=[field("shop")],
             measures={"orders": count(), "best": top("kind", 2), "kinds": distinct("kind")},
+            listed=False,
+        ),
+        Aggregate(
+            "sums",
+            of=orders,
+            by=[field("shop")],
+            measures={"sum": total("amount"), "usual": top("amount", 2)},
             listed=False,
         ),
         Aggregate("ends", of=orders, by=[field("shop")], measures={"first": minimum("number")}, listed=False),
@@ -131,6 +140,15 @@ def test_candidates_that_are_used_up_are_read_again_exactly(client: Client, monk
     client.absorb(*[("b", None)] * 4)
     assert client.best() == [("c", 4), ("d", 3)]
     assert client.read["found"] == 6  # all value rows, the empty ones included
+
+
+def test_changes_that_are_written_one_by_one_all_find_their_values(client: Client) -> None:
+    # the table cannot hold the sum, and the first of them makes the candidates of the new row known
+    outcomes = client.absorb((None, 10**37), (None, Decimal("1E-17")), (None, 5), (None, 5), name="amount")
+    assert [type(outcome) for outcome in outcomes] == [SumOverflow]
+    row = decode_item(client.database.get_item(TableName="rows", Key={**KEY, "pk": {"S": "sums@1#a"}})["Item"])
+    assert (row["~n"], row["sum"], row["~inexact"]) == (4, 10**37 + 10, 1)
+    assert row["usual"] == [{"value": 5, "count": 2}, {"value": Decimal("1E-17"), "count": 1}]
 
 
 def test_an_end_costs_no_more_for_the_values_that_were_there(client: Client) -> None:

@@ -96,13 +96,14 @@ class OrderMeasures:
             Transient: the table cannot be read now.
             Permanent: the table rejects the request.
         """
+        # of changes that are written one by one, the first may have made the row's candidates known
+        self._read_again(value for value in self._needed(row) if value.key not in self.values)
         return self._reader.state(row, self.stored[row.key], self.values)
 
     def state_again(self, row: RowChange, found: Image) -> OrderState:
         """Return the order measures of a main row that was found with another version; raises as :meth:`state`."""
         self.stored[row.key] = stored_order(row.layout.aggregate, decode_item(found))
-        for part in batched(self._needed(row), MAX_KEYS_PER_READ, strict=False):
-            self.values.update(self._counter.read(part))
+        self._read_again(self._needed(row))
         return self.state(row)
 
     def remember(self, row: RowChange, written: OrderState) -> None:
@@ -145,6 +146,10 @@ class OrderMeasures:
         known = self.stored.get(row.key, StoredOrder()).frequent
         ranked = [layout for layout, kind in frequent_kinds(aggregate).items() if kind.name in known]
         return [value for value in row.value_changes.values() if value.layout in (*aggregate.counted, *ranked)]
+
+    def _read_again(self, values: Iterable[RowChange]) -> None:
+        for part in batched(values, MAX_KEYS_PER_READ, strict=False):
+            self.values.update(self._counter.read(part))
 
     def _read(self, values: Sequence[RowChange]) -> list[Outcome]:
         try:
