@@ -22,6 +22,11 @@ def decode_cursor(cursor: str) -> Any:
         return None
 
 
+def is_beyond(key: str, after: str, *, descending: bool) -> bool:
+    """Return whether a row's key comes after the last one of the page before; any does if ``after`` is empty."""
+    return not after or (key < after if descending else key > after)
+
+
 def is_sort_key(text: str) -> bool:
     """Return whether a text can be a sort key, so that DynamoDB can continue after it."""
     try:

@@ -67,8 +67,13 @@ class MovingSums:
         series.starts.append(start)
         series.updated.append(str(row.get(UPDATED_AT, "")))
 
-    def rows(self, label: str, start: datetime, end: datetime, *, descending: bool) -> Iterator[dict[str, Any]]:
-        """Yield the row of each group for the bucket ``label``, whose window has the positions ``start`` to ``end``."""
+    def rows(
+        self, label: str, start: datetime, end: datetime, *, descending: bool
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield the row of each group for the bucket ``label``, whose window has the positions ``start`` to ``end``.
+
+        Each comes with the key of its groups apart from the bucket, in the order of which they are.
+        """
         for key in sorted(self._series, reverse=descending):
             series = self._series[key]
             first, last = bisect_left(series.starts, start), bisect_left(series.starts, end)
@@ -80,4 +85,4 @@ class MovingSums:
             row |= {self._bucket.name: label, UPDATED_AT: max(series.updated[first:last])}
             rendered = self._aggregate.render(row | dict(zip(self._counters, sums, strict=True)))
             if rendered is not None:
-                yield relabelled(self._aggregate, self._interval, rendered, self._missing)
+                yield key, relabelled(self._aggregate, self._interval, rendered, self._missing)

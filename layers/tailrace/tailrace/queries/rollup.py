@@ -76,15 +76,18 @@ class Rollup:
         if len(self._rows) > MAX_GROUPS:
             raise QueryTooLarge(f"one {self._interval} has more than {MAX_GROUPS} rows: give more groups")
 
-    def rows(self, *, descending: bool) -> list[dict[str, Any]]:
-        """Return the merged rows as the API shows them, without empty ones, in ascending or descending key order."""
-        keys = sorted(self._rows, reverse=descending)
-        if self._interval is None:
-            return [row for key in keys if (row := self._aggregate.render(self._rows[key])) is not None]
-        return [row for key in keys if (row := self._rolled_up(key)) is not None]
+    def rows(self, *, descending: bool) -> list[tuple[str, dict[str, Any]]]:
+        """Return the merged rows as the API shows them, without empty ones, in ascending or descending key order.
 
-    def _rolled_up(self, key: str) -> dict[str, Any] | None:
-        """Return a row of an interval, with its label under the interval's name."""
+        Each comes with its key without the first group, which all of them share.
+        """
+        rendered = ((key, self._rendered(key)) for key in sorted(self._rows, reverse=descending))
+        return [(key.partition("#")[2], row) for key, row in rendered if row is not None]
+
+    def _rendered(self, key: str) -> dict[str, Any] | None:
+        """Return a row; of an interval, with its label under the interval's name."""
+        if self._interval is None:
+            return self._aggregate.render(self._rows[key])
         lists = {name: merged.entries() for name, merged in self._lists.get(key, {}).items()}
         incomplete = frozenset(name for name, entries in lists.items() if entries is None)
         row = self._aggregate.render({**self._rows[key], **lists})

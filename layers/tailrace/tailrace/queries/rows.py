@@ -20,7 +20,6 @@ from tailrace.queries.intervals import MAX_PARTITIONS_PER_INTERVAL, RANGE, coars
 from tailrace.queries.time_ranges import BucketRange, bucket_label, local_text
 from tailrace.queries.windows import Window
 
-_MAX_SKIPPED = 1_000_000
 _ASSUMED_BUCKETS = 1000
 
 
@@ -44,21 +43,22 @@ class KeyRange:
 class Position:
     """Where to continue: after the row ``(pk, sk)``, or at the start of the partition if ``sk`` is None.
 
-    ``skip`` is the number of merged rows to skip from there, because they were already returned.
+    ``after`` is the key of the last merged row from there that was already returned, without its first group; empty if
+    none was. It is not their number, because groups may appear and disappear between two pages.
     """
 
     pk: str
     sk: str | None = None
-    skip: int = 0
+    after: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class WindowPosition:
-    """Where to continue with moving sums: in which part of the query, at which bucket, after how many of its rows."""
+    """Where to continue with moving sums: in which part of the query, at which bucket, after which of its rows."""
 
     part: int
     label: str
-    skip: int = 0
+    after: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +122,10 @@ class RowQuery:
         Rows with the same merge key are adjacent. Within a partition, the two hours that share a local time when clocks
         go back have one merge key, because their minutes alternate there.
         """
+        return self._merge_key(group_texts(pk, self.row_sk(sk)))
+
+    def _merge_key(self, texts: tuple[str, ...]) -> tuple[str, ...]:
         bucket = self.aggregate.bucket
-        texts = group_texts(pk, self.row_sk(sk))
         if self.interval is None or bucket is None:
             return texts
         index = list(self.aggregate.by).index(bucket)
@@ -131,6 +133,13 @@ class RowQuery:
             return texts[:index]
         label = coarse_label(texts[index], self.interval)
         return (*texts[:index], local_text(label)) if index else (label,)
+
+    def returned_until(self, merge_key: tuple[str, ...]) -> str:
+        """Return which of the rows with a merge key was returned last, as ``start`` names it; empty if none was."""
+        if self.start is None or not self.start.after:
+            return ""
+        returned = self._merge_key(group_texts(self.start.pk, self.start.after))
+        return self.start.after if returned == merge_key else ""
 
     def may_have_merge_key(self, pk: str, merge_key: tuple[str, ...]) -> bool:
         """Return whether a partition may have rows with a merge key."""
@@ -155,7 +164,7 @@ class RowQuery:
 
     def cursor(self, position: Position) -> str:
         """Return the cursor with which this query continues at a position."""
-        values = [position.pk, position.sk, position.skip]
+        values = [position.pk, position.sk, position.after]
         return encode_cursor([*values, self._checksum(values)])
 
     def starting_at(self, cursor: str) -> "RowQuery":
@@ -167,10 +176,13 @@ class RowQuery:
         try:
             if self.window is not None:
                 return self._window_at(*decode_cursor(cursor))
-            pk, sk, skip, checksum = decode_cursor(cursor)
-            if checksum == self._checksum([pk, sk, skip]) and self._covers(pk, sk) and 0 <= skip < _MAX_SKIPPED:
-                return replace(self, start=Position(pk, sk, int(skip)))
-        except (ValueError, TypeError, InvalidMessage):
+            pk, sk, after, checksum = decode_cursor(cursor)
+            is_known = checksum == self._checksum([pk, sk, after]) and isinstance(after, str)
+            if is_known and self._covers(pk, sk):
+                found = replace(self, start=Position(pk, sk, after))
+                found.returned_until(())  # raises if no row has this key
+                return found
+        except (ValueError, TypeError, LookupError, InvalidMessage):
             pass
         raise InvalidMessage(
             "invalid cursor: pass it on unchanged, with the same query; begin again if the aggregate was rebuilt"
@@ -212,16 +224,17 @@ class RowQuery:
 
     def window_cursor(self, position: WindowPosition) -> str:
         """Return the cursor with which a query with a window continues at a position."""
-        values = [position.part, position.label, position.skip]
+        values = [position.part, position.label, position.after]
         return encode_cursor([*values, self._checksum(values)])
 
-    def _window_at(self, part: int, label: str, skip: int, checksum: str) -> "RowQuery":
-        values = [part, label, skip]
-        if checksum != self._checksum(values) or not 0 <= part < self.window_parts() or not 0 <= skip < _MAX_SKIPPED:
+    def _window_at(self, part: int, label: str, after: Any, checksum: str) -> "RowQuery":
+        values = [part, label, after]
+        is_known = checksum == self._checksum(values) and isinstance(after, str)
+        if not is_known or not 0 <= part < self.window_parts():
             raise ValueError("from another query")
         if bucket_label(self.step(), label) != label or not self.steps().contains(label):
             raise ValueError("not in the range")
-        return replace(self, window_start=WindowPosition(part, label, skip))
+        return replace(self, window_start=WindowPosition(part, label, after))
 
     def _bucket_first(self) -> bool:
         return self.bucket_range is not None and self.aggregate.by[0] is self.bucket_range.bucket

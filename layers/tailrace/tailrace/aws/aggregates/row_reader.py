@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from tailrace.encoding.json_types import Json
 from tailrace.encoding.sort_keys import encode_sort_key
 from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import QueryTooLarge
+from tailrace.queries.cursors import is_beyond
 from tailrace.queries.rollup import Rollup
 from tailrace.queries.rows import KeyRange, Position, RowQuery
 
@@ -49,10 +50,10 @@ class _StoredRow:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """Rows as readers see them, merged from adjacent stored rows, and the position before those."""
+    """Rows as readers see them, merged from adjacent stored rows, with their keys, and the position before them."""
 
     before: Position
-    rows: list[Json]
+    rows: list[tuple[str, Json]]
     left_out: frozenset[str]
 
 
@@ -114,16 +115,16 @@ class RowReader:
         rows: list[str] = []
         left_out: frozenset[str] = frozenset()
         size = 0
-        skip = 0 if query.start is None else query.start.skip
         scan = self._scan(query, query.limit)
         for run in _runs(query, scan):
             left_out |= run.left_out
-            for index, row in enumerate(run.rows[skip:], start=skip):
+            here = run.before
+            for key, row in run.rows:
                 if len(rows) == query.limit or size > MAX_BYTES:
-                    return Page(tuple(rows), query.cursor(Position(run.before.pk, run.before.sk, index)), left_out)
+                    return Page(tuple(rows), query.cursor(here), left_out)
                 rows.append(format_row(row))
                 size += len(rows[-1].encode())
-            skip = 0
+                here = replace(here, after=key)
         if scan.out_of_reads and scan.last_position == scan.first_position:
             raise QueryTooLarge(
                 f"the rollup needs more than {MAX_READS} reads: name more groups, or a shorter time range"
@@ -206,12 +207,13 @@ def _runs(query: RowQuery, scan: _Scan) -> Iterator[_Run]:
         if scan.out_of_reads and query.stored_rows_per_row() > 1 and not run_ended:
             scan.last_position = before
             return
-        rows = sums.rows(descending=query.descending)
-        yield _Run(before, rows, sums.left_out)
+        after, order = query.returned_until(name), query.descending
+        rows = [(key, row) for key, row in sums.rows(descending=order) if is_beyond(key, after, descending=order)]
+        yield _Run(replace(before, after=after), rows, sums.left_out)
 
 
 def _rows_of(runs: Iterator[_Run], left_out: set[str]) -> Iterator[Json]:
     """Yield the rows of all runs, and collect what they leave out."""
     for run in runs:
         left_out |= run.left_out
-        yield from run.rows
+        yield from (row for _, row in run.rows)

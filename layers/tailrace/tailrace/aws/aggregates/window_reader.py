@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 
 from tailrace.aws.aggregates.row_reader import MAX_BYTES, MAX_READS, Page, RowReader, Serializer
 from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import QueryTooLarge
+from tailrace.queries.cursors import is_beyond
 from tailrace.queries.moving_sums import MovingSums, measures_without_window
 from tailrace.queries.rows import RowQuery, WindowPosition
 from tailrace.queries.time_ranges import BucketRange
@@ -54,14 +54,17 @@ class WindowReader:
             reads -= used
             sums = MovingSums(query.aggregate, query.interval, query.step(), rows)
             for target in targets:
-                skip = position.skip if target.label == position.label else 0
+                after = position.after if target.label == position.label else ""
                 made = sums.rows(target.label, target.start, target.end, descending=query.descending)
-                for index, row in enumerate(islice(made, skip, None), start=skip):
+                for key, row in made:
+                    if not is_beyond(key, after, descending=query.descending):
+                        continue
                     if len(found) == query.limit or size > MAX_BYTES:
-                        here = WindowPosition(position.part, target.label, index)
+                        here = WindowPosition(position.part, target.label, after)
                         return Page(tuple(found), query.window_cursor(here), left_out)
                     found.append(format_row(row))
                     size += len(found[-1].encode())
+                    after = key
         return Page(tuple(found), None, left_out)
 
 
@@ -70,15 +73,15 @@ def _chunks(query: RowQuery) -> Iterator[tuple[WindowPosition, list[_Target]]]:
     start = query.window_start or WindowPosition(0, "")
     for part in range(start.part, query.window_parts()):
         label = start.label if part == start.part and start.label else None
-        skip = start.skip if label else 0
+        after = start.after if label else ""
         chunk: list[_Target] = []
         for target in _targets(query, label):
             if chunk and not _fits(query, [*chunk, target]):
-                yield WindowPosition(part, chunk[0].label, skip), chunk
-                chunk, skip = [], 0
+                yield WindowPosition(part, chunk[0].label, after), chunk
+                chunk, after = [], ""
             chunk.append(target)
         if chunk:
-            yield WindowPosition(part, chunk[0].label, skip), chunk
+            yield WindowPosition(part, chunk[0].label, after), chunk
 
 
 def _targets(query: RowQuery, start: str | None) -> Iterator[_Target]:

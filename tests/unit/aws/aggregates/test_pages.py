@@ -1,0 +1,59 @@
+"""Pages of merged rows, while groups appear and disappear between two of them."""
+
+from typing import Any
+
+import pytest
+
+from local.in_memory.database import Database
+from tailrace import Aggregate, Pipeline, count, day, field
+from tailrace.aws.aggregates.row_reader import RowReader
+from tailrace.aws.aggregates.window_reader import WindowReader
+from tailrace.definition.collection import Collection
+from tailrace.encoding.dynamodb import encode_item
+from tailrace.queries.parameters import parse_row_query
+from tailrace.testing import history, stored_rows
+
+events = Collection("events", schema={"type": "object"})
+by_day = Aggregate("by_day", of=events, by=[day("at"), field("kind")], measures={"n": count()})
+by_kind = Aggregate(
+    "by_kind", of=events, by=[field("at"), day("at", name="day"), field("kind")], measures={"n": count()}
+)
+pipeline = Pipeline(collections=[events], aggregates=[by_day, by_kind])
+
+
+def table(kinds: str) -> Any:
+    """Return a client whose table has the rows of an item of each of some kinds, each a letter."""
+    records = history("events", [(kind, {"at": "2024-03-05", "kind": kind}) for kind in kinds], pipeline=pipeline)
+    database = Database()
+    database.create("aggregates", "pk", "sk")
+    for row in stored_rows(records, pipeline):
+        database.put_item(TableName="aggregates", Item=encode_item(row))
+    return database
+
+
+@pytest.mark.parametrize("aggregate", [by_day, by_kind])
+@pytest.mark.parametrize("more", [{"interval": "month"}, {"interval": "range"}, {"window": "2d"}])
+@pytest.mark.parametrize(
+    ("order", "kinds", "expected"),
+    [
+        ("asc", ("bcde", "cde"), ["bc", "de"]),
+        ("asc", ("bcde", "abcde"), ["bc", "de"]),
+        ("asc", ("bcde", "f"), ["bc", "f"]),
+        ("desc", ("bcde", "bcd"), ["ed", "cb"]),
+        ("desc", ("bcde", "bcdef"), ["ed", "cb"]),
+        ("desc", ("bcde", "bc"), ["ed", "cb"]),
+    ],
+)
+def test_the_next_page_begins_behind_the_last_row_of_the_one_before(
+    aggregate: Aggregate, more: dict[str, str], order: str, kinds: tuple[str, str], expected: list[str]
+) -> None:
+    given = {"at": "2024-03-05"} if aggregate is by_kind else {}
+    given |= {"from": "2024-03-05", "to": "2024-03-05", "limit": "2", "order": order} | more
+    found = []
+    for present in kinds:
+        query = parse_row_query(aggregate, list(given.items()))
+        reader = RowReader(table(present), "aggregates")
+        page = (WindowReader(reader) if query.window else reader).read(query, lambda row: str(row["kind"]))
+        given["cursor"] = page.cursor or ""
+        found.append("".join(page.rows))
+    assert found == expected
