@@ -10,7 +10,7 @@ from playwright.sync_api import Page
 
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.encoding.tagged_json import dumps
-from tests.browser.fake_api import BUCKETS, FakeApi, day
+from tests.browser.fake_api import BUCKETS, FakeApi, day, hours
 from tests.browser.site import Site
 
 type Visit = Callable[..., Page]
@@ -251,3 +251,37 @@ def test_the_time_of_a_text_among_bars_is_in_the_panels_zone(serve: Serve, visit
     )
     times = ["Sat, 1 Jun 2024, 00:00:00 UTC", "Sat, 1 Jun 2024, 09:00:00"]
     assert found == [f"anorth ({time})" for time in times]
+
+
+SEARCH = """async (description) => {
+    const { Aggregate } = await import('./data/aggregate.js');
+    const { Extents } = await import('./data/extents.js');
+    const { closeRange, rangeOf, widenRange } = await import('./data/ranges.js');
+    const aggregate = new Aggregate(description);
+    const [minuteMs, start] = [60_000, Date.parse('2024-01-01T00:00Z')];
+    const newest = { at: start };
+    const label = () => new Date(newest.at).toISOString().slice(0, 16) + '+00:00';
+    const api = { get: async () => ({ rows: [{ minute: label() }] }) };
+    const extents = new Extents([aggregate]);
+    const found = [];
+    for (const pause of [0, 20, 22, 60]) {
+        Date.now = () => start + pause * minuteMs;
+        newest.at = Date.now();
+        found.push((await extents.of(api, aggregate, [], null)).newest - start);
+    }
+    const now = Date.now();
+    const extent = { oldest: start, newest: start };
+    const range = rangeOf('now:3600', extent, now, 'minute');
+    const open = widenRange(range, closeRange(range, extent), 'minute');
+    return [found.map((ms) => ms / minuteMs), (open.from - now) / minuteMs, open.to >= now];
+}"""
+
+
+def test_buckets_after_a_pause_are_found_and_the_last_hour_reaches_until_now(serve: Serve, visit: Visit) -> None:
+    """Of an aggregate that begins with its bucket, each bucket is a query, so that only some of them are read."""
+    described = hours() | {"bucket": "minute", "groups": [
+        {"name": "minute", "kind": "minute", "field": "at", "time_zone": "UTC"},
+        {"name": "sensor", "kind": "field", "field": "sensor"},
+    ]}  # fmt: skip
+    page = visit(serve(FakeApi(rows=day()).respond).url)
+    assert page.evaluate(SEARCH, described) == [[0, 0, 22, 60], -60, True]

@@ -3,13 +3,16 @@
 import { bucketLengthS, bucketStart } from "../values/times.js";
 import { mainPart } from "./outliers.js";
 import { groupParameters, readRows, topGroups } from "./queries.js";
-import { rangeParameters } from "./ranges.js";
+import { PROBED_BUCKETS, rangeParameters } from "./ranges.js";
 
 const SEARCH_REQUESTS = 5;
 const SEARCH_BUCKETS = 9000;
 const INITIAL_BUCKETS = 100;
 const SAMPLED_GROUPS = 5;
 const ASSUMED_BUCKETS = 90;
+
+/** How often to look for buckets that are newer than a panel probes: after a pause, nothing else finds them. */
+const SAMPLE_EVERY_MS = 30_000;
 
 /** How many rows tell whether the first and the last are outliers. */
 const ROWS_AT_EACH_END = 50;
@@ -86,7 +89,8 @@ function mergeExtents(extents) {
 export class Extents {
   /** By time key, then by bucket length in ms: the starts of the oldest and the newest bucket. */
   #known = new Map();
-  #requests = new Map();
+  /** By time key: the request for a sample, and when it was made. */
+  #samples = new Map();
 
   constructor(aggregates) {
     this.aggregates = aggregates;
@@ -101,11 +105,12 @@ export class Extents {
   async of(api, aggregate, choices, signal) {
     if (!aggregate.isBucketFirst) return firstExtent(api, aggregate, choices, signal);
     const key = aggregate.timeKey;
-    if (!this.#requests.has(key)) this.#requests.set(key, this.#sample(api, aggregate));
+    const now = Date.now();
+    if (this.#needsSample(aggregate, now)) this.#samples.set(key, { request: this.#sample(api, aggregate), at: now });
     try {
-      await this.#requests.get(key);
+      await this.#samples.get(key).request;
     } catch (error) {
-      this.#requests.delete(key);
+      this.#samples.delete(key);
       throw error;
     }
     if (!this.#known.has(key)) return null;
@@ -121,6 +126,13 @@ export class Extents {
     const known = byLength.get(lengthMs) ?? { oldest, newest };
     byLength.set(lengthMs, { oldest: Math.min(known.oldest, oldest), newest: Math.max(known.newest, newest) });
     this.#known.set(aggregate.timeKey, byLength);
+  }
+
+  #needsSample(aggregate, now) {
+    const sample = this.#samples.get(aggregate.timeKey);
+    if (sample === undefined || now - sample.at < SAMPLE_EVERY_MS) return sample === undefined;
+    const known = this.#known.get(aggregate.timeKey);
+    return known === undefined || mergeExtents(known).end + PROBED_BUCKETS * bucketLengthMs(aggregate) < now;
   }
 
   async #sample(api, aggregate) {

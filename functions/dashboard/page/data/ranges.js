@@ -40,7 +40,7 @@ const INITIAL_BANDS = 2;
 
 /** If the bucket comes first in the key, every bucket is a query: how many to show first, and to probe beyond the data. */
 const INITIAL_BUCKETS = 100;
-const PROBED_BUCKETS = 20;
+export const PROBED_BUCKETS = 20;
 
 /** Return the range options of an aggregate for a select, and the initial one. */
 export function rangeOptions({ unit, isBucketFirst }) {
@@ -70,7 +70,8 @@ export function rangeOptions({ unit, isBucketFirst }) {
 }
 
 /**
- * Return the start and end of a range in ms. Null is an open end, which includes new data as they come in.
+ * Return the start and end of a range in ms. Null is an open end, which includes new data as they come in; `until` is
+ * the instant that it reaches at least.
  *
  * @param {string} option of {@link rangeOptions}
  * @param {{oldest: number, newest: number}} extent starts of the oldest and newest bucket, in ms
@@ -79,7 +80,7 @@ export function rangeOptions({ unit, isBucketFirst }) {
 export function rangeOf(option, extent, now, unit) {
   const [kind, seconds] = option.split(":");
   if (kind === "data") return { from: extent.newest + (bucketLengthS(unit) - Number(seconds)) * 1000, to: null };
-  if (kind === "now") return { from: now - Number(seconds) * 1000, to: null };
+  if (kind === "now") return { from: now - Number(seconds) * 1000, to: null, until: now };
   return { from: null, to: null };
 }
 
@@ -93,7 +94,8 @@ export function closeRange(range, extent) {
 /** Return a range whose open ends reach somewhat beyond the closed range, to find data outside the known extent. */
 export function widenRange(range, closed, unit) {
   const beyond = PROBED_BUCKETS * bucketLengthS(unit) * 1000;
-  return { from: range.from ?? closed.from - beyond, to: range.to ?? closed.to + beyond };
+  const end = Math.max(closed.to, range.until ?? closed.to);
+  return { from: range.from ?? closed.from - beyond, to: range.to ?? end + beyond };
 }
 
 /**
