@@ -1,13 +1,13 @@
 """The dialog that selects values of a group: by clicking, searching and typing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.fake_api import FakeApi, day, hours, row
 from tests.browser.page_state import wait_for
-from tests.browser.site import Site
+from tests.browser.site import Response, Site
 
 type Serve = Callable[..., Site]
 type Visit = Callable[..., Page]
@@ -125,4 +125,18 @@ def test_a_value_without_rows_hides_no_other(serve: Serve, visit: Visit) -> None
         page.get_by_role("searchbox").press("Enter")
     page.get_by_role("button", name="Apply").click()
     expect(page.locator(".legend .name")).to_have_text(["nowhere", "s0"])
+    expect(page.locator(".panel .empty")).to_be_hidden()
+
+
+def test_a_listed_value_whose_rows_have_expired_hides_no_other(serve: Serve, visit: Visit) -> None:
+    rows = day(2, 5)["sensor_hours"]
+    api = FakeApi(rows={"sensor_hours": rows})
+    respond = api.respond
+
+    def without_the_first(path: str, query: str, headers: Mapping[str, str]) -> Response:
+        api.rows = {"sensor_hours": rows if path.endswith("/groups") else rows[5:]}
+        return respond(path, query, headers)
+
+    page = visit(serve(without_the_first).url)
+    expect(page.locator(".legend .name")).to_have_text(["s0", "s1"])
     expect(page.locator(".panel .empty")).to_be_hidden()

@@ -31,7 +31,8 @@ export class GroupSelection {
   /** Choices of values, as `[group, value]`: the first that has rows determines the time range of the panel's data. */
   get choices() {
     if (!this.aggregate.isMultiValue) return [this.fixedPairs];
-    const values = this.selected ?? [this.candidates[0]?.value];
+    // rows expire, the list of values does not: the value with the most items may have none any more
+    const values = this.selected ?? this.candidates.slice(0, MAX_LINES).map(({ value }) => value);
     return values.map((value) => [[this.aggregate.lineGroups[0], value]]);
   }
 
