@@ -140,3 +140,15 @@ def test_a_listed_value_whose_rows_have_expired_hides_no_other(serve: Serve, vis
     page = visit(serve(without_the_first).url)
     expect(page.locator(".legend .name")).to_have_text(["s0", "s1"])
     expect(page.locator(".panel .empty")).to_be_hidden()
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+def test_long_values_reach_beyond_nothing(serve: Serve, visit: Visit, width: int) -> None:
+    names = ["https://example.org/" + "segment" * 60, "words " * 80]
+    rows = [row(name, hour, 5 - place) for place, name in enumerate(names) for hour in range(5)]
+    page = visit(serve(FakeApi(rows={"sensor_hours": rows}).respond).url, width=width)
+    page.locator(".plot").press("ArrowLeft")
+    expect(page.locator(".readout")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    assert page.evaluate("document.querySelector('.readout').offsetWidth < document.querySelector('.plot').offsetWidth")
+    expect(page.locator(".legend .name").first).to_have_attribute("title", names[0])

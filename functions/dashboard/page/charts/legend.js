@@ -41,7 +41,7 @@ export class Legend {
       focus: highlight,
       blur: reset,
     };
-    const name = el("span", { class: "name", text: line.label });
+    const name = el("span", { class: "name", text: line.label, title: line.label });
     const button = el("button", { type: "button", on: listeners }, swatch, name, value);
     this.entries.set(line.key, { button, swatch, value });
     return el("li", {}, button);
