@@ -1,5 +1,12 @@
-"""Loops are unrolled as CloudFormation does it, and none is left in what the other tests look at."""
+"""Loops are unrolled as CloudFormation does it, and none is left in what the other tests look at.
 
+The transform that unrolls them does more to a template, which no emulator shows.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from local.deployment.template import template as written
 from local.review.expansion import LOOP, expand
 from tests.architecture.stack import template
 
@@ -39,3 +46,19 @@ def test_no_loop_is_left() -> None:
     """What the other tests look at are resources."""
     assert all(name.isalnum() for section in ("Resources", "Outputs") for name in template()[section])
     assert not any("Fn::FindInMap" in str(found) for found in template()["Resources"].values())
+
+
+def test_no_value_is_null() -> None:
+    """The transform drops a key without a value: a state with `ResultPath: null` would pass on its result.
+
+    https://github.com/aws-cloudformation/cfn-language-discussion/issues/100
+    """
+    assert not [path for path, value in everything(written()) if value is None]
+
+
+def everything(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Yield every value of a template with the section and the name that it belongs to."""
+    yield ".".join(path[:2]), value
+    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in members:
+        yield from everything(inner, (*path, str(key)))
