@@ -56,9 +56,50 @@ def test_no_value_is_null() -> None:
     assert not [path for path, value in everything(written()) if value is None]
 
 
+def test_whatever_is_selected_exists() -> None:
+    """The transform selects from a parameter that has its default, also where a condition leaves the value out.
+
+    https://github.com/aws-cloudformation/cfn-language-discussion/issues/159
+    """
+    found = [(path, value["Fn::Select"]) for path, value in everything(written()) if is_call(value, "Fn::Select")]
+    known = [(path, index, members) for path, (index, source) in found if (members := listed(source)) is not None]
+    assert {path for path, _, _ in known} >= {"Conditions.HasRoutes", "Resources.ApiVersion"}
+    assert not [path for path, index, members in known if index >= len(members)]
+
+
 def everything(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
     """Yield every value of a template with the section and the name that it belongs to."""
     yield ".".join(path[:2]), value
     members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in members:
         yield from everything(inner, (*path, str(key)))
+
+
+def is_call(value: Any, function: str) -> bool:
+    """Tell whether a value is a call of an intrinsic function."""
+    return isinstance(value, dict) and value.keys() == {function}
+
+
+def listed(source: Any) -> list[str] | None:
+    """Return the members of a list as the defaults of parameters decide it; None if only a deployment does."""
+    match source:
+        case {"Ref": str()}:
+            text = default(source)
+            return None if text is None else text.split(",")
+        case {"Fn::Split": [str(separator), part]}:
+            text = default(part)
+            return None if text is None else text.split(separator)
+    return None
+
+
+def default(part: Any) -> str | None:
+    """Return a text as the defaults of parameters decide it; None if only a deployment does."""
+    match part:
+        case str():
+            return part
+        case {"Ref": str(name)} if name in written()["Parameters"]:
+            return str(written()["Parameters"][name].get("Default", ""))
+        case {"Fn::Join": [str(separator), list(parts)]}:
+            texts = [text for text in map(default, parts) if text is not None]
+            return separator.join(texts) if len(texts) == len(parts) else None
+    return None
