@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -127,12 +128,34 @@ def test_a_version_is_published_for_every_parameter_that_the_function_sees() -> 
 
 def test_a_version_is_published_for_every_change_of_handler_and_settings() -> None:
     """The layer has everything else; its number is in the description, too."""
-    text = json.dumps([written()["Resources"]["ApiFunction"], written()["Globals"]["Function"]], sort_keys=True)
-    code = (ROOT / "functions" / "api" / "app.py").read_text()
-    revision = hashlib.sha256(f"{text}\n{code}".encode()).hexdigest()[:12]
     parts = written()["Resources"]["ApiVersion"]["Properties"]["Description"]["Fn::Join"][1]
-    assert parts[0] == f"revision {revision}", f"write `revision {revision}` into ApiVersion of template.yaml"
+    found = revision(written()["Resources"]["ApiFunction"])
+    assert parts[0] == f"revision {found}", f"write `revision {found}` into ApiVersion of template.yaml"
     assert referred(parts[1]) == {"TailraceLayer"}
+
+
+def test_no_version_is_published_for_what_lambda_does_not_keep_with_it() -> None:
+    """Lambda publishes none if code and configuration are as before, and the update would fail.
+
+    https://docs.aws.amazon.com/lambda/latest/api/API_PublishVersion.html
+    """
+    function = written()["Resources"]["ApiFunction"]
+    other_rights = {**function, "DependsOn": "X", "Properties": {**function["Properties"], "Policies": []}}
+    assert revision(other_rights) == revision(function)
+    described = parameters_of(written()["Resources"]["ApiVersion"]["Properties"]["Description"])
+    assert described <= parameters_of([configuration(function), written()["Globals"]["Function"]])
+
+
+def revision(function: Mapping[str, Any]) -> str:
+    """Return what names the state of handler and settings."""
+    text = json.dumps([configuration(function), written()["Globals"]["Function"]], sort_keys=True)
+    code = (ROOT / "functions" / "api" / "app.py").read_text()
+    return hashlib.sha256(f"{text}\n{code}".encode()).hexdigest()[:12]
+
+
+def configuration(function: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those properties of a function that are its own, not its role's."""
+    return {name: value for name, value in function["Properties"].items() if name != "Policies"}
 
 
 def test_requests_go_to_a_published_version_because_only_those_have_snapshots() -> None:
