@@ -23,7 +23,10 @@ LIBRARY_VARIABLES = frozenset(
 
 type Resource = Mapping[str, Any]
 
-_ARCHIVE_BUCKET_NAME = "${AWS::StackName}-archive-${AWS::AccountId}-${AWS::Region}"
+_NAMED_BUCKETS = {
+    f"${{AWS::StackName}}-{name}-${{AWS::AccountId}}-${{AWS::Region}}": f"{name.capitalize()}Bucket"
+    for name in ("archive", "failures")
+}
 
 
 OF_TABLES = {"HasForeignTable": False, "HasOwnTable": True, "WritesItems": True}
@@ -97,7 +100,7 @@ def as_list(value: Any) -> list[Any]:
 def referred(value: Any) -> set[str]:
     """Return the logical ids of the resources that a value refers to, at any depth.
 
-    The archive bucket counts as referred to where its name is spelled out, as it has to be (see the template).
+    A bucket that notifies functions counts as referred to where its name is spelled out, as it has to be.
     """
     return {name for name in _names(value) if name in template()["Resources"]}
 
@@ -125,8 +128,7 @@ def _substituted(given: str | list[Any]) -> Iterator[str]:
         yield from _names(values)
     else:
         text = given
-    if _ARCHIVE_BUCKET_NAME in text:
-        yield "ArchiveBucket"
+    yield from (bucket for name, bucket in _NAMED_BUCKETS.items() if name in text)
     yield from re.findall(r"\$\{([A-Za-z0-9]+)(?:\.[A-Za-z]+)?\}", text)
 
 

@@ -156,7 +156,7 @@ def test_only_this_stack_invokes_its_functions(name: str) -> None:
     """A permission names the caller's own resource, and for S3 the account (a bucket's name could change hands)."""
     permission = properties(name)
     assert permission["Principal"] in ("s3.amazonaws.com", "apigateway.amazonaws.com")
-    assert referred(permission["SourceArn"]) <= {"ArchiveBucket", "HttpApi"}
+    assert referred(permission["SourceArn"]) <= {"ArchiveBucket", "FailuresBucket", "HttpApi"}
     assert referred(permission["SourceArn"])
     if permission["Principal"] == "s3.amazonaws.com":
         assert permission["SourceAccount"] == {"Ref": "AWS::AccountId"}

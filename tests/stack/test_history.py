@@ -185,6 +185,7 @@ def test_changes_that_were_given_up_for_their_age_are_found_and_repaired(
         impatient.put("given-up", carrier="XX")
         batch = eventually(lambda: holding(impatient, "given-up"), _SHORTEST_RECORD_AGE_S + _SETTLE_LIMIT_S)
     assert batch["requestContext"]["condition"] == "RecordAgeExceeded"
+    eventually(lambda: not control(stack).read().generations["carrier_hours", 1].exact)
     with feeding(stack):
         found = finish(invoke, invoke(task="start", kind="verify", names=["carrier_hours"]))
         assert found["counts"]["different"] >= 1

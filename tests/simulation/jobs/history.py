@@ -5,11 +5,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from urllib.parse import quote_plus
 
 from tailrace.aws.backfill.control import Control, ControlTable
 from tailrace.aws.jobs.genesis import write_first_control_rows
 from tailrace.aws.jobs.job import Job, Kind
 from tailrace.aws.jobs.steps import machine
+from tailrace.aws.jobs.steps.discarded import tell_readers
 from tailrace.aws.jobs.steps.machine import advance, work_on
 from tailrace.aws.jobs.workshop import JobEnded, Workshop
 from tailrace.aws.stages.write_behind import FORGOTTEN, LOST
@@ -51,6 +53,7 @@ class Player:
         self.jobs = 0
         self.expired: list[tuple[str, dict[str, Any]]] = []
         self.spoiled: set[GenerationId] = set()
+        self.lacking: set[GenerationId] = set()
         self.wrong: list[str] = []
 
     def play(self) -> None:
@@ -120,7 +123,7 @@ class Player:
             return
         for finding in verdict.findings:
             name = finding["aggregate"], finding["version"]
-            is_excused = name in self.spoiled or self._breaks_bounds
+            is_excused = name in self.spoiled | self.lacking or self._breaks_bounds
             if finding["finding"] != "not judged" and not is_excused:
                 self.wrong.append(f"a false alarm: {finding}")
         found = {(one["aggregate"], one["version"]) for one in verdict.findings}
@@ -131,6 +134,7 @@ class Player:
         if repairs:
             left = {(one["aggregate"], one["version"]) for one in verdict.findings if not one["repaired"]}
             self.spoiled -= set(verdict.job.targets) - left
+            self.lacking -= set(verdict.job.targets) - left
 
     @property
     def _breaks_bounds(self) -> bool:
@@ -138,10 +142,16 @@ class Player:
         return self.world.attached is not None and self.world.attached.breaks_bounds
 
     def _give_up(self) -> None:
-        """Let a batch be discarded; the rows of what is live may lack it from now on."""
-        self.world.give_up()
+        """Let a batch be discarded; the rows of what is live may lack it from now on, and readers are told."""
+        key = self.world.give_up()
+        if key is not None:
+            random = self.random.getstate()  # the rest of the history is the same as without the notification
+            calm, self.world.dies, self.world.in_call = self.world.dies, 0, True
+            tell_readers(self._shop(), notification(key))
+            self.world.dies, self.world.in_call = calm, False
+            self.random.setstate(random)
         control = self._control()
-        self.spoiled |= {one.id for one in control.generations.values() if one.state is State.LIVE}
+        self.lacking |= {one.id for one in control.generations.values() if one.state is State.LIVE}
 
     def _spoil(self, control: Control, live: list[GenerationId]) -> None:
         """Change a counter, or a measure of order, of some row by the smallest unit; or forget that it is counted."""
@@ -259,6 +269,11 @@ class Player:
         for generation in self._control().generations.values():
             if generation.reason in unexpected:
                 self.wrong.append(f"{generation.id}: {generation.reason}")
+
+
+def notification(key: str) -> dict[str, Any]:
+    """Return what S3 tells of an object of the failures bucket."""
+    return {"Records": [{"s3": {"bucket": {"name": "failures"}, "object": {"key": quote_plus(key)}}}]}
 
 
 def _id_of(pk: str, control: Control) -> GenerationId | None:

@@ -277,12 +277,12 @@ class World:
         done = numbers.index(failures[0]["itemIdentifier"]) if failures else len(batch)
         shard.done = max(shard.done, start + done)
 
-    def give_up(self) -> None:
-        """Let the mapping discard a batch that was never delivered."""
+    def give_up(self) -> str | None:
+        """Let the mapping discard a batch that was never delivered; return the key of its record."""
         shard = self.random.choice([one for one in self.shards if one.parent is None or one.parent.is_read])
         batch = self.visible(shard)[shard.done : shard.done + self.random.randint(1, 3)]
         if not batch:
-            return
+            return None
         shard.done += len(batch)
         ends = [batch[0]["dynamodb"], batch[-1]["dynamodb"]]
         times = [datetime.fromtimestamp(end["ApproximateCreationDateTime"], UTC).isoformat() for end in ends]
@@ -301,6 +301,7 @@ class World:
         self.given_up.append(shard.name)
         key = f"aws/lambda/1/{shard.name}/{len(self.given_up)}"
         self.buckets.put_object(Bucket="failures", Key=key, Body=json.dumps(body).encode())
+        return key
 
     def stage(self) -> Aggregator:
         """Return the stage in a new process."""

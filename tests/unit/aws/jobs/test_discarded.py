@@ -10,14 +10,14 @@ import pytest
 from tailrace.aws.backfill.expired_images import ExpiredImages
 from tailrace.aws.jobs.genesis import write_first_control_rows
 from tailrace.aws.jobs.job import Job, Kind
-from tailrace.aws.jobs.steps.discarded import Kept, keep_expired_images
+from tailrace.aws.jobs.steps.discarded import Kept, keep_expired_images, tell_readers
 from tailrace.backfill.generations import EXPIRED_UNKEPT, State
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.dynamodb import decode_item
 from tailrace.inputs.changes import RawBatch
 from tests.simulation.history import definition as model
 from tests.simulation.history.definition import Code
-from tests.simulation.jobs.history import Player
+from tests.simulation.jobs.history import Player, notification
 from tests.simulation.jobs.world import World
 
 PAGES = ("pages", 1)
@@ -143,6 +143,33 @@ def test_rows_are_not_judged_if_a_discarded_batch_does_not_say_what_it_held(play
     interrupt(player)
     assert player.run("build").state == "done"
     assert not player.world.workshop().control.read().generations[PAGES].exact
+
+
+def told(player: Calm) -> None:
+    """Let S3 tell of all discarded batches, and of one that is gone."""
+    keys = [name for bucket, name in player.world.buckets.objects if bucket == "failures"]
+    assert keys
+    for key in (*keys, "aws/lambda/gone"):
+        tell_readers(player.world.workshop(), notification(key))
+
+
+def test_readers_are_told_of_a_discarded_batch_until_a_verification_has_judged_the_rows(player: Calm) -> None:
+    control = player.world.workshop().control
+    assert control.read().generations[PAGES].exact
+    told(player)
+    found = control.read().generations[PAGES]
+    assert (found.exact, found.state) == (False, State.LIVE)
+    assert "discarded" in found.reason
+    assert player.run("verify").state == "done"
+    assert control.read().generations[PAGES].exact
+    told(player)  # S3 may tell of it twice
+    assert control.read().generations[PAGES].exact
+
+
+def test_a_batch_of_the_other_reader_leaves_rows_exact(player: Calm) -> None:
+    deface(player.world, lambda record: record["requestContext"].update(functionArn="arn:aws:lambda:r:1:function:fan"))
+    told(player)
+    assert player.world.workshop().control.read().generations[PAGES].exact
 
 
 @dataclass(frozen=True, eq=False)

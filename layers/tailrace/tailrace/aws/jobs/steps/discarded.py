@@ -5,18 +5,25 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import unquote_plus
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aws.jobs.workshop import JobEnded, Workshop
-from tailrace.aws.runtime.errors import map_aws_errors
+from tailrace.aws.runtime.errors import has_code, translate
 from tailrace.aws.runtime.pages import all_objects
 from tailrace.aws.runtime.telemetry import logger
 from tailrace.backfill.boundaries import Boundary, Position
 from tailrace.backfill.coverage import GivenUp, holes
-from tailrace.errors import InvalidMessage
+from tailrace.backfill.discards import without
+from tailrace.backfill.generations import GenerationId
+from tailrace.errors import InvalidMessage, Transient
 from tailrace.inputs.changes import RawBatch, parse_raw_batch
 
 _GIVEN_UP = "aws/lambda/"
 _MAX_SECONDS = 120  # an invocation may take 900, and one batch may hold thousands of images
+_MAX_ATTEMPTS = 5
+_NO_OBJECT = "NoSuchKey"
 
 
 def no_holes(shop: Workshop, boundary: Boundary, firsts: Mapping[str, int]) -> None:
@@ -34,18 +41,45 @@ def no_holes(shop: Workshop, boundary: Boundary, firsts: Mapping[str, int]) -> N
 
 def discarded_since(shop: Workshop, since: int) -> Iterator[GivenUp]:
     """Yield the batches that the aggregate stage's mapping has discarded since a second."""
-    for _, record in _records(shop, since=since):
-        info = record["DDBStreamBatchInfo"]
-        ends = (
-            (info.get("startSequenceNumber"), info.get("approximateArrivalOfFirstRecord")),
-            (info.get("endSequenceNumber"), info.get("approximateArrivalOfLastRecord")),
-        )
-        positions = tuple(
-            Position(int(number), int(datetime.fromisoformat(time).timestamp()))
-            for number, time in ends
-            if number and time
-        )
-        yield GivenUp(info["shardId"], positions)
+    return (_given_up(record) for _, record in _records(shop, since=since))
+
+
+def tell_readers(shop: Workshop, notification: Mapping[str, Any]) -> None:
+    """Record for each discarded batch that S3 tells of which generations are not known to be exact any more.
+
+    S3 may tell of a batch more than once, and long after it was written: what has been repaired since stays exact.
+
+    Raises:
+        Transient: a service cannot be used now, or a control row changes too often; Lambda calls again.
+        Permanent: a service rejects the request.
+    """
+    for one in notification["Records"]:
+        record = _record_at(shop, unquote_plus(one["s3"]["object"]["key"]))
+        if record is None:
+            continue
+        batch = _given_up(record)
+        logger().error("a batch was discarded, and rows may lack its changes", extra={"shard": batch.shard})
+        for name in shop.control.read().generations:
+            if not any(_is_told(shop, name, batch) for _ in range(_MAX_ATTEMPTS)):
+                raise Transient("a control row changes too often")
+
+
+def _is_told(shop: Workshop, name: GenerationId, batch: GivenUp) -> bool:
+    before = shop.control.read().generations[name]
+    after = without(before, batch, shop.firsts.stored)
+    return after == before or shop.control.replace(before, after)
+
+
+def _given_up(record: Mapping[str, Any]) -> GivenUp:
+    info = record["DDBStreamBatchInfo"]
+    ends = (
+        (info.get("startSequenceNumber"), info.get("approximateArrivalOfFirstRecord")),
+        (info.get("endSequenceNumber"), info.get("approximateArrivalOfLastRecord")),
+    )
+    positions = tuple(
+        Position(int(number), int(datetime.fromisoformat(time).timestamp())) for number, time in ends if number and time
+    )
+    return GivenUp(info["shardId"], positions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +131,22 @@ def _records(shop: Workshop, *, since: int = 0, after: str = "") -> Iterator[tup
     """
     for entry in all_objects(shop.s3(), shop.failures_bucket, _GIVEN_UP):
         if entry["LastModified"].timestamp() >= since and entry["Key"] > after:
-            with map_aws_errors():
-                body = shop.s3().get_object(Bucket=shop.failures_bucket, Key=entry["Key"])["Body"].read()
-            record = _parse(body)
-            if shop.deployment.function == record.get("function"):
+            record = _record_at(shop, entry["Key"])
+            if record is not None:
                 yield entry["Key"], record
+
+
+def _record_at(shop: Workshop, key: str) -> Mapping[str, Any] | None:
+    """Return Lambda's record of a batch; None if it is not one of the aggregate stage, or is gone."""
+    try:
+        body = shop.s3().get_object(Bucket=shop.failures_bucket, Key=key)["Body"].read()
+    except (ClientError, BotoCoreError) as error:
+        if has_code(error, _NO_OBJECT):
+            logger().warning("the record of a discarded batch is gone", extra={"object": key})
+            return None
+        raise translate(error) from error
+    record = _parse(body)
+    return record if shop.deployment.function == record.get("function") else None
 
 
 def _parse(body: bytes) -> Mapping[str, Any]:

@@ -1,9 +1,10 @@
-"""The tasks of the history function: a step or part of a job, or an operator's command."""
+"""The tasks of the history function: a step or part of a job, an operator's command, or what S3 tells."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from tailrace.aws.jobs.commands import Commands
+from tailrace.aws.jobs.steps.discarded import tell_readers
 from tailrace.aws.jobs.steps.machine import abandon, advance, work_on
 from tailrace.aws.jobs.workshop import JobEnded, Workshop
 from tailrace.backfill.generations import WrongState
@@ -27,6 +28,9 @@ def do_task(shop: Workshop, commands: Commands, event: Mapping[str, Any]) -> dic
 
 
 def _do(shop: Workshop, commands: Commands, event: Mapping[str, Any]) -> dict[str, Any]:
+    if "Records" in event:
+        tell_readers(shop, event)
+        return {}
     match event.get("task"):
         case "advance":
             return advance(shop, event["job"], worked=event.get("worked", ""))

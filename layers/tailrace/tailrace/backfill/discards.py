@@ -1,0 +1,36 @@
+"""What a batch that the aggregate stage's mapping has discarded means for the generations that should count it."""
+
+from collections.abc import Callable, Mapping
+
+from tailrace.backfill.boundaries import Boundary
+from tailrace.backfill.coverage import GivenUp, holes
+from tailrace.backfill.generations import Generation, State, distrusted, doubt
+
+type Firsts = Callable[[str], Mapping[str, int]]
+"""Returns the first number in each shard of a boundary, by its id."""
+
+
+def without(generation: Generation, batch: GivenUp, firsts: Firsts) -> Generation:
+    """Return a generation to which a discarded batch was never added, or only in part.
+
+    It is unchanged if nothing of the batch is added to it: the batch lies below its frontier, or its last repair has
+    added what it held. A job goes on if the batch lies below its boundary, where it judges and repairs what is missing.
+    """
+    job = generation.journal
+    done = [one for one in (generation.frontier, generation.floor) if one is not None and one != job]
+    if any(not _reaches(batch, boundary, firsts) for boundary in done):
+        return generation
+    if job is None or _reaches(batch, job, firsts):
+        return distrusted(generation, _reason(generation))
+    return doubt(generation, _reason(generation)) if generation.state is State.LIVE else generation
+
+
+def _reaches(batch: GivenUp, boundary: Boundary, firsts: Firsts) -> bool:
+    # where a batch lies that does not say it, nobody knows
+    return not batch.positions or bool(holes([batch], firsts(boundary.id), boundary.time))
+
+
+def _reason(generation: Generation) -> str:
+    name = generation.aggregate
+    command = f"verify {name} --repair" if generation.state is State.LIVE else f"rebuild {name}"
+    return f"a batch of changes was discarded, and rows may lack them: run `tailrace {command}`"
