@@ -1,12 +1,15 @@
 """Stream batches that Lambda discarded to the failures bucket, as its invocation records."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from math import inf
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from cli.errors import CommandError
 from cli.failures.functions import FunctionFailed, Functions
 from cli.failures.run import Run
 from tailrace.aws.runtime.errors import has_code
@@ -20,6 +23,10 @@ NOT_COUNTED = (
     "removes them then)"
 )
 DISCARDED = "of aggregate"
+NOT_REPAIRED = (
+    "of aggregate, not older than the last repair of every live aggregate: run `tailrace verify --repair` first, or "
+    "again"
+)
 SENT_IN_PART = "were sent in part; run the command again"
 
 
@@ -37,7 +44,7 @@ class DiscardedBatches:
 
     Events keep their ids, so a batch that is delivered twice changes nothing for those who drop known ids. A batch of
     aggregate is never delivered again: some rows may have absorbed it, and the marks of the others have passed it.
-    It is removed on request, after a repair.
+    It is removed on request, if a repair of every live aggregate, or its build, began after the batch's changes.
     """
 
     s3: Any
@@ -50,13 +57,27 @@ class DiscardedBatches:
         return sum(1 for _ in list_keys(self.s3, self.bucket, PREFIX))
 
     def redrive(self, run: Run) -> None:
-        """Deliver the batches again, by shard and time."""
+        """Deliver the batches again, by shard and time.
+
+        Raises:
+            CommandError: history does not tell what is repaired.
+        """
+        repaired_s = self._repaired_s() if run.policy.repaired else None
         for key in list_keys(self.s3, self.bucket, PREFIX):
-            self._redrive(key, run)
+            self._redrive(key, run, repaired_s)
             if run.is_over:
                 break
 
-    def _redrive(self, key: str, run: Run) -> None:
+    def _repaired_s(self) -> float:
+        """Return the second before which changes are in the rows of all live aggregates: each was repaired or built."""
+        try:
+            answer = self.functions.invoke("history", {"task": "status"})
+        except FunctionFailed as error:
+            raise CommandError(f"history failed: {error}") from error
+        live = [one for one in answer["generations"] if one["state"] == "live" and one["defined"]]
+        return min((max(one.get("frontier", 0), one.get("floor", 0)) for one in live), default=inf)
+
+    def _redrive(self, key: str, run: Run, repaired_s: float | None) -> None:
         body = self._read(key)
         if body is None:
             return
@@ -64,16 +85,18 @@ class DiscardedBatches:
             record = json.loads(body)
             stage = self.functions.stage_of(record["requestContext"]["functionArn"])
             payload = record["payload"]
+            is_repaired = repaired_s is not None and stage == "aggregate" and _newest_s(record) < repaired_s
         except (ValueError, KeyError, TypeError):
             run.tally.leave(UNREADABLE, key)
             return
-        if stage == "aggregate" and run.policy.repaired:
+        if is_repaired:
             run.tally.remove(DISCARDED)
             if not run.dry_run:
                 self.s3.delete_object(Bucket=self.bucket, Key=key)
             return
         if stage != "fanout":
-            run.tally.leave(NOT_COUNTED if stage == "aggregate" else FOREIGN, key)
+            missing = NOT_COUNTED if repaired_s is None else NOT_REPAIRED
+            run.tally.leave(missing if stage == "aggregate" else FOREIGN, key)
             return
         if not run.take([key]):
             return
@@ -98,3 +121,10 @@ class DiscardedBatches:
                 return None
             raise
         return content
+
+
+def _newest_s(record: Mapping[str, Any]) -> float:
+    """Return the second at which the newest change of a batch was made."""
+    info = record["DDBStreamBatchInfo"]
+    ends = ("approximateArrivalOfFirstRecord", "approximateArrivalOfLastRecord")
+    return max(datetime.fromisoformat(info[end]).timestamp() for end in ends)

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from tests.unit.cli.failures.world import BOTH, Stack, delete, patch, pipeline_w
 SAFE = Policy()
 SENT = "1970-01-12T13:46:40.000Z"
 """When the clock of a stack's queues begins."""
+AT = int(datetime(2026, 11, 27, tzinfo=UTC).timestamp())
+"""When the first discarded batch was written."""
 LEFT_CHANGED = f"{quarantine.CHANGED} (--discard removes the reports)"
 
 
@@ -442,10 +445,40 @@ def test_a_batch_of_aggregate_leads_to_verify(stack: Stack) -> None:
     assert dict(tally.left) == {batches.NOT_COUNTED: 1}
     assert "tailrace verify --repair" in batches.NOT_COUNTED
     assert stack.archived() == []
+    stack.repaired({"frontier": AT + 1}, {"floor": AT + 1})
     assert stack.redrive("batches", Policy(repaired=True), dry_run=True).tally.removed == {batches.DISCARDED: 1}
     assert stack.redrive("batches", Policy(discard=True)).tally.left == {batches.NOT_COUNTED: 1}
     assert stack.redrive("batches", Policy(repaired=True)).tally.removed == {batches.DISCARDED: 1}
     assert stack.s3.keys() == stack.archived() == []
+
+
+@pytest.mark.parametrize(
+    ("generations", "left"),
+    [
+        ([{"frontier": AT + 1}], 1),  # the second batch came after the repair began
+        ([{"frontier": AT - 50, "floor": AT + 2}], 0),
+        ([{"floor": AT + 2}, {"frontier": AT}], 2),  # another aggregate was not repaired
+        ([{"floor": AT + 2}, {}], 2),
+        ([{"floor": AT + 2}, {"state": "interrupted"}, {"defined": False}], 0),
+        ([], 0),
+    ],
+)
+def test_only_batches_from_before_every_repair_are_removed(
+    stack: Stack, generations: list[dict[str, Any]], left: int
+) -> None:
+    for number in range(2):
+        stack.discard_batch([record(1, "things", ("a", None, {"n": 1}))], "aggregate", number)
+    stack.repaired(*generations)
+    tally = stack.redrive("batches", Policy(repaired=True)).tally
+    assert (tally.removed[batches.DISCARDED], tally.left[batches.NOT_REPAIRED]) == (2 - left, left)
+    assert len(stack.s3.keys()) == left
+
+
+def test_batches_stay_if_history_does_not_tell_what_is_repaired(stack: Stack) -> None:
+    stack.discard_batch([], "aggregate")
+    with pytest.raises(CommandError, match="history failed"):
+        stack.redrive("batches", Policy(repaired=True))
+    assert len(stack.s3.keys()) == 1
 
 
 def test_a_batch_that_is_gone_meanwhile_does_not_keep_back_the_others(

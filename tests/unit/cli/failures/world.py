@@ -132,10 +132,17 @@ class Stack:
     def discard_batch(self, records: Sequence[Any], stage: str = "fanout", number: int = 0) -> str:
         """Store an invocation record, as Lambda does."""
         key = f"aws/lambda/uuid/{SHARD}/2026/11/27/2026-11-27T00.00.00-{number:04d}"
-        content = {"requestContext": {"functionArn": f"{ACCOUNT}s-{stage}:$LATEST"}}
+        arrivals = [f"approximateArrivalOf{end}Record" for end in ("First", "Last")]
+        info = dict.fromkeys(arrivals, f"2026-11-27T00:00:{number:02d}Z")
+        content = {"requestContext": {"functionArn": f"{ACCOUNT}s-{stage}:$LATEST"}, "DDBStreamBatchInfo": info}
         payload = {"payload": json.dumps(event(records))}
         self.s3.put_object(Bucket="failures", Key=key, Body=json.dumps(content | payload).encode())
         return key
+
+    def repaired(self, *generations: Mapping[str, Any]) -> None:
+        """Let history tell of live generations with these boundaries."""
+        status = {"generations": [{"state": "live", "defined": True} | dict(one) for one in generations]}
+        self.functions.functions["s-history"] = lambda _event: status
 
     def notify(self, stage: str, key: str, sequencer: str = "1") -> None:
         """Put a failed notification into the async failures queue."""
