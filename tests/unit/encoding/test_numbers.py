@@ -6,6 +6,7 @@ from enum import Enum, IntEnum
 
 import pytest
 
+from tailrace.encoding.dynamodb import encode_value
 from tailrace.encoding.numbers import is_representable, normalise, parse_number, significant_digits
 from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.errors import InvalidMessage
@@ -86,6 +87,17 @@ class Rank(IntEnum):
 def test_members_of_an_enum_of_integers_become_plain_integers() -> None:
     found = normalise({"a": Level.HIGH, "b": [Rank.FIRST, {"c": Level.HIGH}], "d": {Level.HIGH}})
     assert repr(found) == repr({"a": 3, "b": [1, {"c": 3}], "d": {3}})
+
+
+class Rate(Decimal, Enum):
+    """A fraction with a name, which is its text as well."""
+
+    HALF = "0.5"
+
+
+def test_members_of_an_enum_are_stored_as_the_numbers_that_they_are() -> None:
+    assert encode_value([Level.HIGH, Rate.HALF, True]) == {"L": [{"N": "3"}, {"N": "0.5"}, {"BOOL": True}]}
+    assert encode_value({Level.HIGH, Rate.HALF}) == {"NS": ["0.5", "3"]}
 
 
 @pytest.mark.parametrize(

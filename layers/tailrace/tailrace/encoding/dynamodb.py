@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from tailrace.encoding.json_types import Item
-from tailrace.encoding.numbers import parse_number
+from tailrace.encoding.numbers import number_text, parse_number
 from tailrace.encoding.text import plain_text
 from tailrace.errors import InvalidMessage
 
@@ -86,10 +86,8 @@ def encode_value(value: Any) -> dict[str, Any]:
             return {"BOOL": value}
         case str():
             return {"S": plain_text(value)}
-        case int():
-            return {"N": int.__repr__(value)}  # match= may name a member of an enum, whose text is its name
-        case Decimal():
-            return {"N": str(value)}
+        case int() | Decimal():
+            return {"N": number_text(value)}
         case None:
             return {"NULL": True}
         case dict():
@@ -109,7 +107,7 @@ def _encode_set(members: Iterable[Any]) -> dict[str, Any]:
     if values and all(isinstance(value, str) for value in values):
         return {"SS": sorted(map(plain_text, values))}
     if values and all(isinstance(value, int | Decimal) and not isinstance(value, bool) for value in values):
-        return {"NS": [str(value) for value in sorted(values)]}
+        return {"NS": [number_text(value) for value in sorted(values)]}
     if values and all(isinstance(value, bytes | bytearray) for value in values):
         return {"BS": sorted(bytes(value) for value in values)}
     raise InvalidMessage(INVALID_SET)

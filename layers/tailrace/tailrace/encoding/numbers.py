@@ -157,6 +157,11 @@ def _finite(value: Number) -> Number:
     return int(value)  # a member of an enum of integers may have another text, which is no number to DynamoDB
 
 
+def number_text(value: Number) -> str:
+    """Return a number as text for DynamoDB, also of a member of an enum, whose own text may be its name."""
+    return Decimal.__str__(value) if isinstance(value, Decimal) else int.__repr__(value)
+
+
 def significant_digits(value: Number) -> int:
     """Return the number of significant digits, without trailing zeros, as DynamoDB counts them."""
     if isinstance(value, Decimal):

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
+from enum import Enum
 from random import Random
 from typing import Any
 
@@ -91,3 +93,23 @@ def test_a_fold_ends_with_the_record_that_touches_the_last_row_of_a_part(
         record(n, "orders", (str(n), None, {"kind": "k", "shop": str(n), "amount": n})) for n in range(1, CHANGES)
     ]
     assert fold_records(records, pipeline, enough_rows=7).records == folded
+
+
+class Rate(Decimal, Enum):
+    """A number with a name, which is its text as well."""
+
+    HALF = "0.5"
+
+
+@pytest.mark.parametrize("measures", [LINEAR, ORDERED])
+def test_a_number_with_a_name_is_stored_as_the_number(measures: Any) -> None:
+    rated = Collection("orders", schema={"type": "object"}, transform=lambda order: order | {"amount": Rate.HALF})
+    pipeline = Pipeline([rated], [Aggregate("shops", of=rated, by=[field("shop")], measures=measures, listed=False)])
+    table: Any = Database()
+    table.create("rows", "pk", "sk")
+    committer = Committer(table, "rows", clock=lambda: NOW, executor=lambda _threads: SerialExecutor(0))
+    for number in (1, 2):  # the first makes the row, the second adds to one that is known
+        written = record(number, "orders", (str(number), None, {"shop": "a"}))
+        assert checkpoint(committer.commit(fold_records([written], pipeline).rows, Lineage("~mark"))) is None
+    (row,) = (row for row in map(decode_item, table.rows("rows")) if row["pk"].startswith("shops@"))
+    assert (row["~n"], row.get("amount", 1), row.get("most", Decimal("0.5"))) == (2, 1, Decimal("0.5"))

@@ -19,6 +19,7 @@ from tailrace.definition.row_attributes import EXPIRES_AT, INEXACT, ITEM_COUNT, 
 from tailrace.encoding.dynamodb import encode_value
 from tailrace.encoding.json_types import Json
 from tailrace.encoding.keys import RowKey
+from tailrace.encoding.numbers import number_text
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import BatchStatementRequestTypeDef
@@ -255,7 +256,7 @@ def partiql_statement(table: str, row: RowChange, lineage: Lineage, now: datetim
     """Return the conditional PartiQL update of a row that exists and has the mark."""
     # a parameter costs the client more than the rest of the statement, so zero deltas are left out
     added = [(name, delta) for name, delta in zip(row.layout.counters, row.deltas(), strict=True) if delta]
-    parameters: list[Any] = [{"N": str(delta)} for _, delta in added]
+    parameters: list[Any] = [{"N": number_text(delta)} for _, delta in added]
     if row.expires_at is not None:
         parameters.append({"N": str(row.expires_at)})
     parameters += [
