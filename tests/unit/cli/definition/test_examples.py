@@ -2,6 +2,7 @@
 
 import sys
 from decimal import Decimal
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from tailrace import (
     distinct,
     field,
     hour,
+    largest,
     last,
     minimum,
     ratio,
@@ -34,6 +36,16 @@ OPEN = {"type": "object"}
 def renamed(order: dict[str, Any]) -> dict[str, Any]:
     order["land"] = order.pop("country")
     return order
+
+
+class Land(str, Enum):  # noqa: UP042 - a StrEnum's text is its value
+    """A text with a name, by which value rows order it."""
+
+    GERMANY = "DE"
+
+
+def typed(order: dict[str, Any]) -> dict[str, Any]:
+    return order | {"land": Land(order["country"]), "plain": Land(order["country"]).value}
 
 
 def checked(
@@ -127,6 +139,14 @@ def test_what_counts_nothing_is_an_error(wanted: dict[str, Any], expected: str) 
             {"schema": {"properties": {"amount": {"type": ["number", "string"]}}}, "measures": {"m": total("amount")}},
             "also allows a string: such an item is not counted there",
         ),
+        "a text that is ordered by its name": (
+            {"transform": typed, "measures": {"least": minimum("land")}},
+            "aggregate 'a': 'least' does not order a text by what it says",
+        ),
+        "a shown text that is ordered by its name": (
+            {"transform": typed, "measures": {"most": largest("amount", 2, show=["land"])}},
+            "aggregate 'a': 'most' does not order a text by what it says",
+        ),
         "examples in no row": (
             {"schema": {"properties": {"vat": {"type": "number"}}}, "by": [field("vat")]},
             "aggregate 'a': no example of 'orders' is in any row",
@@ -135,6 +155,11 @@ def test_what_counts_nothing_is_an_error(wanted: dict[str, Any], expected: str) 
 )
 def test_what_was_not_checked_is_a_warning(wanted: dict[str, Any], expected: str) -> None:
     assert expected in "\n".join(checked(**wanted).warnings)
+
+
+def test_texts_that_are_grouped_or_plain_need_no_order_of_their_own() -> None:
+    measures = {"least": minimum("plain"), "least_amount": minimum("amount"), "last": last("plain", by="placed")}
+    assert checked(transform=typed, by=[field("land")], measures=measures).warnings == []
 
 
 def test_the_examples_of_a_schema_count_as_well() -> None:
