@@ -73,7 +73,6 @@ class FanoutSettings(Settings):
     """Settings of ``fanout``: where changes go, and where it tells how far it has come.
 
     ``routes`` lists the routes that the stack has queues for; :func:`route_queues` names them.
-    ``jwt_read_scope`` and ``jwt_write_scope`` are what the OpenAPI document says that a token needs.
     """
 
     archive_queue: str
@@ -155,6 +154,7 @@ class ApiSettings(EntranceSettings):
     """Settings of ``api``: the tables it serves, where it keeps answers, and what it looks at to tell how things are.
 
     ``routes`` lists the routes that the stack has queues for; :func:`route_queues` names them.
+    ``jwt_read_scope`` and ``jwt_write_scope`` are what the OpenAPI document says that a token needs.
     """
 
     items_table: str

@@ -62,7 +62,7 @@ def build_document(
         schemas[f"{aggregate.name}-row"] = row_schema(aggregate)
         paths |= aggregate_paths(aggregate)
     reading, writing = (_requirement(security, scope) for scope in scopes)
-    _pass_the_gateway(paths, {} if writing == reading else {"security": writing})
+    _describe_gateway(paths, {} if writing == reading else {"security": writing})
     return {
         "openapi": "3.1.0",
         "info": {"title": "Tailrace", "version": VERSION, "description": "Items in, aggregates out."},
@@ -76,7 +76,7 @@ def build_document(
     }
 
 
-def _pass_the_gateway(paths: Mapping[str, Json], of_writes: Json) -> None:
+def _describe_gateway(paths: Mapping[str, Json], of_writes: Json) -> None:
     """Add the gateway's own responses to each operation, and ``of_writes`` to those that write."""
     for path in paths.values():
         for method, operation in path.items():
