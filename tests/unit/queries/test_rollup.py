@@ -14,7 +14,7 @@ def rolled_up(aggregate: Aggregate, interval: str | None, rows: list[dict[str, A
     rollup = Rollup(aggregate, interval)
     for row in rows:
         rollup.add({"~n": row["n"], "hour": "2024-03-05T09:00+00:00"} | row)
-    return [(row["kind"], row["n"]) for row in rollup.rows(descending=False)]
+    return [(row["kind"], row["n"]) for _, row in rollup.rows(descending=False)]
 
 
 def test_groups_with_different_keys_stay_apart_even_if_python_considers_their_values_equal() -> None:
