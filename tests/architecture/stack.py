@@ -87,9 +87,10 @@ def variable_name(logical_id: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", logical_id).upper()
 
 
-def statements(stage: str) -> list[Mapping[str, Any]]:
-    """Return the policy statements of a stage's role."""
-    return [statement for policy in properties(function_id(stage))["Policies"] for statement in policy["Statement"]]
+def statements(stage: str, effect: str = "Allow") -> list[Mapping[str, Any]]:
+    """Return those policy statements of a stage's role that give it rights, or those that deny."""
+    policies = properties(function_id(stage))["Policies"]
+    return [found for policy in policies for found in policy["Statement"] if found["Effect"] == effect]
 
 
 def as_list(value: Any) -> list[Any]:
