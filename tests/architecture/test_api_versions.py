@@ -76,6 +76,7 @@ def test_the_parameter_adds_an_alias_that_requests_go_to() -> None:
     assert changed == {"ApiIntegration"}
     assert SHIFTS["ApiIntegration"]["Properties"]["IntegrationUri"] == {"Ref": "ApiAlias"}
     assert SHIFTS["ApiAliasPermission"]["Properties"]["FunctionName"] == {"Ref": "ApiAlias"}
+    assert "ApiAliasPermission" in referred(SHIFTS["ApiIntegration"]["Properties"])  # which it has to wait for
     update = SHIFTS["ApiAlias"]["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
     assert referred(update) == {"ApiShifts", "ApiShiftGroup"}
 
