@@ -141,6 +141,18 @@ def mapping_of(stage: str) -> tuple[str, Mapping[str, Any]] | None:
     return None
 
 
+def spelled(value: Any) -> str:
+    """Return a text as one `!Sub` would make it: of references, texts and what is joined of them."""
+    match value:
+        case {"Fn::Join": [str(separator), list(parts)]}:
+            return separator.join(map(spelled, parts))
+        case {"Fn::Sub": str(text)}:
+            return text
+        case {"Ref": str(name)}:
+            return f"${{{name}}}"
+    return str(value)
+
+
 def emulated_name(value: Any) -> str:
     """Resolve a name made by ``!Sub`` as it is in the emulated stack, which is called tailrace."""
     known = {"AWS::StackName": "tailrace", "AWS::AccountId": "000000000000", "AWS::Region": "us-east-1"}

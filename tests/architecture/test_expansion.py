@@ -3,6 +3,7 @@
 The transform that unrolls them does more to a template, which no emulator shows.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -65,6 +66,25 @@ def test_whatever_is_selected_exists() -> None:
     known = [(path, index, members) for path, (index, source) in found if (members := listed(source)) is not None]
     assert {path for path, _, _ in known} >= {"Conditions.HasRoutes", "Resources.ApiVersion"}
     assert not [path for path, index, members in known if index >= len(members)]
+
+
+def test_a_text_that_names_a_loop_s_item_names_nothing_else() -> None:
+    """The transform has left ${Item} as it is in a text with ${AWS::StackName}, or with a parameter.
+
+    https://github.com/aws-cloudformation/cfn-language-discussion/issues/151 and 136
+    """
+    loops = [
+        member
+        for _, value in everything(written())
+        if isinstance(value, dict)
+        for name, member in value.items()
+        if name.startswith(LOOP)
+    ]
+    assert loops
+    for identifier, _, fragment in loops:
+        texts = [str(value["Fn::Sub"]) for _, value in everything(fragment) if is_call(value, "Fn::Sub")]
+        names = [set(re.findall(r"\$\{([\w:.]+)\}", text)) for text in texts]
+        assert not [found for found in names if identifier in found and found != {identifier}]
 
 
 def everything(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:

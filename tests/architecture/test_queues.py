@@ -17,6 +17,7 @@ from tests.architecture.stack import (
     properties,
     referred,
     resources,
+    spelled,
     statements,
     template,
     variables,
@@ -56,8 +57,8 @@ def test_a_dead_letter_queue_takes_messages_of_its_own_queue_only(name: str) -> 
     policy = properties(name)["RedriveAllowPolicy"]
     assert policy["redrivePermission"] == "byQueue"
     (source,) = policy["sourceQueueArns"]
-    own = properties(name.replace("DeadLetterQueue", "Queue"))["QueueName"]["Fn::Sub"]
-    assert source == {"Fn::Sub": f"arn:${{AWS::Partition}}:sqs:${{AWS::Region}}:${{AWS::AccountId}}:{own}"}
+    own = spelled(properties(name.replace("DeadLetterQueue", "Queue"))["QueueName"])
+    assert spelled(source) == f"arn:${{AWS::Partition}}:sqs:${{AWS::Region}}:${{AWS::AccountId}}:{own}"
 
 
 def test_the_queue_of_asynchronous_failures_is_no_dead_letter_queue() -> None:
@@ -118,15 +119,15 @@ def test_rights_to_the_queues_of_routes_are_by_a_name_that_no_other_queue_has(st
     assert by_name["Fn::Sub"].endswith(":${AWS::StackName}_*")
     assert referred(statement["Resource"]) == {name for name in others if not name.startswith(tuple(ROUTES))}
     for name in QUEUES:
-        in_text = properties(name)["QueueName"]["Fn::Sub"].removeprefix("${AWS::StackName}")
+        in_text = spelled(properties(name)["QueueName"]).removeprefix("${AWS::StackName}")
         assert in_text.startswith("_") is name.startswith(tuple(ROUTES))
 
 
 @pytest.mark.parametrize("route", ROUTES)
 def test_queues_of_a_route_are_named_as_the_functions_expect(route: str) -> None:
     """The functions derive the names; they are also short enough for the longest names of stacks and routes."""
-    names = {suffix: properties(f"{route}{suffix}")["QueueName"]["Fn::Sub"] for suffix in ("Queue", "DeadLetterQueue")}
-    archive = properties("ArchiveQueue")["QueueName"]["Fn::Sub"]
+    names = {suffix: spelled(properties(f"{route}{suffix}")["QueueName"]) for suffix in ("Queue", "DeadLetterQueue")}
+    archive = spelled(properties("ArchiveQueue")["QueueName"])
     settings = FanoutSettings(archive_queue=archive, routes=route, failures_bucket="f", progress_table="p")
     (found,) = route_queues(settings, [route]).values()
     assert found == (names["Queue"], names["DeadLetterQueue"])
