@@ -50,7 +50,7 @@ def test_no_loop_is_left() -> None:
 
 
 def test_no_value_is_null() -> None:
-    """The transform drops a key without a value: a state with `ResultPath: null` would pass on its result.
+    """CloudFormation's transform dropped null until 2023, and SAM CLI's does so: a state would pass on its result.
 
     https://github.com/aws-cloudformation/cfn-language-discussion/issues/100
     """
