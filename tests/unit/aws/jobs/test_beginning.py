@@ -1,11 +1,14 @@
 """Jobs of an aggregate whose meaning has changed while nothing was written to the items table."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tailrace.aws.jobs.genesis import write_first_control_rows
 from tailrace.aws.jobs.job import Job, Kind
+from tailrace.aws.jobs.steps import machine
+from tailrace.aws.jobs.workshop import Workshop
 from tailrace.encoding.dynamodb import decode_item
 from tests.simulation.jobs.history import Player
 from tests.simulation.jobs.world import World
@@ -69,3 +72,24 @@ def test_it_is_not_verified_under_the_new_meaning(player: Calm, repairs: bool) -
     assert job.reason == "the meaning of large@1 has changed: run `tailrace rebuild large`"
     assert sums(player.world) == before
     assert player.world.workshop().control.read().generations[LARGE] == generation
+
+
+@pytest.mark.parametrize("step", ["scan", "base", "commit", "keys", "read", "judge"])
+def test_a_part_that_runs_under_another_meaning_ends_the_job(
+    player: Calm, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """A deployment that fails has updated the history function, and not the aggregate function."""
+    kind: Kind = "build" if step in ("scan", "base", "commit") else "verify"
+    if kind == "verify":
+        assert player.run("build").state == "done"
+    (part, *rest), deployed = machine._PARTS[step], [player.world.codes["first"].pipeline]
+
+    def refused_later(shop: Workshop, job: Job, number: int) -> None:
+        part(replace(shop, pipeline=deployed.pop()) if deployed else shop, job, number)
+
+    monkeypatch.setattr(machine, "_PARTS", {**machine._PARTS, step: (refused_later, *rest)})
+    job = player.run(kind, repairs=True)
+    assert job.reason == "another meaning of large@1 was deployed while the job ran: run it again"
+    assert player.run(kind).state == "done"
+    assert max(sums(player.world).values()) == 5
+    assert player.world.workshop().control.read().generations[LARGE].exact

@@ -79,8 +79,10 @@ class Workshop:
     def generations(self, job: Job) -> list[Generation]:
         """Return the generations of a job as they are now.
 
+        A deployment updates this function before the aggregate function, and takes it back alone if it fails.
+
         Raises:
-            JobEnded: the job's boundary is not theirs any more, or something was deployed since the job began.
+            JobEnded: the job's boundary is not theirs any more, or this process's definition means something else.
         """
         control = self.control.read()
         found: list[Generation] = []
@@ -89,6 +91,8 @@ class Workshop:
             if generation is None or generation.journal is None or generation.journal.id != boundary_id(job):
                 reason = "" if generation is None else generation.reason
                 raise JobEnded(f"{label(name)} was taken from this job{f': {reason}' if reason else ''}")
+            if generation.fingerprint != self.fingerprint(name):
+                raise JobEnded(f"another meaning of {label(name)} was deployed while the job ran: run it again")
             found.append(generation)
         return found
 

@@ -67,11 +67,11 @@ def covered(shop: Workshop, job: Job) -> Next:
     """Wait a margin, look for discarded batches and what expired in them, and fix the boundary's first numbers."""
     if not shop.timing.is_over(job.data["covered_at"], shop.now):
         return Again(job, shop.timing.margin_s)
+    generations = shop.check(job)
     kept = keep_expired_images(shop, Kept(*job.data.get("kept", ())))
     job = job.remember(kept=[kept.through, kept.complete])
     if not kept.done:
         return Again(replace(job, phase="reading discarded batches"), 1)
-    generations = shop.check(job)
     firsts = shop.firsts.stored(boundary_id(job))
     no_holes(shop, boundary_of(generations[0]), firsts)
     job = job.remember(firsts={name: str(number) for name, number in firsts.items()}, knows_expired=kept.complete)

@@ -18,8 +18,11 @@ def scan_segment(shop: Workshop, job: Job, segment: int) -> None:
 
     A part may run twice, and meet other images of the items the second time. So each run writes objects of its own, and
     the segment's manifest names the run that counts.
+
+    Raises:
+        JobEnded: the job cannot go on.
     """
-    collections = tuple(f"{shop.aggregate(name).of.name}#" for name in job.targets)
+    collections = tuple(f"{shop.aggregate(one.id).of.name}#" for one in shop.generations(job))
     partitions = job.data["partitions"]
     run = f"{segment:06}-{secrets.token_hex(6)}"
     lines: Lines = {}
