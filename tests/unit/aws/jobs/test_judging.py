@@ -13,7 +13,7 @@ from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.aggregates.update_expressions import OrderState, order_request
 from tailrace.aws.jobs.genesis import write_first_control_rows
 from tailrace.aws.jobs.rows import RowSpace
-from tailrace.aws.jobs.steps import reading, repairing
+from tailrace.aws.jobs.steps import machine, reading, repairing
 from tailrace.aws.jobs.steps.reading import ReadRow
 from tailrace.aws.jobs.steps.repairing import Repairer
 from tailrace.backfill.generations import State, created
@@ -26,6 +26,8 @@ MEASURES: Any = {"n": count(), "most": maximum("amount"), "kinds": distinct("kin
 KEPT = Aggregate("sales", of=orders, by=[field("shop"), day("placed")], measures=MEASURES, keep=days(90))
 LANES = Aggregate("lanes", of=orders, by=[day("placed")], measures={"n": count()}, keep=days(90), lanes=2)
 SALES = Aggregate("sales", of=orders, by=[field("shop")], measures={"most": maximum("amount")}, listed=False)
+COUNTS = Aggregate("counts", of=orders, by=[field("shop")], measures={"n": count()}, listed=False)
+MOST = replace(COUNTS, measures={"n": count(), "most": maximum("amount")})
 DAY = 24 * 3600
 # the simulation begins on 15 January 2027
 OLD, LATER = "2026-12-01", "2027-01-10"
@@ -247,3 +249,32 @@ def test_values_without_a_main_row_are_repaired(spoiled: Calm) -> None:
     ]
     assert all(one["repaired"] for one in found)
     assert not any(row["~n"] for row in spoiled.rows())
+
+
+@pytest.mark.parametrize("aggregate", [COUNTS, replace(COUNTS, lanes=2), MOST])
+def test_a_row_that_was_lost_with_a_change_since_the_baseline_is_repaired_by_the_next_job(
+    aggregate: Aggregate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row that is gone does not say that it had absorbed the change, and the stream does not deliver it again."""
+    player = Calm(aggregate)
+    player.write([{"shop": "a", "amount": 5}] * 2)
+    (part, *rest), left = machine._PARTS["keys"], [{"shop": "a", "amount": 9}]
+
+    def lost(shop: Any, job: Any, number: int) -> None:
+        if left:
+            player.world.write("orders#late", left.pop())
+            player.world.settle()
+            for row in player.rows():
+                key = encode_item({"pk": row["pk"], "sk": row["sk"]})
+                player.world.database.delete_item(TableName="aggregates", Key=key)
+        part(shop, job, number)
+
+    monkeypatch.setattr(machine, "_PARTS", {**machine._PARTS, "keys": (lost, *rest)})
+    found = {one["pk"]: one["repaired"] for one in player.verify(repairs=True).findings}
+    assert found.pop("counts@1#a") is False
+    assert all(found.values())  # value rows that had no change since
+    assert not player._control().generations["counts", 1].exact
+    assert all(one["repaired"] for one in player.verify(repairs=True).findings)
+    assert sum(row.get("n", 0) for row in player.rows()) == 3
+    assert [row["most"] for row in player.rows() if "most" in row] == [9] * (aggregate is MOST)
+    assert player._control().generations["counts", 1].exact

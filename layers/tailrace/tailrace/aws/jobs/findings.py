@@ -9,12 +9,17 @@ from tailrace.encoding.tagged_json import dumps
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A row that is not as it should be, with what it should hold; ``kind`` says why it is reported."""
+    """A row that is not as it should be, with what it should hold; ``kind`` says why it is reported.
+
+    ``untold`` is of one that does not exist, or lacks a lane, although changes of it were journaled since the baseline:
+    without its marks, nobody can tell which of them it had absorbed.
+    """
 
     kind: str
     difference: Difference
     expected: tuple[object, ...]
     order: object = None
+    untold: bool = False
     repaired: bool = False
 
     def line(self, generation: Generation) -> bytes:

@@ -1,6 +1,6 @@
 """Judges the rows that were read: each is compared at its own marks, and repaired if that is asked for."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.jobs.findings import Finding
@@ -64,12 +64,14 @@ def _rows_that_stay(shop: Workshop, space: RowSpace, rows: Iterable[ReadRow]) ->
 
 
 def _compare(
-    space: RowSpace, rows: Iterable[ReadRow], base: dict[RowKey, RowChange], journal: Journal
+    space: RowSpace, rows: Sequence[ReadRow], base: dict[RowKey, RowChange], journal: Journal
 ) -> Iterator[Finding]:
     lanes: dict[RowKey, list[ReadRow]] = {}
     for row in rows:
         lanes.setdefault(_logical(space, row.key), []).append(row)
-    for together in lanes.values():
+    present = {one.key for one in rows if one.row.counters is not None}
+    untold = {_logical(space, key) for key in journal.steps.keys() - present}
+    for key, together in lanes.items():
         first = together[0]
         stored = merge_lanes([one.row for one in together]) if len(together) > 1 else first.row
         steps = {change: deltas for one in together for change, deltas in journal.steps.get(one.key, {}).items()}
@@ -80,9 +82,9 @@ def _compare(
         order = first.order is not None and dict(first.order) != dict(first.row.order)
         found = Difference(first.key, deltas or (0,) * width, first.row, first.read_at, order=order)
         if any(one.inexact for one in together):
-            yield Finding("inexact", found, expected, first.order)
+            yield Finding("inexact", found, expected, first.order, key in untold)
         elif deltas is not None or order:
-            yield Finding("different", found, expected, first.order)
+            yield Finding("different", found, expected, first.order, key in untold)
         elif not first.judged:
             yield Finding("not judged", found, expected)
 

@@ -49,9 +49,9 @@ class Repairer:
         self.shop.check(self.job)
         for found in in_order(one.difference for one in by_key.values()):
             finding = by_key[found.key]
-            if finding.kind == "not judged" or not self._can_be_repaired(found):
+            if finding.kind == "not judged":
                 continue
-            done[found.key] = self._repair(finding)
+            done[found.key] = not finding.untold and self._can_be_repaired(found) and self._repair(finding)
             if not done[found.key]:
                 continue
             main = self.space.main_key(found.key)
