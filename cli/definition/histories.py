@@ -17,6 +17,7 @@ from tailrace.aggregation.row_changes import FoldResult, RowChange
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Item, Json
 from tailrace.encoding.numbers import EXACT
+from tailrace.encoding.tagged_json import canonical_json
 from tailrace.inputs.effects import derive_effect
 from tailrace.inputs.item_changes import decoded_changes
 from tailrace.testing import fold, record
@@ -122,7 +123,7 @@ def _records(writes: Sequence[Write], pipeline: Pipeline) -> Iterator[Json]:
         old = table.pop(key, None)
         if write.item is not None:
             table[key] = write.item
-        if old != write.item:
+        if canonical_json(old) != canonical_json(write.item):  # in Python, True equals 1
             yield record(
                 sequence, write.collection, (write.id, old, write.item), expired=write.expired, pipeline=pipeline
             )
