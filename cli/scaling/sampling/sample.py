@@ -92,17 +92,17 @@ class SampleFile:
 
     def _item(self, line: Line | BadLine) -> Numbered | None:
         expires_at = None
-        if isinstance(line, Line):
-            item_id, item, expires_at = line.id, line.item, line.expires_at
-        elif line.violation.pointer == "/id" and isinstance(line.raw, dict) and line.raw.get("id") is None:
-            of = self.subject.collection
-            item_id, item = f"line {line.number}", LineFields.of(of.compiled, of.keys).item(line.raw)
-            self.without_id += 1
-        else:
-            self._refuse(line.number, f"{line.violation.pointer} {line.violation.message}".strip())
-            return None
+        of = self.subject.collection
         try:
-            item_id = self.subject.id_of(item) or item_id
+            if isinstance(line, Line):
+                item_id, item, expires_at = line.id, of.keys.completed(line.id, line.item), line.expires_at
+            elif line.violation.pointer == "/id" and isinstance(line.raw, dict) and line.raw.get("id") is None:
+                item = LineFields.of(of.compiled, of.keys).item(line.raw)
+                self.without_id += 1
+                item_id = self.subject.id_of(item) or f"line {line.number}"
+            else:
+                self._refuse(line.number, f"{line.violation.pointer} {line.violation.message}".strip())
+                return None
             validated_row(self.pipeline, self.subject.collection.name, item_id, StoredItem(item, expires_at))
         except InvalidItem as error:
             first = error.violations[0]

@@ -1,5 +1,6 @@
 """How large items, changes, events and rows are: in bytes, as DynamoDB and Lambda count them."""
 
+import base64
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -37,7 +38,7 @@ class MeanSizes:
         """Add the first records of a chunk."""
         sampled = records[:_SAMPLED]
         self._changes += len(sampled)
-        self._record_bytes += sum(len(json.dumps(one)) + 2 for one in sampled)
+        self._record_bytes += sum(len(json.dumps(one, default=_binary)) + 2 for one in sampled)
         self._units += sum(_units(one) for one in sampled)
         sent = dispatch(parse_raw_batch(event(sampled)), self._pipeline, self._images)
         self._events += len(sent.archive)
@@ -63,6 +64,11 @@ class MeanSizes:
     def routed(self) -> dict[str, float]:
         """Events of each route per change."""
         return {name: count / self._changes for name, count in self._routed.items()}
+
+
+def _binary(value: bytes) -> str:
+    """Return binary as an event has it."""
+    return base64.b64encode(value).decode()
 
 
 def _units(stream_record: Json) -> int:

@@ -217,6 +217,16 @@ def test_files_that_cannot_be_read(
         plan(path)
 
 
+def test_items_of_a_table_with_its_own_keys_are_read_by_their_ids(file: Callable[..., Path]) -> None:
+    devices = Collection("devices", schema={}, key={"PK": "{device:binary}", "SK": "AT#{at}"}, match={"kind": "d"})
+    by_day = Aggregate("days", of=devices, by=[field("at")], measures={"n": count()})
+    path = file([{"id": f"AAE/{day}", "x": f"{day}{number}"} for number in range(5) for day in "ab"])
+    found = plan(path, Shares(updates=0.5), Pipeline([devices], [by_day]))
+    inserts, updates, _ = found.kinds
+    assert inserts == 2
+    assert updates > 8
+
+
 def test_a_sample_without_a_valid_item(file: Callable[..., Path]) -> None:
     with pytest.raises(CommandError, match="no valid item to count: line 1: "):
         plan(file([{"id": "1"}]))
