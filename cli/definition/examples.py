@@ -5,10 +5,11 @@ examples that is not known, and the check says so.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from copy import deepcopy
 from decimal import Decimal
+from itertools import islice
 
+from cli.definition.enum_texts import enum_texts
 from cli.definition.findings import Findings
 from cli.definition.predicates import UserPredicate, images_of, predicates_of
 from tailrace.aggregation.contributions import item_contribution
@@ -34,7 +35,6 @@ from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.limits import check_item
 from tailrace.encoding.numbers import normalise
-from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.errors import InvalidItem, InvalidMessage
 
 _MAX_NAMES = 12
@@ -162,8 +162,9 @@ def _check_counting(aggregate: Aggregate, items: Sequence[Item], findings: Findi
         except InvalidItem as error:
             findings.error(f"example {number} of {aggregate.of.name!r} cannot be counted: {error}")
             counted = True
+    for text in islice((text for item in items for text in enum_texts(aggregate, item)), 1):
+        findings.error(f"aggregate {aggregate.name!r}: {text}")
     _warn_of_unit(aggregate, items, findings)
-    _warn_of_texts(aggregate, items, findings)
     if items and not counted:
         findings.warn(
             f"aggregate {aggregate.name!r}: no example of {aggregate.of.name!r} is in any row: add one that is"
@@ -182,24 +183,6 @@ def _warn_of_unit(aggregate: Aggregate, items: Sequence[Item], findings: Finding
             f"aggregate {aggregate.name!r}: {bucket.unit}({bucket.source!r}) has unit={bucket.epoch_unit!r}, and the "
             f"examples' numbers, such as {numbers[0]}, look like seconds"
         )
-
-
-def _warn_of_texts(aggregate: Aggregate, items: Sequence[Item], findings: Findings) -> None:
-    """Warn of texts that value rows order by something else, as they always have: members of an enum, by their names.
-
-    Other order would change what counted items contribute, so it takes another version.
-    """
-    images = [image for item in items for image in images_of(item, aggregate.each_path)]
-    for rows in aggregate.value_rows:
-        for image in images:
-            with suppress(InvalidItem):  # told where it is counted
-                found, plain = rows.values.entry(image), rows.values.entry(loads(dumps(image)))
-                if found is not None and plain is not None and found.sort_key != plain.sort_key:
-                    findings.warn(
-                        f"aggregate {aggregate.name!r}: {rows.name!r} does not order a text by what it says, but by "
-                        f"its name or format(): let the transform of {aggregate.of.name!r} return plain texts, such "
-                        f"as the .value of an enum's member, and raise the aggregate's version"
-                    )
 
 
 def _check_fields_read(

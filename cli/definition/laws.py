@@ -5,6 +5,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+from cli.definition.enum_texts import enum_texts
 from cli.definition.predicates import UserPredicate, images_of, place_of
 from cli.definition.subject import Subject
 from tailrace.aggregation.contributions import item_contribution
@@ -23,8 +24,8 @@ class Problem:
 
     Attributes:
         law: ``fails``, ``refuses`` (the transform raises ValueError: the item goes to quarantine, as it may),
-            ``uncounted`` (valid, but not what a measure or group can use), ``unstable``, ``order``, ``modifies`` or
-            ``overlap``.
+            ``uncounted`` (valid, but not what a measure or group can use), ``enum``, ``unstable``, ``order``,
+            ``modifies`` or ``overlap``.
         where: whose code.
         text: what happens.
     """
@@ -92,6 +93,8 @@ def _counting_problems(aggregate: Aggregate, item: Item) -> Iterator[Problem]:
         if {violation.keyword for violation in error.violations} <= _UNCOUNTED:
             first = error.violations[0]
             yield Problem("uncounted", f"aggregate {aggregate.name!r}: {first.pointer}", str(error))
+    for text in enum_texts(aggregate, item):
+        yield Problem("enum", f"aggregate {aggregate.name!r}", text)
 
 
 def _transform_problem(subject: Subject, error: InvalidItem) -> Problem:
