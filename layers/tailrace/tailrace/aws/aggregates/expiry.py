@@ -22,6 +22,12 @@ from tailrace.encoding.keys import RowKey
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+_MAX_COMPARED = 148
+"""Counters that a condition can compare: it may have 300 operators, two for each counter and three for the expiry."""
+
+_MAX_PROJECTED = 500
+"""Attributes that a projection can name, in less than the 4 KB of an expression."""
+
 
 @dataclass(frozen=True, slots=True)
 class EmptyRowExpiry:
@@ -32,6 +38,8 @@ class EmptyRowExpiry:
 
     def expire_empty_rows(self, rows: Sequence[RowChange], now: datetime) -> None:
         """Set the expiry of each empty row among up to 100 rows.
+
+        A lane with more counters than a condition can compare stays, because nothing could show that it is still empty.
 
         Raises:
             Transient: not all of them could be processed now.
@@ -44,7 +52,8 @@ class EmptyRowExpiry:
 
     def _read_counters(self, rows: Sequence[RowChange]) -> dict[RowKey, dict[str, Any]]:
         counters = sorted({counter for row in rows for counter in zero_counters(row.layout)})
-        found = rows_by_key(self.client, self.table, [row.key for row in rows], ("pk", "sk", *counters))
+        names = ("pk", "sk", *counters) if len(counters) <= _MAX_PROJECTED else ()  # what is read costs the same
+        found = rows_by_key(self.client, self.table, [row.key for row in rows], names)
         return {(row["pk"], row["sk"]): row for row in map(decode_item, found)}
 
     def expire(self, row: RowChange, now: datetime) -> None:
@@ -63,4 +72,5 @@ def may_be_empty(row: RowChange) -> bool:
 
 
 def _is_empty(row: RowChange, found: dict[str, Any]) -> bool:
-    return all(not found.get(counter, 0) for counter in zero_counters(row.layout))
+    counters = zero_counters(row.layout)
+    return len(counters) <= _MAX_COMPARED and all(not found.get(counter, 0) for counter in counters)
