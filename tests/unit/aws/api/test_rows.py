@@ -12,6 +12,7 @@ import pytest
 from functions.aggregate.app import handler as aggregate
 from functions.aggregate.app import stage as aggregate_stage
 from functions.api.app import handler
+from tailrace.aws.aggregates import group_reader as listing
 from tailrace.aws.aggregates import row_reader as reading
 from tailrace.aws.api.aggregates import left_out_header
 from tailrace.encoding.tagged_json import dumps, loads
@@ -141,8 +142,27 @@ def test_a_page_ends_before_it_is_too_large_for_an_answer(monkeypatch: pytest.Mo
     count(history("orders", [(str(hour), order(hour)) for hour in range(20)]))
     pages = paged("shop_hours", 1000, shop="a#1")
     assert [row["hour"] for page in pages for row in page] == [f"2024-03-05T{hour:02d}:00+01:00" for hour in range(20)]
-    assert all(len(dumps(page)) < 1000 for page in pages)
+    assert all(sum(len(dumps(row)) for row in page) <= 500 for page in pages)
     assert len(pages) > 3
+
+
+@pytest.mark.usefixtures("cloud")
+def test_a_list_ends_before_it_is_too_large_for_an_answer_and_a_ranking_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reading, "MAX_BYTES", 200)
+    monkeypatch.setattr(listing, "MAX_BYTES", 200)
+    shops = [f'{"quoted" * 5}"{number}' for number in range(9)]
+    count(history("orders", [(shop, order(9, shop=shop)) for shop in shops] + [("x", order(10, shop=shops[0]))]))
+    for path, query in (("shop_hours/groups", "n=9"), ("shop_hours/top", f"shop={shops[0]}&by=orders&n=2")):
+        assert problem("GET", f"/aggregates/{path}", query=query) == (422, "too-much")
+        assert call("GET", f"/aggregates/{path}", query=query.replace("n=2", "n=1").replace("n=9", "n=3"))[0] == 200
+    found, query = [], "order=key"
+    for _ in range(3):
+        _, document = call("GET", "/aggregates/shop_hours/groups", query=query)
+        found += [one["value"] for one in document["groups"]]
+        query = f"order=key&cursor={document.get('cursor')}"
+    assert (found, "cursor" in document) == (shops, False)
 
 
 def test_readers_do_not_see_what_another_version_counted(cloud: Cloud) -> None:

@@ -1,14 +1,16 @@
 """Reads lists of groups from the aggregates table: one partition each, page by page."""
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any
 
+from tailrace.aws.aggregates.row_reader import MAX_BYTES
 from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.definition.row_attributes import ITEM_COUNT
 from tailrace.encoding.dynamodb import decode_item, encode_value
+from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import QueryTooLarge
 from tailrace.queries.groups import GroupQuery
 
@@ -38,7 +40,8 @@ class GroupReader:
         """Return the values that a query selects, without those that have no items any more.
 
         Raises:
-            QueryTooLarge: there are more values than one request can rank; not in the order of the key.
+            QueryTooLarge: there are more values than one request can rank, or their text is too long for a response;
+                not in the order of the key.
             Transient: the table cannot be read now.
             Permanent: the table rejects the request.
         """
@@ -51,7 +54,12 @@ class GroupReader:
             largest = heapq.nlargest(query.limit, chain(largest, rows), key=lambda row: row[ITEM_COUNT])
         if after is not None:
             raise QueryTooLarge("there are too many values to rank: list them with order=key, or name one of them")
-        return GroupPage(tuple(_rendered(query, row) for row in largest))
+        shown = _fitting(query, largest)
+        if len(shown) < len(largest):
+            raise QueryTooLarge(
+                f"the values have more than {MAX_BYTES:,} bytes: ask for fewer with n, or use order=key"
+            )
+        return GroupPage(shown)
 
     def _in_order(self, query: GroupQuery) -> GroupPage:
         """Return values in the order of the key; fewer than the limit if very many between them have no items."""
@@ -61,9 +69,10 @@ class GroupReader:
             rows, after = page
             found += rows
             if len(found) > query.limit:
-                after = found[query.limit - 1]["sk"]
                 break
-        shown = tuple(_rendered(query, row) for row in found[: query.limit])
+        shown = _fitting(query, found[: query.limit])
+        if len(shown) < len(found):
+            after = found[len(shown) - 1]["sk"]
         return GroupPage(shown, None if after is None else query.cursor(after))
 
     def _pages(self, query: GroupQuery) -> Iterator[tuple[list[dict[str, Any]], str | None]]:
@@ -97,6 +106,13 @@ class GroupReader:
             request["ExclusiveStartKey"] = start
         with map_aws_errors():
             return self.client.query(**request)
+
+
+def _fitting(query: GroupQuery, rows: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
+    """Return the first values, as many as a response can hold."""
+    rendered = [_rendered(query, row) for row in rows]
+    sizes = accumulate(len(dumps(one).encode()) for one in rendered)
+    return tuple(one for one, size in zip(rendered, sizes, strict=True) if size <= MAX_BYTES)
 
 
 def _rendered(query: GroupQuery, row: dict[str, Any]) -> dict[str, Any]:

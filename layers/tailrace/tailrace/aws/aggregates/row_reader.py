@@ -120,10 +120,11 @@ class RowReader:
             left_out |= run.left_out
             here = run.before
             for key, row in run.rows:
-                if len(rows) == query.limit or size > MAX_BYTES:
+                text = format_row(row)
+                size += len(text.encode())
+                if len(rows) == query.limit or (rows and size > MAX_BYTES):
                     return Page(tuple(rows), query.cursor(here), left_out)
-                rows.append(format_row(row))
-                size += len(rows[-1].encode())
+                rows.append(text)
                 here = replace(here, after=key)
         if scan.out_of_reads and scan.last_position == scan.first_position:
             raise QueryTooLarge(
@@ -135,7 +136,7 @@ class RowReader:
         """Return the rows of a query that rank first by a measure; ties in key order.
 
         Raises:
-            QueryTooLarge: there are more rows than a request can read.
+            QueryTooLarge: there are more rows than a request can read, or their text is too long for a response.
             Transient, Permanent: as :meth:`read`.
         """
         scan = self._scan(query, None)
@@ -147,7 +148,10 @@ class RowReader:
             raise QueryTooLarge(
                 f"the ranking needs more than {MAX_READS} reads: name more groups, or a shorter time range"
             )
-        return Page(tuple(map(format_row, ranked)), left_out=frozenset(left_out))
+        rows = tuple(map(format_row, ranked))
+        if len(rows) > 1 and sum(len(row.encode()) for row in rows) > MAX_BYTES:
+            raise QueryTooLarge(f"the ranked rows have more than {MAX_BYTES:,} bytes: ask for fewer of them with n")
+        return Page(rows, left_out=frozenset(left_out))
 
     def stored(self, query: RowQuery, max_reads: int) -> tuple[list[Json], int]:
         """Return all stored rows of a query, and the number of reads that they took.

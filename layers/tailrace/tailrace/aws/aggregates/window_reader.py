@@ -59,11 +59,12 @@ class WindowReader:
                 for key, row in made:
                     if not is_beyond(key, after, descending=query.descending):
                         continue
-                    if len(found) == query.limit or size > MAX_BYTES:
+                    text = format_row(row)
+                    size += len(text.encode())
+                    if len(found) == query.limit or (found and size > MAX_BYTES):
                         here = WindowPosition(position.part, target.label, after)
                         return Page(tuple(found), query.window_cursor(here), left_out)
-                    found.append(format_row(row))
-                    size += len(found[-1].encode())
+                    found.append(text)
                     after = key
         return Page(tuple(found), None, left_out)
 
