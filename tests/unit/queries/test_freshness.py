@@ -40,6 +40,12 @@ def idle(newest: int) -> ShardProgress:
         ({"a": reached(2, 28.5)}, {"a": reached(2, 28.0)}, Freshness(at(2), 28, 27)),
         # one reader alone, with a backlog
         ({"a": reached(2, 28.5)}, {}, Freshness(at(2), 28, 27)),
+        # a batch that was discarded days ago is delivered again
+        (
+            {"a": reached(-3 * 86_400, 28.5), "b": reached(29, 29.5)},
+            {"b": reached(29, 29.5)},
+            Freshness(at(29), 1, 1),
+        ),
         # the other is behind, but this one is late too
         ({"a": reached(4, 30.0)}, {"a": reached(2, 30.0)}, Freshness(at(4), 26, 26)),
         # late as the last batch was, another one is still expected

@@ -90,7 +90,8 @@ def _lag(own: ShardProgress | None, other: ShardProgress | None, now: datetime) 
     if own.missing_since is not None:
         signs.append(_since(own.missing_since, now))
     late = datetime.fromisoformat(own.told_at) - datetime.fromisoformat(own.newest)
-    if _since(own.told_at, now) <= min(max(late, _MIN_SILENCE), _MAX_SILENCE):
+    # an older change is not from the stream: an operator has delivered a discarded batch again
+    if late <= _RETENTION and _since(own.told_at, now) <= min(max(late, _MIN_SILENCE), _MAX_SILENCE):
         signs.append(late)
     return max(signs, default=None)
 
