@@ -115,7 +115,10 @@ def test_what_waits_and_what_failed_is_counted(health: HealthMonitor, cloud: Clo
     assert again.document()["quarantined_today"] == 3
 
 
-def test_who_is_behind_is_told_with_how_many_changes_have_come(health: HealthMonitor, cloud: Cloud) -> None:
+def test_who_is_behind_is_told_with_how_many_changes_have_come(
+    health: HealthMonitor, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{__name__}.NOW", [datetime.fromtimestamp(1_700_000_065, UTC)])
     order = {"shop": "a", "placed": "2024-10-27"}
     changes = parse_raw_batch(event([record(n, "orders", (str(n), None, order)) for n in range(1, 6)])).positions
     ProgressWriter(cloud.dynamodb, "progress", "fanout", lambda: NOW[0]).advance("s", changes, None)
