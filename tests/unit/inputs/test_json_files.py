@@ -117,6 +117,19 @@ def test_a_file_that_is_not_whole_says_so_and_what_was_read_is_kept(body: bytes,
     assert all(line.id in "12" for line in seen)
 
 
+@pytest.mark.parametrize("opened", [b'{"a":', b'["', b'{"id":"2'])
+def test_an_item_without_an_end_is_not_read_to_the_end_of_the_file(
+    opened: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(splitting, "MAX_SKIPPED_BYTES", 2 * MAX_LINE_BYTES)
+    stream = io.BytesIO(b'[{"id":"1"},' + opened + b"{1},[2]" * 1_000_000)
+    found = read_lines(stream, "json", OPEN)
+    assert outcome([next(found)]) == ["1"]
+    with pytest.raises(InvalidMessage, match=r"longer than 2097152 bytes: a bracket or quote in it is never closed"):
+        next(found)
+    assert stream.tell() < 3 * MAX_LINE_BYTES
+
+
 @given(st.lists(values, max_size=5), st.integers(1, 40), st.sampled_from([None, 0, 2]), st.booleans())
 def test_any_values_are_told_apart_wherever_the_pieces_end(
     items: list[Any], size: int, indent: int | None, separated: bool

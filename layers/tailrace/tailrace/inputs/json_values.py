@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from tailrace.errors import InvalidMessage
-from tailrace.inputs.raw_lines import MAX_LINE_BYTES, Bookmark, Numbered
+from tailrace.inputs.raw_lines import MAX_LINE_BYTES, MAX_SKIPPED_BYTES, Bookmark, Numbered
 
 _MARK = re.compile(rb'["\[\]{},]')
 _IN_STRING = re.compile(rb'["\\]')
@@ -32,7 +32,8 @@ def json_values(stream: ByteStream, start: Bookmark = Bookmark()) -> Iterator[Nu
     the caller to find out.
 
     Raises:
-        InvalidMessage: the file ends in the middle, or goes on after its array.
+        InvalidMessage: the file ends in the middle, goes on after its array, or has an item longer than
+            MAX_SKIPPED_BYTES.
     """
     piece, offset = _first_bytes(stream)
     splitter = _Splitter(in_array=piece.startswith(b"["))
@@ -84,7 +85,7 @@ class _Splitter:
         """Yield the values that end in a piece.
 
         Raises:
-            InvalidMessage: there is something after the array.
+            InvalidMessage: there is something after the array, or a value has no end.
         """
         self._check_end(piece)
         start = position = 0
@@ -160,6 +161,9 @@ class _Splitter:
         self._parts.append(part)
         if self._size > MAX_LINE_BYTES:
             self._parts.clear()
+        if self._size > MAX_SKIPPED_BYTES:  # no invocation might come to its end
+            fault = "a bracket or quote in it is never closed, or the file is no list of items"
+            raise InvalidMessage(f"an item is longer than {MAX_SKIPPED_BYTES} bytes: {fault}")
 
     def _take(self) -> bytes | None:
         text = b"".join(self._parts).strip(_SPACE) if self._size <= MAX_LINE_BYTES else None
