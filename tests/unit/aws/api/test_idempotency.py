@@ -9,6 +9,7 @@ import pytest
 from botocore.stub import ANY, Stubber
 
 from functions.api.app import handler
+from tailrace.aws.api import idempotency
 from tailrace.aws.api.idempotency import RETENTION_S
 from tailrace.aws.items import batch_writer as bulk
 from tailrace.aws.runtime.clients import client
@@ -157,6 +158,17 @@ def test_of_an_answer_that_no_record_can_hold_the_tag_is_kept() -> None:
     again = send("PATCH", PATH, {"notes": {"t": noise}}, idempotency_key="k")
     assert (first["statusCode"], again["statusCode"], again["body"]) == (200, 204, "")
     assert again["headers"] == {"ETag": first["headers"]["ETag"], "Idempotency-Replayed": "true"}
+
+
+@pytest.mark.usefixtures("cloud")
+def test_results_that_no_record_can_hold_are_replayed_as_the_document_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(idempotency, "_MAX_PACKED_CHARACTERS", 10)
+    body = {"items": [{"id": "1", "item": {}}]}
+    answers = [send("POST", MANY, body, idempotency_key="k") for _ in range(2)]
+    assert [answer["statusCode"] for answer in answers] == [207, 204]
+    assert answers[1]["headers"] == {"Idempotency-Replayed": "true"}
+    described = call("GET", "/openapi.json")[1]["paths"][MANY]["post"]["responses"]
+    assert "204" in described
 
 
 def test_what_the_table_left_is_not_kept(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,6 +124,7 @@ def _batch(collection: Collection) -> Json:
         "requestBody": body(closed_object({"items": items})),
         "responses": {
             "207": response("One result per item, in request order.", closed_object({"results": results}), REPLAYED),
+            "204": response("The response to a retry if the results were too large to store.", headers=REPLAYED),
             **error_responses((400, 409, 415, 422, 503)),
         },
     }
