@@ -264,16 +264,17 @@ SEARCH = """async (description) => {
     const api = { get: async () => ({ rows: [{ minute: label() }] }) };
     const extents = new Extents([aggregate]);
     const found = [];
-    for (const pause of [0, 20, 22, 60]) {
+    const pauses = [[0, true], [20, true], [22, true], [60, true], [61.5, true], [62, false]];
+    for (const [pause, isProbed] of pauses) {
         Date.now = () => start + pause * minuteMs;
         newest.at = Date.now();
-        found.push((await extents.of(api, aggregate, [], null)).newest - start);
+        found.push((await extents.of(api, aggregate, [], { isProbed })).newest - start);
     }
     const now = Date.now();
     const extent = { oldest: start, newest: start };
     const range = rangeOf('now:3600', extent, now, 'minute');
     const open = widenRange(range, closeRange(range, extent), 'minute');
-    return [found.map((ms) => ms / minuteMs), (open.from - now) / minuteMs, open.to >= now];
+    return [found.map((ms) => ms / minuteMs), (now - open.from) / minuteMs, open.to >= now];
 }"""
 
 
@@ -284,4 +285,4 @@ def test_buckets_after_a_pause_are_found_and_the_last_hour_reaches_until_now(ser
         {"name": "sensor", "kind": "field", "field": "sensor"},
     ]}  # fmt: skip
     page = visit(serve(FakeApi(rows=day()).respond).url)
-    assert page.evaluate(SEARCH, described) == [[0, 0, 22, 60], -60, True]
+    assert page.evaluate(SEARCH, described) == [[0, 0, 22, 60, 60, 62], 60, True]

@@ -11,7 +11,7 @@ const INITIAL_BUCKETS = 100;
 const SAMPLED_GROUPS = 5;
 const ASSUMED_BUCKETS = 90;
 
-/** How often to look for buckets that are newer than a panel probes: after a pause, nothing else finds them. */
+/** How often to look for buckets that are newer than a panel reads: nothing else finds them. */
 const SAMPLE_EVERY_MS = 30_000;
 
 /** How many rows tell whether the first and the last are outliers. */
@@ -101,12 +101,14 @@ export class Extents {
    * `all`; null if no rows are found.
    *
    * @param {[object, string][][]} choices of values of the groups before the bucket: the first that has rows is used
+   * @param {boolean} isProbed whether the panel also reads some buckets beyond the newest one, if the bucket comes first
    */
-  async of(api, aggregate, choices, signal) {
+  async of(api, aggregate, choices, { signal, isProbed }) {
     if (!aggregate.isBucketFirst) return firstExtent(api, aggregate, choices, signal);
     const key = aggregate.timeKey;
     const now = Date.now();
-    if (this.#needsSample(aggregate, now)) this.#samples.set(key, { request: this.#sample(api, aggregate), at: now });
+    if (this.#needsSample(aggregate, isProbed, now))
+      this.#samples.set(key, { request: this.#sample(api, aggregate), at: now });
     try {
       await this.#samples.get(key).request;
     } catch (error) {
@@ -128,11 +130,12 @@ export class Extents {
     this.#known.set(aggregate.timeKey, byLength);
   }
 
-  #needsSample(aggregate, now) {
+  #needsSample(aggregate, isProbed, now) {
     const sample = this.#samples.get(aggregate.timeKey);
     if (sample === undefined || now - sample.at < SAMPLE_EVERY_MS) return sample === undefined;
     const known = this.#known.get(aggregate.timeKey);
-    return known === undefined || mergeExtents(known).end + PROBED_BUCKETS * bucketLengthMs(aggregate) < now;
+    const beyond = isProbed ? PROBED_BUCKETS * bucketLengthMs(aggregate) : 0;
+    return known === undefined || mergeExtents(known).end + beyond < now;
   }
 
   async #sample(api, aggregate) {

@@ -132,7 +132,8 @@ export class TimePanel extends Panel {
     // other panels extend what is known about an aggregate whose bucket comes first, so it is looked up every time
     // and a window is read up to the newest bucket only, so that does not tell whether there is a newer one
     if (this.range.extent && !aggregate.isBucketFirst && !this.movingWindow.isSelected) return this.range.extent;
-    this.range.extent = await this.extents.of(this.api, aggregate, groups.choices, signal);
+    const isProbed = !this.movingWindow.isSelected;
+    this.range.extent = await this.extents.of(this.api, aggregate, groups.choices, { signal, isProbed });
     if (this.range.extent === null && aggregate.isBucketFirst) this.range.extent = assumedExtent(aggregate, now);
     return this.range.extent;
   }
