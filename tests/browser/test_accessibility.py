@@ -62,3 +62,13 @@ def test_the_appearance_can_be_switched_and_is_remembered(serve: Serve, visit: V
     assert page.evaluate(background) == dark
     page.get_by_role("button", name="Appearance: dark. Switch to system").click()
     assert page.evaluate(background) == light
+
+
+def test_high_contrast_keeps_the_colors_that_tell_lines_bars_and_states_apart(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(FakeApi(rows=day()).respond).url)
+    marks = (
+        "[...document.querySelectorAll('.legend .swatch, .dot')].map((one) => getComputedStyle(one).backgroundColor)"
+    )
+    colors = page.evaluate(marks)
+    page.emulate_media(forced_colors="active")
+    assert page.evaluate(marks) == colors
