@@ -1,4 +1,7 @@
-/** When to request data again: visible panels only, while the tab is visible, and less often after errors. */
+/**
+ * When to request data again: visible panels only, while the tab is visible, and less often after errors. Whoever waits
+ * takes the time since the page was opened: a clock that is set back would stop everything until it has caught up.
+ */
 
 const CHECK_EVERY_MS = 250;
 const HEALTH_EVERY_MS = 2000;
@@ -41,7 +44,7 @@ export class Refresh {
 
   #refreshDue() {
     if (this.paused || document.hidden) return;
-    const now = Date.now();
+    const now = performance.now();
     for (const panel of this.panels) if (panel.visible && now >= panel.nextAt) panel.refresh();
     if (now >= this.#health.nextAt && !this.#health.busy) this.#refreshHealth();
   }
@@ -56,7 +59,7 @@ export class Refresh {
       // loadHealth has shown the error
       health.failures += 1;
     } finally {
-      health.nextAt = Date.now() + Math.min(HEALTH_EVERY_MS * 2 ** health.failures, MAX_BACK_OFF_MS);
+      health.nextAt = performance.now() + Math.min(HEALTH_EVERY_MS * 2 ** health.failures, MAX_BACK_OFF_MS);
       health.busy = false;
       this.onTick(Date.now());
     }

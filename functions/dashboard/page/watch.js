@@ -15,7 +15,7 @@ export function signature({ generations: _, ...description }) {
 
 /** Requests the list every few seconds, more often while something is being built. */
 export class Watch {
-  #nextAt = Date.now() + BUILDING_EVERY_MS;
+  #nextAt = performance.now() + BUILDING_EVERY_MS;
   #failures = 0;
   #busy = false;
 
@@ -29,7 +29,7 @@ export class Watch {
   }
 
   #checkIfDue() {
-    if (!this.#busy && Date.now() >= this.#nextAt && !document.hidden && !this.isPaused()) this.#check();
+    if (!this.#busy && performance.now() >= this.#nextAt && !document.hidden && !this.isPaused()) this.#check();
   }
 
   async #check() {
@@ -45,7 +45,7 @@ export class Watch {
       if (!(error instanceof Problem)) throw error;
       this.#failures += 1;
     } finally {
-      this.#nextAt = Date.now() + Math.min(everyMs * 2 ** this.#failures, MAX_BACK_OFF_MS);
+      this.#nextAt = performance.now() + Math.min(everyMs * 2 ** this.#failures, MAX_BACK_OFF_MS);
       this.#busy = false;
     }
   }

@@ -333,3 +333,14 @@ def test_entrances_that_write_nothing_say_so(
     health(api)
     page.clock.fast_forward(ASKED_EVERY_MS)
     expect(words["ingest"]).to_be_empty()
+
+
+def test_a_clock_that_is_set_back_stops_no_refresh(serve: Serve, visit: Visit) -> None:
+    served = serve(FakeApi(rows=day()).respond)
+    page = visit(served.url, clock=True)
+    page.clock.set_system_time(page.evaluate("Date.now()") / 1000 - 3600)
+    del served.requests[:]
+    page.clock.run_for(6000)
+    page.wait_for_timeout(300)  # for requests on their way
+    asked = {target.partition("?")[0].rpartition("/")[2] for target in served.requests}
+    assert {"rows", "health", "aggregates"} <= asked

@@ -110,7 +110,7 @@ export class Stages {
   #addSample(health, now) {
     const counts = Object.fromEntries(health.stages.map(({ name, changes }) => [name, changes]));
     const failedRequests = health.stages.find(({ name }) => name === "api")?.failed;
-    const recent = this.#samples.filter(({ at }) => now - at <= RATE_WINDOW_MS);
+    const recent = this.#samples.filter(({ at }) => Math.abs(now - at) <= RATE_WINDOW_MS);
     const routes = health.routes.length === 0 ? null : sum(health.routes, "changes");
     this.#samples = [...recent, { at: now, ...counts, failedRequests, routes }];
   }

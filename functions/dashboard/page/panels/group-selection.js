@@ -54,9 +54,9 @@ export class GroupSelection {
   async load(signal) {
     const { aggregate, api } = this;
     if (aggregate.isMultiValue) {
-      if (this.candidates.length === 0 || Date.now() - this.#loadedAt > RELOAD_AFTER_MS) {
+      if (this.candidates.length === 0 || performance.now() - this.#loadedAt > RELOAD_AFTER_MS) {
         this.candidates = await topGroups(api, aggregate, { signal });
-        this.#loadedAt = Date.now();
+        this.#loadedAt = performance.now();
       }
       return this.candidates.length > 0 || this.selected !== null;
     }

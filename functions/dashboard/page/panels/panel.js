@@ -100,7 +100,7 @@ export class Panel {
       this.rows = rows;
       this.bucketName = bucketName;
       this.#failures = 0;
-      this.nextAt = Date.now() + this.refreshMs * Math.max(1, requests - 1);
+      this.nextAt = performance.now() + this.refreshMs * Math.max(1, requests - 1);
       this.problem.hidden = true;
       this.#noteInexact(rows);
       this.#allowDownload();
@@ -122,7 +122,7 @@ export class Panel {
     this.#showProblem(error);
     this.#failures += 1;
     const backOffS = Math.min(MIN_BACK_OFF_S * 2 ** (this.#failures - 1), MAX_BACK_OFF_S);
-    this.nextAt = Date.now() + Math.max(error.retryS ?? 0, backOffS) * 1000;
+    this.nextAt = performance.now() + Math.max(error.retryS ?? 0, backOffS) * 1000;
   }
 
   #showProblem(error) {
