@@ -72,3 +72,18 @@ def test_high_contrast_keeps_the_colors_that_tell_lines_bars_and_states_apart(se
     colors = page.evaluate(marks)
     page.emulate_media(forced_colors="active")
     assert page.evaluate(marks) == colors
+
+
+@pytest.mark.parametrize("chosen", [False, True])
+def test_a_page_in_the_dark_is_printed_dark_on_white(serve: Serve, visit: Visit, chosen: bool) -> None:
+    page = visit(serve(FakeApi(rows=day()).respond).url, dark=not chosen)
+    ink = "getComputedStyle(document.documentElement).color"
+    if chosen:
+        page.get_by_role("button", name="Appearance: system. Switch to light").click()
+        page.get_by_role("button", name="Appearance: light. Switch to dark").click()
+    assert page.evaluate(ink) == "rgb(232, 236, 241)"
+    page.emulate_media(media="print")
+    assert page.evaluate(ink) == "rgb(22, 32, 44)"
+    # without it, browsers print no background, which is all that a swatch has
+    swatch = page.locator(".legend .swatch").first
+    assert swatch.evaluate("(one) => getComputedStyle(one).printColorAdjust") == "exact"
