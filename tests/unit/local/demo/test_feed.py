@@ -2,15 +2,17 @@
 
 import gzip
 import json
+import re
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from local.demo.feed import Feed, FeedResult
+from local.demo.feed import Feed, FeedResult, _task
 from local.demo.flights import Flight, read_flights
 from local.demo.timeline import BrokenItem, Change, Event, Timetable, timeline
 from local.demo.writers import FeedError, StackWriter
@@ -79,6 +81,19 @@ def flights() -> list[Flight]:
 def fed(flights: list[Flight]) -> tuple[FakeStack, FeedResult]:
     stack = FakeStack()
     return stack, feed(stack, timeline(flights))
+
+
+def test_the_readme_shows_how_many_changes_come_by_each_entrance(flights: list[Flight]) -> None:
+    counts: Counter[str] = Counter()
+    for event in timeline([flight for flight in flights if flight.day.day == 1]):
+        if isinstance(event, Timetable):
+            counts["file"] += len(event.items) - event.broken
+        elif isinstance(event, Change):
+            counts[_task(event).entrance] += 1
+    line = ", ".join(f"{entrance} {number:,}" for entrance, number in sorted(counts.items()))
+    shown = (Path(__file__).parents[4] / "README.md").read_text(encoding="utf-8")
+    assert re.search(rf"\n  by entrance +{line}\n", shown)
+    assert re.search(rf"\nchanges fed +{counts.total():,}\n", shown)
 
 
 def test_each_flights_changes_arrive_once_and_in_order(
