@@ -3,8 +3,9 @@
 import argparse
 import json
 import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from typing import Any
 
@@ -74,9 +75,10 @@ def run(options: argparse.Namespace) -> int:
         CommandError: the definition cannot be imported, or AWS cannot be asked.
     """
     reference = options.pipeline or os.environ.get("TAILRACE_PIPELINE", "").strip() or DEFAULT_PIPELINE
-    pipeline = load_definition(reference)
-    account = sign_in(f"table {options.table!r}", options.region, options.profile, options.endpoint_url)
-    report = _checked(pipeline, reference, account, options)
+    with redirect_stdout(sys.stderr):  # what the definition prints
+        pipeline = load_definition(reference)
+        account = sign_in(f"table {options.table!r}", options.region, options.profile, options.endpoint_url)
+        report = _checked(pipeline, reference, account, options)
     if options.json:
         say(json.dumps(report.as_json(), indent=1, ensure_ascii=False))
     else:

@@ -2,6 +2,8 @@
 
 import argparse
 import os
+import sys
+from contextlib import redirect_stdout
 from typing import Any
 
 from cli.console import say, show_progress
@@ -57,9 +59,10 @@ def run(options: argparse.Namespace) -> int:
         CommandError: the definition cannot be imported.
     """
     reference = options.pipeline or os.environ.get("TAILRACE_PIPELINE", "").strip() or DEFAULT_PIPELINE
-    pipeline = load_definition(reference)
-    trial = Trial(pipeline, Limits(options.seed, options.seconds, options.items))
-    trial.run(show_progress)
+    with redirect_stdout(sys.stderr):  # what the definition prints
+        pipeline = load_definition(reference)
+        trial = Trial(pipeline, Limits(options.seed, options.seconds, options.items))
+        trial.run(show_progress)
     if options.json:
         say(dumps(trial.as_json()))
     else:

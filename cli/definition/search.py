@@ -88,7 +88,12 @@ class Search:
             worker = self._start(stack)
             while (not self.tried or time.monotonic() < until) and (chunk := _chunk(items, latest)):
                 before = [self._try(item) for item in chunk[:_COMPARED]]
-                self._compare(chunk[:_COMPARED], before, worker)
+                try:
+                    self._compare(chunk[:_COMPARED], before, worker)
+                except EOFError:
+                    text = "ends another process that evaluates the same items, or cannot be evaluated there"
+                    self._add_once(Problem("depends", self.reference, text), {})
+                    worker = None
                 for item in chunk[_COMPARED:]:
                     if is_suspicious(subject, item):
                         self._note(item)

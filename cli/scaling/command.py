@@ -3,7 +3,9 @@
 import argparse
 import json
 import os
+import sys
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -99,9 +101,10 @@ def run(options: argparse.Namespace) -> int:
     write_behind = deployed_s if options.write_behind is None else options.write_behind
     timing = Timing(options.freshness, window, write_behind, options.shards)
     figures, prices = read_figures(), read_prices()
-    pipeline = load_definition(reference)
     shares = Shares(options.updates, options.deletes)
-    found = sampled(pipeline, options.collection, options.sample, shares, Progress(show_progress))
+    with redirect_stdout(sys.stderr):  # what the definition prints
+        pipeline = load_definition(reference)
+        found = sampled(pipeline, options.collection, options.sample, shares, Progress(show_progress))
     rates = sorted(dict.fromkeys(options.rate))
     report = Report.of(reference, found, rates, timing, figures, prices)
     if options.json:

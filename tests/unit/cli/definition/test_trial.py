@@ -297,7 +297,8 @@ def test_the_same_seed_tries_the_same_items(written: Callable[[str], str]) -> No
 def test_the_command_prints_a_report_and_fails(
     written: Callable[[str], str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    reference = written("def where(order): return order['placed'] > ''")
+    """The report alone goes to standard output, whatever the definition prints."""
+    reference = written("print('imported')\ndef where(order): return print('tried') or order['placed'] > ''")
     arguments = ["test", "--pipeline", reference, "--items", "100", "--seconds", "20"]
     assert main(arguments) == 1
     printed = capsys.readouterr().out
@@ -397,6 +398,16 @@ def test_an_overlap_that_the_definition_does_not_show_is_found_by_items(
     monkeypatch.setattr(item_keys, "_check_overlap", lambda *_: None)
     found = {one.problem.law: one.problem.text for one in tried(written(""), Limits(seconds=12, items=300)).errors}
     assert "both match this item" in found["overlap"]
+
+
+def test_another_process_that_ends_is_told(written: Callable[[str], str]) -> None:
+    """Such as one that needs too much memory."""
+    ends = "os.environ['PYTHONHASHSEED'] == '4242'"  # only in the other process
+    reference = written(f"def where(order): return {ends} and os._exit(3)")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PYTHONHASHSEED", "0")
+        (broken,) = tried(reference, QUICK).errors
+    assert broken.problem.text == "ends another process that evaluates the same items, or cannot be evaluated there"
 
 
 def test_a_function_without_a_source_is_tried_in_other_processes_as_well(written: Callable[[str], str]) -> None:
