@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from cli.dashboard import REFERENCE
 from local.demo.feed import FeedResult
@@ -40,7 +41,8 @@ class Display:
 
     def step(self, text: str) -> None:
         """Print what happens now, with the seconds since the start."""
-        self.console.print(f"[dim]{time.monotonic() - self._started_at:6.1f} s[/]  {text}")
+        seconds = f"{time.monotonic() - self._started_at:6.1f} s"
+        self.console.print(Text.assemble((seconds, "dim"), f"  {text}"))  # a file's content is no markup
 
     @contextmanager
     def bar(self, text: str, total: int) -> Iterator["ProgressBar"]:

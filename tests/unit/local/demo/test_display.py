@@ -47,6 +47,12 @@ def test_drift_is_shown_with_the_first_differences() -> None:
     assert "and 2 more" in text
 
 
+def test_a_step_is_shown_to_the_letter() -> None:
+    assert shown(lambda display: display.step("'[/b]' in [bold]my[/] :star: file")).endswith(
+        " s  '[/b]' in [bold]my[/] :star: file\n"
+    )
+
+
 def test_a_bar_without_a_terminal_ends_with_one_line() -> None:
     def feed(display: Display) -> None:
         with display.bar("Feeding", 1_000) as bar:
