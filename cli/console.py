@@ -66,7 +66,9 @@ def visible(text: str) -> str:
 def show_progress(text: str) -> None:
     """Replace the line of progress on the terminal; print nothing if there is no terminal."""
     if sys.stderr.isatty():
-        sys.stderr.write(_CLEAR_LINE + text)
+        # what is wider would take two lines, of which only one would be replaced; 0 if the width is unknown
+        width = os.get_terminal_size(sys.stderr.fileno()).columns
+        sys.stderr.write(_CLEAR_LINE + text[: width - 1 if width else None])
         sys.stderr.flush()
 
 

@@ -5,10 +5,12 @@ import importlib
 import io
 import json
 import os
+import pty
 import signal
 import socket
 import subprocess
 import sys
+import termios
 import threading
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,7 +24,7 @@ import urllib3
 import cli
 from cli import __main__ as command
 from cli import browser, dashboard
-from cli.console import make_state_folder, say, state_folder, uninterrupted
+from cli.console import make_state_folder, say, show_progress, state_folder, uninterrupted
 from cli.definition import command as test
 from cli.errors import CommandError, UsageError
 from cli.options import parse_count, parse_rate
@@ -455,6 +457,17 @@ def test_a_state_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path, m
     monkeypatch.setattr("os.access", lambda *_: False)  # root may write everywhere
     with pytest.raises(CommandError, match="it is not writable"):
         make_state_folder(state_folder("s", "r", "arn:aws:cloudformation:r:1:stack/s/i"))
+
+
+@pytest.mark.parametrize(("width", "shown"), [(20, 19), (200, 50), (0, 50)])
+def test_progress_takes_one_line_of_the_terminal(monkeypatch: pytest.MonkeyPatch, width: int, shown: int) -> None:
+    leader, follower = pty.openpty()
+    termios.tcsetwinsize(follower, (24, width))
+    with open(follower, "w", encoding="utf-8") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        show_progress("x" * 50)
+        assert os.read(leader, 1_000) == b"\r\033[K" + b"x" * shown
+    os.close(leader)
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "iso-8859-1", "cp1252", "utf-8"])
