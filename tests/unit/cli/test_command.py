@@ -463,7 +463,7 @@ def test_a_state_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path, m
 def test_progress_takes_one_line_of_the_terminal(monkeypatch: pytest.MonkeyPatch, width: int, shown: int) -> None:
     leader, follower = pty.openpty()
     termios.tcsetwinsize(follower, (24, width))
-    with open(follower, "w", encoding="utf-8") as terminal:
+    with os.fdopen(follower, "w", encoding="utf-8") as terminal:
         monkeypatch.setattr(sys, "stderr", terminal)
         show_progress("x" * 50)
         assert os.read(leader, 1_000) == b"\r\033[K" + b"x" * shown
