@@ -21,7 +21,7 @@ _UNIT_BYTES, _READ_UNIT_BYTES = 1024, 4096
 _UNITS_IN_TRANSACTION = 2
 _VALUES_PER_READ, _ROWS_BEYOND = 100, 10
 _THREADS = 8
-_ARCHIVE_WINDOW_S = 60
+_ARCHIVE_BATCH, _ARCHIVE_WINDOW_S = 1_000, 60
 _FANOUT_BATCH, _FANOUT_WINDOW_S = 1_000, 1
 _FULL_SPEED_MB = 1769
 _MEMORY_MB = {"aggregate": 1769, "fanout": 1024, "archive": 1024}
@@ -219,8 +219,8 @@ class Plan:
 
     @property
     def archive_batches(self) -> float:
-        """Invocations of archive: a batch of messages is closed by 6 MB or by the window."""
-        full = self.messages * self.message_bytes / MAX_PAYLOAD_BYTES
+        """Invocations of archive: a batch of messages is closed by their number, by 6 MB or by the window."""
+        full = self.messages * max(self.message_bytes / MAX_PAYLOAD_BYTES, 1 / _ARCHIVE_BATCH)
         return max(full, min(self.messages, 1 / _ARCHIVE_WINDOW_S))
 
     @property

@@ -103,6 +103,12 @@ def test_the_times_of_stages_are_their_figures() -> None:
     assert found.message_bytes == pytest.approx(256_000)
 
 
+def test_a_batch_of_the_archive_holds_a_thousand_messages() -> None:
+    """Many shards with few changes each send small messages."""
+    assert plan(1_000, shards=1_000).archive_batches == 1
+    assert plan(100_000, shards=100).archive_batches == pytest.approx(100_000 * 512 / 6e6)
+
+
 def test_value_rows_are_written_per_value_and_read_per_row() -> None:
     values = Values("shops", ("p50", "p95"), per_row=3_000, writes=(0.2,) * len(SIZES), ends=0)
     values = replace(values, quantiles=2, node_writes=(0.05,) * len(SIZES), levels=(30, 100))
