@@ -4,19 +4,21 @@ import os
 from pathlib import Path
 
 from ministack.app import app as ministack
-from ministack.services import apigateway, lambda_svc
+from ministack.services import apigateway, dynamodb_streams, lambda_svc
 
 from local.deployment.emulator import DECISIONS_VARIABLE, STATE_VARIABLE
 from local.emulation.concurrency_limit import limit_concurrency, limit_events
 from local.emulation.cors import read_template_names
 from local.emulation.expiry import record_expiries
 from local.emulation.foreign_pages import refuse_foreign_pages
+from local.emulation.sequence_numbers import find_by_number
 from local.emulation.state import keep_state
 from local.review.policy_enforcement import enforce_policies
 
 record_expiries()
 limit_events(vars(lambda_svc))
 read_template_names(vars(apigateway))
+find_by_number(vars(dynamodb_streams))
 app = limit_concurrency(ministack)
 if DECISIONS_VARIABLE in os.environ:
     app = enforce_policies(app, Path(os.environ[DECISIONS_VARIABLE]))
