@@ -16,15 +16,15 @@ LocalError
 
 import errno
 
-_NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 
 
 def told_of_file(error: OSError) -> str:
-    """Return one sentence about a file that cannot be written. Raises any other error again."""
-    if error.errno not in _NOT_WRITABLE:
+    """Return one sentence about a file that cannot be read or written. Raises any other error again."""
+    if error.errno not in _REFUSED:
         raise error
     what = error.filename or "A file"
-    return f"{what} cannot be written: {error.strerror}. Check its owner, and the space on the disk."
+    return f"{what} cannot be read or written: {error.strerror}. Check its owner, and the space on the disk."
 
 
 class LocalError(Exception):

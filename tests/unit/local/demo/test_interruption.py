@@ -45,7 +45,9 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(
     for module in (run, run_stack):
         monkeypatch.setattr(module, "load_checked_pipeline", read_only)
     assert command([]) == 1
-    sentence = "demo.log cannot be written: Read-only file system. Check its owner, and the space on the disk.\n"
+    sentence = (
+        "demo.log cannot be read or written: Read-only file system. Check its owner, and the space on the disk.\n"
+    )
     assert capsys.readouterr().err == sentence
 
 
