@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import subprocess
 import sys
@@ -45,11 +46,14 @@ def find_interpreter(version: str, tools: Path) -> Path | None:
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
     candidates = [Path(sys.executable), *(Path(folder) / f"python{version}" for folder in folders)]
     fetched = ("", str(tools / "python"), "cpython-{v}*/bin/python{v}")
+    # these functions of os.path and glob pass over what cannot be looked at, such as another user's folder in PATH, and
+    # a missing home; those of pathlib raise
     for variable, default, pattern in [*MANAGER_LOCATIONS, fetched]:
-        home = Path(os.environ.get(variable) or default).expanduser() if variable else Path(default)
-        candidates += sorted(home.glob(pattern.format(v=version)), reverse=True)
+        home = os.path.expanduser((os.environ.get(variable) or default) if variable else default)  # noqa: PTH111
+        found_there = glob.glob(f"{glob.escape(home)}/{pattern.format(v=version)}")  # noqa: PTH207
+        candidates += [Path(name) for name in sorted(found_there, reverse=True)]
     for candidate in candidates:
-        found = resolve_interpreter(str(candidate), version) if candidate.exists() else None
+        found = resolve_interpreter(str(candidate), version) if os.path.exists(candidate) else None  # noqa: PTH110
         if found is not None:
             return found
     return None

@@ -1,10 +1,13 @@
 """The setup: the choice of interpreter, complete environments, and messages about missing tools."""
 
 import ast
+import os
+import pwd
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,6 +63,26 @@ def test_a_version_managers_folder_is_searched(nothing_installed: Path, monkeypa
     monkeypatch.setattr(interpreters, "MANAGER_LOCATIONS", [("MANAGER_ROOT", "~/none", "versions/{v}.*/bin/python{v}")])
     installed(nothing_installed / "versions" / "3.13.1t", "3.13t")  # free-threaded
     real = installed(nothing_installed / "versions" / "3.13.0")
+    assert setup.find_python() == real
+
+
+def test_closed_folders_and_a_missing_home_are_passed_over(
+    nothing_installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PATH may name folders of another user, and the user of a container may have no home."""
+    closed, real, stat = nothing_installed / "closed", installed(nothing_installed / "usr"), os.stat
+
+    def refused(path: Any, *arguments: Any, **options: Any) -> os.stat_result:
+        if str(path).startswith(str(closed)):
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "stat", refused)
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
+    monkeypatch.delenv("HOME")
+    managers = [("MANAGER_ROOT", "~/none", "versions/{v}.*/bin/python{v}"), ("", str(closed), "{v}*/bin/python{v}")]
+    monkeypatch.setattr(interpreters, "MANAGER_LOCATIONS", managers)
+    monkeypatch.setenv("PATH", f"{closed}:{real.parent}")
     assert setup.find_python() == real
 
 
