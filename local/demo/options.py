@@ -1,6 +1,7 @@
 """Options of `make demo`, from the command line or the variables ONCE, DAYS, FEED, SHARDS and PORT."""
 
 import argparse
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +45,8 @@ def parse_options(arguments: Sequence[str], variables: Mapping[str, str]) -> Opt
         else variables.get(name.upper(), "").strip()
         for name in from_command_line
     }
-    feed = Path(values["feed"]).expanduser() if values["feed"] else None
+    # os.path leaves ~ where there is no such home; Path's function raises
+    feed = Path(os.path.expanduser(values["feed"])) if values["feed"] else None  # noqa: PTH111
     days = parse_integer("DAYS", values["days"], MAX_DAYS)
     return Options(
         once=parse_switch("ONCE", values["once"]),

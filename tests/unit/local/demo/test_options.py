@@ -47,7 +47,9 @@ def test_invalid_values_are_rejected(variables: dict[str, str], sentence: str) -
         parse_options([], variables)
 
 
-@pytest.mark.parametrize("variables", [{"DAYS": "x"}, {"FEED": "/no/such/file.csv"}, {"FEED": "/"}])
+@pytest.mark.parametrize(
+    "variables", [{"DAYS": "x"}, {"FEED": "/no/such/file.csv"}, {"FEED": "/"}, {"FEED": "~nobody-here/a.csv"}]
+)
 def test_invalid_options_end_with_one_sentence_and_status_2(
     variables: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
