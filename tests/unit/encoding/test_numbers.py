@@ -1,5 +1,6 @@
 """Numbers have one canonical type, and nothing else is parsed as a number."""
 
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum, IntEnum
@@ -8,7 +9,7 @@ import pytest
 
 from tailrace.encoding.dynamodb import encode_value
 from tailrace.encoding.numbers import is_representable, normalise, parse_number, significant_digits
-from tailrace.encoding.tagged_json import dumps, loads
+from tailrace.encoding.tagged_json import canonical_json, dumps, loads
 from tailrace.errors import InvalidMessage
 
 
@@ -87,6 +88,16 @@ class Rank(IntEnum):
 def test_members_of_an_enum_of_integers_become_plain_integers() -> None:
     found = normalise({"a": Level.HIGH, "b": [Rank.FIRST, {"c": Level.HIGH}], "d": {Level.HIGH}})
     assert repr(found) == repr({"a": 3, "b": [1, {"c": 3}], "d": {3}})
+
+
+def test_a_set_of_numbers_with_equal_hashes_is_built_only_once() -> None:
+    numbers = [(2**61 - 1) * number for number in range(1, 3000)]
+    began = time.process_time()
+    members = set(numbers)
+    built = time.process_time()
+    assert [len(one) for one in normalise([members, frozenset(members)])] == [len(numbers)] * 2
+    assert canonical_json(members).startswith('{"~set":[')
+    assert time.process_time() - built < built - began
 
 
 class Rate(Decimal, Enum):

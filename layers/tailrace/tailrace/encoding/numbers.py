@@ -5,9 +5,10 @@ value makes ``==``, ``repr`` and every validator agree.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Context, Decimal, InvalidOperation, localcontext
 from functools import lru_cache
+from operator import is_
 from types import NoneType
 from typing import Any
 
@@ -102,8 +103,17 @@ def normalise(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [normalise(inner) for inner in value]
     if isinstance(value, set | frozenset):
-        return {normalise(inner) for inner in value}
+        return converted_set(value, normalise)
     raise InvalidMessage(f"an item cannot contain a value of type {type(value).__name__}")
+
+
+def converted_set(members: set[Any] | frozenset[Any], convert: Callable[[Any], Any]) -> set[Any]:
+    """Return a set of converted members.
+
+    A set of numbers with equal hashes takes seconds to build and next to nothing to copy, so it is copied if it can be.
+    """
+    converted = [convert(one) for one in members]
+    return set(members) if all(map(is_, converted, members)) else set(converted)
 
 
 def _is_normal_item(value: dict[Any, Any]) -> bool:

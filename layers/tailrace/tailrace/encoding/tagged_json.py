@@ -11,7 +11,14 @@ from typing import Any
 
 import msgspec
 
-from tailrace.encoding.numbers import EXACT, MAX_CHARACTERS, UNPAIRED_SURROGATE, canonical_number, parse_number
+from tailrace.encoding.numbers import (
+    EXACT,
+    MAX_CHARACTERS,
+    UNPAIRED_SURROGATE,
+    canonical_number,
+    converted_set,
+    parse_number,
+)
 from tailrace.encoding.text import decode_utf8, plain_text
 from tailrace.errors import InvalidMessage
 
@@ -78,7 +85,7 @@ def _canonical(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_canonical(inner) for inner in value]
     if isinstance(value, set | frozenset):
-        return {_canonical(inner) for inner in value}
+        return converted_set(value, _canonical)
     if isinstance(value, str):
         return str(value)  # of a member of an enum its name, as in the fingerprints of all releases
     return value.normalize(EXACT) if isinstance(value, Decimal) else value
