@@ -169,7 +169,7 @@ def test_lines_of_typed_numbers_read_in_part_and_by_size_and_bands_of_the_same_i
     rows = [{"price": price, "hour": "2024-01-01T00:00+00:00", "n": n} for n, price in enumerate(prices, 1)]
     rows.insert(1, {"price": Decimal("2.5"), "hour": "2024-01-01T02:00+00:00", "n": 1})
     rows.append({"price": 1000, "hour": "2024-01-01T01:00+00:00", "n": 2})
-    drawn, of_more, texts, of_start, bands, largest_first = page.evaluate(
+    drawn, of_more, texts, of_start, bands, largest_first, of_change = page.evaluate(
         """async (rows) => {
             const { parse } = await import('./values/exact.js');
             const { columnsOf, linesBySize } = await import('./data/series.js');
@@ -194,8 +194,16 @@ def test_lines_of_typed_numbers_read_in_part_and_by_size_and_bands_of_the_same_i
             const late = { name: 'late', kind: 'count', where: 1 };
             const counts = { lineKey: ({ shop }) => shop, measures: [late, measures[0]] };
             const sizes = linesBySize([{ shop: 'a', late: 2, n: 3 }, { shop: 'b', late: 1, n: 9 }], counts);
+            const offsets = ['01:00+02:00', '02:00+02:00', '02:00+01:00', '03:00+01:00'];
+            const labels = offsets.map((text) => `2024-10-27T${text}`);
+            const inZone = [groups[0], { ...groups[1], time_zone: 'Europe/Berlin' }];
+            const ofZone = new Aggregate({ name: 'c', groups: inZone, bucket: 'hour', measures });
+            // of the second line, the first row of the repeated hour comes after the second one, and is not read
+            const both = [...labels.map((hour) => ['a', hour]), ['b', labels[2]]];
+            const cut = { rows: both.map(([price, hour]) => ({ price, hour, n: 1 })), bucketName: 'hour' };
+            const ofChange = columnsOf({ ...cut, truncated: true }, ofZone, ['a', 'b'], view, 'hour', false).columns;
             const bands = others.filter(({ kind }) => kind === 'band').map(({ label }) => label);
-            return [ofAll.columns, ofMore.columns, texts, ofStart, bands, sizes.map(({ value }) => value)];
+            return [ofAll.columns, ofMore.columns, texts, ofStart, bands, sizes.map(({ value }) => value), ofChange];
         }""",
         dumps(rows),
     )
@@ -205,6 +213,7 @@ def test_lines_of_typed_numbers_read_in_part_and_by_size_and_bands_of_the_same_i
     assert texts == ["0", None]
     # in the order of time, the hour of the last row may not be complete
     assert of_start == [[1, None], [2, 2], [3, None], [0, None]]
+    assert of_change == [[1, 1, 1, 1], [0, None, 1, None]]
     assert bands == ["Mean ± standard deviation"]
     assert largest_first == ["b", "a"]
 

@@ -1,7 +1,7 @@
 /** Rows as the columns of a chart: one time axis, one column for each line and part. */
 
 import { isNumber, isSameNumber } from "../values/exact.js";
-import { bucketBefore, bucketEnd, bucketLengthS, bucketStart } from "../values/times.js";
+import { bucketBefore, bucketEnd, bucketLengthS, bucketStart, clockAt, clockOf } from "../values/times.js";
 import { mainPart } from "./outliers.js";
 
 /**
@@ -37,13 +37,18 @@ export function columnsOf({ rows, bucketName, truncated }, aggregate, keys, view
   return { xs, columns, rows: lines, leftOut };
 }
 
-/** Return a function that says whether a line's bucket at a second was read: rows end, in key order, with the last. */
+/**
+ * Return a function that says whether a line's bucket at a second was read: rows end, in key order, with the last. Where
+ * clocks go back, the order of the keys is that of the clock, so that some buckets before the last row come after it.
+ */
 function readUpTo(last, bucketName, aggregate, keys) {
   if (last === undefined) return () => false;
   const lastSecond = bucketStart(last[bucketName], aggregate.zone) / 1000;
   if (!aggregate.isMultiValue) return (_, second) => second < lastSecond;
   const lastIndex = keys.indexOf(keyOf(last, aggregate, keys));
-  return (index, second) => index < lastIndex || (index === lastIndex && second <= lastSecond);
+  const lastClock = clockOf(last[bucketName]);
+  const isPassed = (second) => second < lastSecond && clockAt(second * 1000, aggregate.zone) < lastClock;
+  return (index, second) => index < lastIndex || (index === lastIndex && (second === lastSecond || isPassed(second)));
 }
 
 /** Return the key of a row's line. If the user typed a number in another notation, the key is what was typed. */

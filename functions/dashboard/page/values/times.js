@@ -168,6 +168,18 @@ function timeStart(label, zone) {
   return clockChange(start, start + HALF_DAY_MS, zone);
 }
 
+/** Return what a zone's clock shows at an instant, in ms as if it were UTC. */
+export function clockAt(instant, zone) {
+  return instant + offset(instant, zone);
+}
+
+/** Return what the clock shows at the beginning of a bucket by its label, in ms as if it were UTC. */
+export function clockOf(label) {
+  const text = String(label);
+  const local = text.length > 10 ? /^.{16}(?::\d\d)?/.exec(text)[0] : `${firstDay(text)}T00:00`;
+  return Date.parse(`${local}Z`);
+}
+
 /** Return the instant at which a bucket ends that starts at an instant. */
 export function bucketEnd(start, unit, zone) {
   if (isWithinDay(unit)) return timeEnd(start, bucketLengthS(unit) * 1000, zone);
