@@ -202,8 +202,8 @@ def _say_verdict(found: Mapping[str, Any]) -> int:
         say(f"{counted(counts['inexact'], 'row')} cannot hold a sum and is not exact.")
     if unknown:
         say(
-            "Not judged, because items expired before their images were kept, or in a discarded batch that cannot be "
-            f"read: {', '.join(unknown)}."
+            "Not judged, because items expired before their images were kept, in a discarded batch that cannot be "
+            f"read, or under another name of their collection: {', '.join(unknown)}."
         )
     if counts.get("not_judged"):
         say(f"{counted(counts['not_judged'], 'row')} changed too often to compare the order measures.")

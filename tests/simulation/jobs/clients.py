@@ -78,9 +78,19 @@ class Buckets:
             raise ClientError({"Error": {"Code": "NoSuchKey", "Message": Key}}, "GetObject")
         return {"Body": io.BytesIO(self.objects[Bucket, Key][0])}
 
-    def list_objects_v2(self, *, Bucket: str, Prefix: str, ContinuationToken: str = "") -> Json:  # noqa: N803
-        """Return a small page of a list."""
+    def list_objects_v2(
+        self,
+        *,
+        Bucket: str,  # noqa: N803
+        Prefix: str,  # noqa: N803
+        ContinuationToken: str = "",  # noqa: N803
+        Delimiter: str = "",  # noqa: N803
+    ) -> Json:
+        """Return a small page of a list; with a delimiter, all folders."""
         keys = sorted(key for bucket, key in self.objects if bucket == Bucket and key.startswith(Prefix))
+        if Delimiter:
+            folders = {key.removeprefix(Prefix).partition(Delimiter)[0] for key in keys}
+            return {"CommonPrefixes": [{"Prefix": f"{Prefix}{one}{Delimiter}"} for one in sorted(folders)]}
         page = [key for key in keys if key > ContinuationToken][:3]
         contents = [
             {"Key": key, "LastModified": datetime.fromtimestamp(self.objects[Bucket, key][1], UTC)} for key in page

@@ -24,7 +24,10 @@ type GenerationId = tuple[str, int]
 """An aggregate's name and version."""
 
 
-EXPIRED_UNKEPT = "items are not counted that expired before their images were kept, or in a batch that cannot be read"
+EXPIRED_UNKEPT = (
+    "items may not be counted that expired before their images were kept, in a batch that cannot be read, or under "
+    "another name of their collection"
+)
 
 
 class State(StrEnum):

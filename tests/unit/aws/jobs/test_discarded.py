@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tailrace import Collection
 from tailrace.aws.backfill.expired_images import ExpiredImages
 from tailrace.aws.jobs.genesis import write_first_control_rows
 from tailrace.aws.jobs.job import Job, Kind
@@ -222,3 +223,36 @@ def test_rows_lack_what_expired_before_the_collection_began_to_keep_it(
     assert player._job("build", [("pages", 3)]).job.state == "done"  # counts what has expired since
     assert world.workshop().control.read().generations["pages", 3].exact
     assert not player._job("verify", [("pages", 3)]).job.data.get("unknown")
+
+
+def keyed_code(name: str) -> VisitsCode:
+    """Return a definition of the visits under another name, with keys of their own."""
+    visits = Collection(name, schema={"type": "object"}, on_expiry="keep", key={"pk": "visits#{visit}"})
+    return VisitsCode(name, [replace(model.PAGES_1, of=visits)])
+
+
+def test_what_expired_under_another_name_of_a_collection_is_not_known_until_its_images_are_moved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
+    player = Calm(1)
+    world = player.world
+    world.dies, world.busy = 0, 0
+    codes: Any = {name: keyed_code(name) for name in ("visits", "calls")}
+    world.codes, world.code = codes, codes["visits"]
+    write_first_control_rows(world.workshop(), ("items", "aggregates", "progress"))
+    for number, milliseconds in ((1, 3), (2, 4)):
+        world.write(f"visits#{number}", {"page": "x", "ms": milliseconds})
+    world.write("visits#1", None, expired=True)
+    world.settle()
+    world.deploy("calls")
+    world.now += 3600
+    for kind in ("build", "verify"):
+        assert player.run(kind).state == "done"
+        built = world.workshop().control.read().generations[PAGES]
+        assert (built.exact, built.reason) == (False, EXPIRED_UNKEPT)
+    objects = world.buckets.objects
+    for bucket, key in list(objects):
+        objects[bucket, key.replace("expired/visits/", "expired/calls/")] = objects.pop((bucket, key))
+    assert "unknown" not in player.run("verify").data
+    assert (row(world), world.workshop().control.read().generations[PAGES].exact) == (COUNTED, True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tailrace.aggregation.marks import decode_sequence, encode_sequence
 from tailrace.aws.runtime.errors import map_aws_errors
-from tailrace.aws.runtime.pages import all_objects
+from tailrace.aws.runtime.pages import all_folders, all_objects
 from tailrace.backfill.boundaries import Position
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Item
@@ -59,6 +59,16 @@ class ExpiredImages:
                 body = dumps({"id": change.id, "created": created, "fields": change.old}).encode()
                 with map_aws_errors():
                     self.client().put_object(Bucket=self.bucket, Key=key, Body=body, ContentType="application/json")
+
+    def foreign(self, pipeline: Pipeline) -> list[str]:
+        """Return the names under which images are kept that may be of a collection which has another name now.
+
+        A collection with keys of its own keeps its items when it is renamed; a plain one has its name in their keys.
+        """
+        if all(pipeline.collection(name).keys.is_plain for name in pipeline.keeping):
+            return []
+        names = all_folders(self.client(), self.bucket, EXPIRED)
+        return [name for name in names if name not in pipeline.collections_by_name]
 
     def read(self, collection: str, wanted: Callable[[str, int], bool]) -> Iterator[ExpiredItem]:
         """Yield the images of a collection's expired items whose deletions (shard, sequence number) are wanted."""

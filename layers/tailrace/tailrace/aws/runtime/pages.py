@@ -60,11 +60,22 @@ def all_objects(client: "S3Client", bucket: str, prefix: str) -> Iterator[Mappin
         Transient: the bucket cannot be listed now.
         Permanent: the bucket rejects the request.
     """
-    request: Any = {"Bucket": bucket, "Prefix": prefix}
+    for page in _listed(client, Bucket=bucket, Prefix=prefix):
+        yield from page.get("Contents", [])
+
+
+def all_folders(client: "S3Client", bucket: str, prefix: str) -> Iterator[str]:
+    """Yield the names of the folders under a prefix that ends with a slash; raises like :func:`all_objects`."""
+    for page in _listed(client, Bucket=bucket, Prefix=prefix, Delimiter="/"):
+        for folder in page.get("CommonPrefixes", []):
+            yield folder["Prefix"].removeprefix(prefix).rstrip("/")
+
+
+def _listed(client: "S3Client", **request: Any) -> Iterator[Mapping[str, Any]]:
     while True:
         with map_aws_errors():
-            page = client.list_objects_v2(**request)
-        yield from page.get("Contents", [])
+            page: Mapping[str, Any] = client.list_objects_v2(**request)
+        yield page
         if not page.get("IsTruncated"):
             return
         request["ContinuationToken"] = page["NextContinuationToken"]

@@ -10,6 +10,7 @@ from tailrace.aws.jobs.steps.snapshot import close_snapshot
 from tailrace.aws.jobs.timing import MAX_LOOKS
 from tailrace.aws.jobs.workshop import JobEnded, Workshop, boundary_id, boundary_of
 from tailrace.aws.runtime.errors import map_aws_errors
+from tailrace.aws.runtime.telemetry import logger
 from tailrace.backfill.coverage import created_after, missing_sentinels, throughs_of, unlisted, unproven
 from tailrace.encoding.dynamodb import encode_item
 from tailrace.encoding.keys import SENTINELS
@@ -74,7 +75,11 @@ def covered(shop: Workshop, job: Job) -> Next:
         return Again(replace(job, phase="reading discarded batches"), 1)
     firsts = shop.firsts.stored(boundary_id(job))
     no_holes(shop, boundary_of(generations[0]), firsts)
-    job = job.remember(firsts={name: str(number) for name, number in firsts.items()}, knows_expired=kept.complete)
+    foreign = shop.expired.foreign(shop.pipeline)
+    if foreign:
+        logger().warning("expired items are kept under names that the definition lacks", extra={"names": foreign})
+    knows_expired = kept.complete and not foreign
+    job = job.remember(firsts={name: str(number) for name, number in firsts.items()}, knows_expired=knows_expired)
     return Now(job.go_to("list"))
 
 
