@@ -15,6 +15,7 @@ from tailrace.aws.jobs.folder import Folder
 from tailrace.aws.jobs.steps import building, covering, discarded, gathering, judging
 from tailrace.backfill.base import base_rows
 from tailrace.backfill.comparison import expected_counters
+from tests.simulation.jobs import history
 from tests.simulation.jobs.__main__ import play
 
 _SEEDS = 120
@@ -22,6 +23,8 @@ _RICH = (327, 38, 22, 213, 482, 359)
 """Seeds to try first: each finds what dozens of others do not. A stale list only makes the test slower."""
 _DISCARDING = (90, 250)
 """The same, of histories in which an item expires in a batch that is discarded."""
+_LACKING = 3
+"""The same, of a history at whose end rows lack a discarded batch."""
 
 
 def _drop_journal(patch: pytest.MonkeyPatch) -> None:
@@ -121,6 +124,11 @@ def test_forgetting_what_expired_in_discarded_batches_is_found(monkeypatch: pyte
     monkeypatch.setattr(covering, "keep_expired_images", lambda _shop, _before: discarded.Kept(done=True))
     seeds = (*_DISCARDING, *range(_SEEDS))
     assert any(_is_found(seed, baskets=True, attached=True, carries=True) for seed in seeds)
+
+
+def test_not_telling_readers_of_discarded_batches_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "tell_readers", lambda _shop, _notification: None)
+    assert any(_is_found(seed) for seed in (_LACKING, *range(_SEEDS)))
 
 
 def test_replacing_what_was_read_by_what_a_late_run_has_read_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
