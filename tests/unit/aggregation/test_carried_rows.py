@@ -3,13 +3,14 @@
 import itertools
 from dataclasses import replace
 from decimal import Decimal
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace import Aggregate, Collection, Pipeline, count, field, largest
+from tailrace import Aggregate, Collection, Pipeline, count, field, largest, total
 from tailrace.aggregation.carried.rows import decode_rows, encode_rows, folded, merged
 from tailrace.aggregation.fold import fold_records
 from tailrace.aggregation.row_changes import PartlyAbsorbed, RowChange
@@ -82,18 +83,30 @@ def test_a_carried_row_is_absorbed_as_a_whole_or_not_at_all(given_writes: list[A
             assert [step[0] for step in one.after_mark(mark).steps] == [one.last] * (mark < one.first)
 
 
+class Size(Decimal, Enum):
+    """A number with a name, which is its text as well."""
+
+    HALF = "0.5"
+
+
+def sized(thing: dict[str, Any]) -> dict[str, Any]:
+    """Give a thing without a size one with a name."""
+    return {"size": Size.HALF} | thing
+
+
 def test_values_of_every_type_come_back_as_they_were() -> None:
-    things = Collection("things", schema={"type": "object"})
-    by_size = largest("size", 2, show=["made", "parts", "raw"])
-    all_things = Aggregate("all", of=things, by=[field("is"), field("made")], measures={"n": count(), "top": by_size})
+    things = Collection("things", schema={"type": "object"}, transform=sized)
+    measures: Any = {"n": count(), "top": largest("size", 2, show=["made", "parts", "raw"]), "sizes": total("size")}
+    all_things = Aggregate("all", of=things, by=[field("is"), field("made")], measures=measures)
     made_of = Pipeline(collections=[things], aggregates=[all_things])
     items: list[Item] = [
         {"is": True, "size": Decimal("2.5"), "made": '\ufffe "é#~', "parts": None, "raw": Decimal("1E-20")},
         {"is": False, "size": 10**30, "made": 12, "parts": True},
+        {"is": True, "made": "named"},
     ]
     found = fold_records(history("things", [(str(number), item) for number, item in enumerate(items)]), made_of)
     rows = [folded(row) for row in [*found.rows, *found.group_list_changes]]
-    assert len(rows) == 4
+    assert len(rows) == 5
     assert by_key(decode_rows(encode_rows(rows), made_of)) == by_key(rows)
 
 

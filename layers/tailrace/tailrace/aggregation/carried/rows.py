@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from tailrace.aggregation.row_changes import Folded, RowChange
 from tailrace.definition.aggregate import Aggregate, Layout
 from tailrace.definition.pipeline import Pipeline
+from tailrace.encoding.numbers import number_text
 from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.errors import InvalidMessage, Permanent
 
@@ -143,7 +144,7 @@ class _Label:
 
 def _tag(value: Any) -> dict[str, str]:
     if isinstance(value, Decimal):
-        return {_DECIMAL: str(value)}
+        return {_DECIMAL: number_text(value)}
     return {_TAGGED: dumps(value.value)}
 
 
