@@ -11,6 +11,7 @@ from local.emulation.concurrency_limit import limit_concurrency, limit_events
 from local.emulation.cors import read_template_names
 from local.emulation.expiry import record_expiries
 from local.emulation.foreign_pages import refuse_foreign_pages
+from local.emulation.payload_limit import limit_payload
 from local.emulation.sequence_numbers import find_by_number
 from local.emulation.state import keep_state
 from local.review.policy_enforcement import enforce_policies
@@ -19,7 +20,7 @@ record_expiries()
 limit_events(vars(lambda_svc))
 read_template_names(vars(apigateway))
 find_by_number(vars(dynamodb_streams))
-app = limit_concurrency(ministack)
+app = limit_concurrency(limit_payload(ministack))
 if DECISIONS_VARIABLE in os.environ:
     app = enforce_policies(app, Path(os.environ[DECISIONS_VARIABLE]))
 if STATE_VARIABLE in os.environ:
