@@ -34,10 +34,12 @@ def status(path: str, chunks: Sequence[bytes]) -> int:
         assert (await receive())["type"] == "http.disconnect"
         await send({"type": "http.response.start", "status": 200})
 
+    async def play() -> None:
+        await limit_payload(application, 10)({"type": "http", "path": path}, receive, send)
+
     # in a separate thread: a browser opened by an earlier test runs an event loop in this one
     with ThreadPoolExecutor(1) as pool:
-        scope = {"type": "http", "path": path}
-        pool.submit(lambda: asyncio.run(limit_payload(application, 10)(scope, receive, send))).result()
+        pool.submit(lambda: asyncio.run(play())).result()
     return int(sent[0]["status"])
 
 
