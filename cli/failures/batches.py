@@ -102,15 +102,26 @@ class DiscardedBatches:
             return
         if not run.dry_run:
             try:
-                response = self.functions.invoke(stage, payload)
+                is_sent = self._deliver(stage, payload)
             except FunctionFailed as error:
                 run.tally.leave(f"failed again in fanout: {error}", key)
                 return
-            if response.get("batchItemFailures"):
+            if not is_sent:
                 run.tally.leave(SENT_IN_PART, key)
                 return
             self.s3.delete_object(Bucket=self.bucket, Key=key)
         run.done(self.name)
+
+    def _deliver(self, stage: str, payload: str | Mapping[str, Any]) -> bool:
+        """Deliver a batch, and as long as that gets on, what is left of it; return whether everything was sent."""
+        while failures := self.functions.invoke(stage, payload).get("batchItemFailures"):
+            event = json.loads(payload) if isinstance(payload, str) else payload
+            numbers = [one["dynamodb"]["SequenceNumber"] for one in event["Records"]]
+            first = failures[0]["itemIdentifier"]
+            if first not in numbers[1:]:
+                return False
+            payload = {**event, "Records": event["Records"][numbers.index(first) :]}
+        return True
 
     def _read(self, key: str) -> bytes | None:
         """Return an object; None if somebody else has put it back meanwhile, or it has expired."""

@@ -498,6 +498,24 @@ def test_a_batch_that_is_sent_in_part_stays(stack: Stack, monkeypatch: pytest.Mo
     assert stack.redrive("batches").tally.put_back == 1
 
 
+def test_a_batch_that_takes_longer_than_an_invocation_is_sent_in_several(stack: Stack) -> None:
+    """Begun again each time, it would never be complete."""
+    stack.discard_batch([record(n, "things", (str(n), None, {"n": n})) for n in range(1, 6)])
+    whole, calls = stack.functions.functions["s-fanout"], []
+
+    def slow(event: dict[str, Any]) -> Any:
+        calls.append(len(event["Records"]))
+        records, left = event["Records"][:2], event["Records"][2:3]
+        failures = [{"itemIdentifier": one["dynamodb"]["SequenceNumber"]} for one in left]
+        return {**whole({**event, "Records": records}), "batchItemFailures": failures}
+
+    stack.functions.functions["s-fanout"] = slow
+    assert stack.redrive("batches").tally.put_back == 1
+    assert calls == [5, 3, 1]
+    assert [one["subject"] for one in stack.archived()] == ["1", "2", "3", "4", "5"]
+    assert stack.s3.keys() == []
+
+
 # --- quarantine ---------------------------------------------------------------------------------------------
 
 
