@@ -20,7 +20,7 @@ record_expiries()
 limit_events(vars(lambda_svc))
 read_template_names(vars(apigateway))
 find_by_number(vars(dynamodb_streams))
-app = limit_concurrency(limit_payload(ministack))
+app = limit_payload(limit_concurrency(ministack))
 if DECISIONS_VARIABLE in os.environ:
     app = enforce_policies(app, Path(os.environ[DECISIONS_VARIABLE]))
 if STATE_VARIABLE in os.environ:
