@@ -24,7 +24,7 @@ NOT_COUNTED = (
 )
 DISCARDED = "of aggregate"
 NOT_REPAIRED = (
-    "of aggregate, not older than the last repair of every live aggregate: run `tailrace verify --repair` first, or "
+    "of aggregate, not older than the last repair or build of every aggregate: run `tailrace verify --repair` first, or "
     "again"
 )
 SENT_IN_PART = "were sent in part; run the command again"
@@ -44,7 +44,7 @@ class DiscardedBatches:
 
     Events keep their ids, so a batch that is delivered twice changes nothing for those who drop known ids. A batch of
     aggregate is never delivered again: some rows may have absorbed it, and the marks of the others have passed it.
-    It is removed on request, if a repair of every live aggregate, or its build, began after the batch's changes.
+    It is removed on request, if a repair of every aggregate, or its build, began after the batch's changes.
     """
 
     s3: Any
@@ -69,13 +69,13 @@ class DiscardedBatches:
                 break
 
     def _repaired_s(self) -> float:
-        """Return the second before which changes are in the rows of all live aggregates: each was repaired or built."""
+        """Return the second before which no aggregate lacks changes: each was repaired or built since, or is being."""
         try:
             answer = self.functions.invoke("history", {"task": "status"})
         except FunctionFailed as error:
             raise CommandError(f"history failed: {error}") from error
-        live = [one for one in answer["generations"] if one["state"] == "live" and one["defined"]]
-        return min((max(one.get("frontier", 0), one.get("floor", 0)) for one in live), default=inf)
+        fed = [one for one in answer["generations"] if one["state"] in {"building", "live"} and one["defined"]]
+        return min((max(one.get("frontier", 0), one.get("floor", 0)) for one in fed), default=inf)
 
     def _redrive(self, key: str, run: Run, repaired_s: float | None) -> None:
         body = self._read(key)
