@@ -24,8 +24,8 @@ NOT_COUNTED = (
 )
 DISCARDED = "of aggregate"
 NOT_REPAIRED = (
-    "of aggregate, not older than the last repair or build of every aggregate: run `tailrace verify --repair` first, or "
-    "again"
+    "of aggregate, not older than the last repair or build of every aggregate: run `tailrace verify --repair` first, "
+    "or again"
 )
 SENT_IN_PART = "were sent in part; run the command again"
 
@@ -69,7 +69,7 @@ class DiscardedBatches:
                 break
 
     def _repaired_s(self) -> float:
-        """Return the second before which no aggregate lacks changes: each was repaired or built since, or is being."""
+        """Return the second before which no aggregate lacks changes: each was repaired or built later."""
         try:
             answer = self.functions.invoke("history", {"task": "status"})
         except FunctionFailed as error:
