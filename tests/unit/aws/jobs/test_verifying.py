@@ -1,6 +1,7 @@
 """The end of a verification, when a service fails in the midst of it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from tailrace.aws.backfill.control import ControlTable
 from tailrace.aws.jobs.folder import Folder
 from tailrace.aws.jobs.genesis import write_first_control_rows
 from tailrace.aws.jobs.job import Job, JobTable
-from tailrace.aws.jobs.steps import verifying
+from tailrace.aws.jobs.steps import reading, verifying
 from tailrace.backfill.generations import distrusted
 from tailrace.encoding.dynamodb import encode_item
 from tailrace.encoding.tagged_json import dumps, loads
@@ -19,6 +20,7 @@ from tests.simulation.jobs.history import Player
 from tests.simulation.jobs.world import World
 
 TARGETS = [("pages", 1), ("shops", 1)]
+OTHER = "shops@1#b"
 
 
 class Calm(Player):
@@ -99,14 +101,16 @@ def test_the_verdict_needs_no_findings(player: Calm, monkeypatch: pytest.MonkeyP
     assert exact(player.world) == {"pages": True, "shops": False}
 
 
-def test_counts_of_another_release_give_no_verdict(player: Calm, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("lacks", ["generations", "repaired"])
+def test_counts_of_another_release_give_no_verdict(player: Calm, monkeypatch: pytest.MonkeyPatch, lacks: str) -> None:
     all_lines = Folder.all_lines
 
     def earlier(folder: Folder, prefix: str) -> Iterator[bytes]:
         for line in all_lines(folder, prefix):
             if prefix == "counts":
                 counts = loads(line)
-                del counts["generations"]
+                for of in (counts, *counts["generations"].values()):
+                    of.pop(lacks, None)
                 yield dumps(counts).encode()
             else:
                 yield line
@@ -120,10 +124,10 @@ def test_counts_of_another_release_give_no_verdict(player: Calm, monkeypatch: py
 def test_a_verdict_that_is_interrupted_between_two_aggregates_is_given_to_its_end(
     player: Calm, counted: list[dict[str, int]], monkeypatch: pytest.MonkeyPatch, name: tuple[str, int]
 ) -> None:
-    replace, failures = ControlTable.replace, [name]
+    replaced, failures = ControlTable.replace, [name]
 
     def failing(table: ControlTable, before: Any, after: Any, **options: Any) -> bool:
-        done = replace(table, before, after, **options)
+        done = replaced(table, before, after, **options)
         if after.id in failures and before.baseline and not after.baseline:
             failures.clear()
             raise Transient("the answer was lost")
@@ -151,3 +155,22 @@ def test_what_is_not_trusted_any_more_is_not_called_exact(
     assert verify(player).state == "done"
     assert exact(player.world) == {"pages": False, "shops": False}
     assert len(counted) == 1
+
+
+@pytest.mark.parametrize("leaves", ["nothing", "rows that are not sampled", "a row that is not judged"])
+def test_rows_that_were_not_compared_are_not_called_exact_once_others_were_wrong(
+    player: Calm, monkeypatch: pytest.MonkeyPatch, leaves: str
+) -> None:
+    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
+    if leaves == "rows that are not sampled":
+        create = JobTable.create
+        monkeypatch.setattr(JobTable, "create", lambda table, job: create(table, replace(job, sample=0.9999)))
+    if leaves == "a row that is not judged":
+        with_order = reading._with_order
+        monkeypatch.setattr(reading, "_with_order", lambda *of: replace(with_order(*of), judged=of[2].key[0] != OTHER))
+        player.world.write("orders#2", {"shop": "b", "amount": 5})
+        player.world.settle()
+        player.world.now += 3600
+    verdict = player._job("verify", TARGETS, repairs=True)
+    assert [one["repaired"] for one in verdict.findings if one["finding"] == "different"] == [True]
+    assert exact(player.world) == {"pages": True, "shops": leaves == "nothing"}

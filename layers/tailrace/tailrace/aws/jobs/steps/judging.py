@@ -47,7 +47,12 @@ def judge(shop: Workshop, job: Job, partition: int) -> None:
         counts["left"] += sum(not one.repaired for one in found if one.kind != "not judged")
         unrepaired = [one.kind for one in found if not one.repaired]
         unjudged = unrepaired.count("not judged")
-        left[label(generation.id)] = {"wrong": len(unrepaired) - unjudged, "not_judged": unjudged}
+        repaired = sum(one.repaired and one.kind != "not judged" for one in found)
+        left[label(generation.id)] = {
+            "wrong": len(unrepaired) - unjudged,
+            "not_judged": unjudged,
+            "repaired": repaired,
+        }
         lines += [one.line(generation) for one in found]
     shop.folder(job).write(f"report/{partition:06}", lines)
     shop.folder(job).write(f"counts/{partition:06}", [dumps({**counts, "generations": left}).encode()])

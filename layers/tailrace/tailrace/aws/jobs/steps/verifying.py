@@ -54,20 +54,24 @@ def relist(shop: Workshop, job: Job) -> Next:
 def write_report(shop: Workshop, job: Job) -> Next:
     """Add up what was found, and write the report, while the generations are still this job's."""
     folder = shop.folder(job)
-    counts, wrong, unjudged = Counter[str](), Counter[str](), Counter[str]()
+    counts, wrong, unjudged, repaired = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
     for line in folder.all_lines("counts"):
         found = loads(line)
-        if "generations" not in found:
+        judged = found.pop("generations", {"": {}})
+        if not all("repaired" in left for left in judged.values()):
             raise JobEnded("another release has compared the rows: run it again")
-        for name, left in found.pop("generations").items():
+        for name, left in judged.items():
             wrong[name] += left["wrong"]
             unjudged[name] += left["not_judged"]
+            repaired[name] += left["repaired"]
         counts.update(found)
     verified: Json = {}
     for one in shop.generations(job):
         name = label(one.id)
         is_complete = job.sample >= 1 and not unjudged[name] and name not in job.data.get("unknown", ())
-        verified[name] = False if wrong[name] else True if is_complete else None
+        # where some rows were wrong, those that were not compared cannot be trusted either
+        is_wrong = wrong[name] or (repaired[name] and not is_complete)
+        verified[name] = False if is_wrong else True if is_complete else None
     report = f"reports/{job.id}.jsonl"
     put_lines(shop.s3(), shop.history_bucket, report, folder.all_lines("report"))
     return Now(job.remember(counts=counts, report=report, verified=verified).go_to("release"))
