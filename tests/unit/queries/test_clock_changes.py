@@ -292,3 +292,13 @@ def test_an_interval_has_all_its_buckets(fine: str, coarse: str) -> None:
             expected = [one.label for one in short if bucket.start <= one.start < bucket.end]
             for one in (expected[0], expected[-1]):
                 assert list(aligned(bucket_range(group, one, one), coarse).labels()) == expected, (change, bucket)
+
+
+def test_a_range_from_a_day_to_the_one_that_interrupts_it_has_both() -> None:
+    # at Casey station, the clocks went back from 02:00 to 23:00 of the day before
+    ends, zone = ("2010-03-04T14:00Z", "2010-03-04T15:30Z"), "Antarctica/Casey"
+    assert list(bucket_range(day("t", tz=zone), *ends).labels()) == ["2010-03-04", "2010-03-05"]
+    hours = aligned(bucket_range(hour("t", tz=zone), *ends), "day")
+    low, high = hours.key_bounds()
+    assert low < high
+    assert len(list(hours.labels())) == 24 + 1 + 2 + 24

@@ -35,12 +35,19 @@ class BucketRange:
     """The buckets from ``first`` to ``last``, inclusive; None leaves an end open.
 
     An end is a label or, for buckets within a day, also a date. Labels are compared by time, dates by the bucket's own
-    date: where clocks go back over midnight, an hour of a day follows the first hour of the next one.
+    date: where clocks go back over midnight, an hour of a day follows the first hour of the next one. A range from the
+    first hour of the next day to that hour has both days.
     """
 
     bucket: BucketGroup
     first: str | None
     last: str | None
+
+    def __post_init__(self) -> None:
+        first, last = self.first or "", self.last or ""
+        if last and "T" not in first + last and first > last:
+            object.__setattr__(self, "first", last)
+            object.__setattr__(self, "last", first)
 
     def contains(self, label: str) -> bool:
         """Return whether a bucket is in the range."""
@@ -222,8 +229,8 @@ def bucket_range(bucket: BucketGroup, first: str | None, last: str | None) -> Bu
 
 
 def _is_after(bucket: BucketGroup, first: str, last: str) -> bool:
-    if "T" not in first and "T" not in last:
-        return first > last
+    if "T" not in first + last and first <= last:
+        return False
     return bounds(bucket, first)[0] >= bounds(bucket, last)[1]
 
 
