@@ -14,7 +14,7 @@ from tailrace.aws.runtime.object_reader import ObjectReader, ObjectReplaced, Sto
 from tailrace.aws.stages.load import Loader
 from tailrace.aws.stages.tally import Tally
 from tailrace.encoding.tagged_json import loads
-from tailrace.errors import Transient
+from tailrace.errors import Permanent, Transient
 from tests.unit.aws.conftest import Cloud
 
 GOOD = {"id": "1", "shop": "a", "placed": "2024-10-27", "amount": 0.1}
@@ -311,6 +311,24 @@ def test_a_replaced_file_that_finishes_late_keeps_the_receipt_of_the_later_uploa
     assert cloud.items()["orders#1"]["lines"] == 2
     (receipt,) = cloud.objects("the-archive", "receipts/").values()
     assert loads(receipt)["sequencer"] == "0B"
+
+
+def test_a_file_that_cannot_be_read_holds_up_no_other_of_its_notification(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = [upload(cloud, f"inbox/orders/{name}.jsonl", lines(GOOD | {"id": name})) for name in "ab"]
+    find = StoredVersion.find
+
+    def denied(s3: Any, bucket: str, key: str) -> StoredVersion | None:
+        if key.endswith("a.jsonl"):
+            raise Permanent("HeadObject: AccessDenied (403)")
+        return find(s3, bucket, key)
+
+    monkeypatch.setattr(StoredVersion, "find", denied)
+    with pytest.raises(Permanent, match="AccessDenied"):
+        handler({"Records": [record for event in events for record in event["Records"]]}, Context())
+    assert set(cloud.items()) == {"orders#b"}
+    assert list(cloud.objects("the-archive", "receipts/")) == ["receipts/orders/b.jsonl.json"]
 
 
 def test_a_file_is_read_in_ranges_of_one_version(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:

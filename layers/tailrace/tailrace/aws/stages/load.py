@@ -98,21 +98,26 @@ class Loader:
 
         Raises:
             Transient: a table or bucket did not respond, or the time allows no progress. Lambda retries, and the lines
-                after the last checkpoint are put again.
-            Permanent: a table or bucket rejects a request.
+                after the last checkpoint are put again. The other files of the notification were tried.
+            Permanent: a table or bucket rejects a request; likewise.
         """
-        receipts = []
+        receipts, failure = [], None
         for position, upload in enumerate(uploads(event)):
-            if position and remaining_time_ms() < _MIN_TIME_LEFT_MS:
-                self.hand_on(upload.notification())
-                continue
             try:
+                if position and remaining_time_ms() < _MIN_TIME_LEFT_MS:
+                    self.hand_on(upload.notification())
+                    continue
                 receipt = self._load(upload, remaining_time_ms)
             except Overtaken:
                 logger().warning("another invocation loads the file now", extra={"key": upload.key})
                 continue
+            except TailraceError as error:
+                failure = failure or error
+                continue
             if receipt is not None:
                 receipts.append(receipt)
+        if failure is not None:
+            raise failure
         return receipts
 
     def _load(self, upload: Upload, remaining_time_ms: Callable[[], int]) -> Item | None:
