@@ -132,7 +132,7 @@ PROBLEM_TYPES = {
             "too-much",
             422,
             "Too much for one request",
-            "the rollup or ranking needs more reads than one request may make",
+            "the rollup or ranking needs more reads than one request may make, or more time than it has",
         ),
         ProblemType(
             "idempotency-key-reused",

@@ -6,11 +6,12 @@ import pytest
 
 from local.in_memory.database import Database
 from tailrace import Aggregate, Pipeline, count, day, field
-from tailrace.aws.aggregates.row_reader import RowReader
+from tailrace.aws.aggregates.row_reader import Page, RowReader
 from tailrace.aws.aggregates.window_reader import WindowReader
 from tailrace.definition.collection import Collection
 from tailrace.encoding.dynamodb import encode_item
-from tailrace.queries.parameters import parse_row_query
+from tailrace.errors import QueryTooLarge
+from tailrace.queries.parameters import parse_ranking_query, parse_row_query
 from tailrace.testing import history, stored_rows
 
 events = Collection("events", schema={"type": "object"})
@@ -57,3 +58,30 @@ def test_the_next_page_begins_behind_the_last_row_of_the_one_before(
         given["cursor"] = page.cursor or ""
         found.append("".join(page.rows))
     assert found == expected
+
+
+DAYS = [("from", "2024-03-01"), ("to", "2024-03-09")]
+
+
+def all_pages(reader: RowReader, parameters: list[tuple[str, str]]) -> list[Page]:
+    pages: list[Page] = []
+    while not pages or pages[-1].cursor:
+        more = [("cursor", page.cursor or "") for page in pages[-1:]]
+        query = parse_row_query(by_day, [*parameters, *more])
+        pages.append((WindowReader(reader) if query.window else reader).read(query, lambda row: str(row["kind"])))
+    return pages
+
+
+def test_a_request_that_runs_out_of_time_reads_no_more() -> None:
+    late = RowReader(table("abc"), "aggregates", remaining_ms=lambda: 14_999)
+    query, by, _ = parse_ranking_query(by_day, [*DAYS, ("by", "n")])
+    with pytest.raises(QueryTooLarge, match="more time than a request has"):
+        late.rank(query, by, str, greatest=True)
+    with pytest.raises(QueryTooLarge, match="more time than a request has"):
+        all_pages(late, [*DAYS, ("interval", "month")])
+    with pytest.raises(QueryTooLarge, match="more time than a request has"):
+        all_pages(late, [*DAYS, ("window", "2d")])
+    for more in ([], [("window", "1d"), ("limit", "1")]):
+        pages = all_pages(late, [*DAYS, *more])
+        assert [row for page in pages for row in page.rows] == ["a", "b", "c"]
+        assert len(pages) > len("abc")

@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -273,3 +274,13 @@ def test_the_header_of_what_is_left_out_leaves_room_for_others(count_: int, size
     assert len(header) <= 4000
     assert re.findall(r'"(m\d+)"', header) == list(reasons)[:kept]
     assert ("reason=" in header) is (count_ == 30)
+
+
+@pytest.mark.usefixtures("cloud")
+def test_a_ranking_that_there_is_no_time_for_is_refused() -> None:
+    query = urlencode({"from": "2024-03-01", "to": "2024-03-31", "by": "n"})
+    for left_ms, status in ((10_000, 422), (29_000, 200)):
+        context = SimpleNamespace(get_remaining_time_in_millis=lambda left_ms=left_ms: left_ms)
+        answer = handler(request("GET", "/aggregates/days/top", query=query), context)
+        assert answer["statusCode"] == status
+        assert ("urn:problem-type:tailrace:too-much" in answer["body"]) is (status != 200)

@@ -2,10 +2,11 @@
 
 import heapq
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from tailrace.aws.runtime.deadlines import remaining_time_ms
 from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.encoding.dynamodb import decode_item, encode_value
 from tailrace.encoding.json_types import Json
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 MAX_READS = 100
 MAX_BYTES = 3_000_000
 """Bounds of a request: its reads, and the size of its response."""
+
+_MIN_TIME_LEFT_MS = 15_000
+"""Reserved for merging and writing what was read, of the 29 s that a request has. A read of 1 MB takes a process of
+512 MB almost a second, so a request may have time for fewer than :data:`MAX_READS`."""
 
 type Serializer = Callable[[Json], str]
 
@@ -58,10 +63,14 @@ class _Run:
 
 
 class _Scan:
-    """The stored rows of a query in order, for as many reads as a request may make."""
+    """The stored rows of a query in order, for as many reads as a request may make, and has time for."""
 
     def __init__(
-        self, query: RowQuery, read: Callable[[KeyRange, str | None], Mapping[str, Any]], max_reads: int
+        self,
+        query: RowQuery,
+        read: Callable[[KeyRange, str | None], Mapping[str, Any]],
+        max_reads: int,
+        has_time: Callable[[], bool],
     ) -> None:
         self.first_position: Position | None = None
         self.last_position = Position("")
@@ -69,6 +78,7 @@ class _Scan:
         self._query = query
         self._read = read
         self._max_reads = max_reads
+        self._has_time = has_time
         self.reads = 0
 
     def __iter__(self) -> Iterator[_StoredRow]:
@@ -80,7 +90,7 @@ class _Scan:
                 self.last_position = Position(key_range.pk, after)
             self.first_position = self.first_position or self.last_position
             while True:
-                self.out_of_reads = self.reads == self._max_reads
+                self.out_of_reads = self.reads == self._max_reads or (self.reads > 0 and not self._has_time())
                 if self.out_of_reads:
                     return
                 response = self._read(key_range, after)
@@ -97,15 +107,24 @@ class _Scan:
 
 @dataclass(frozen=True, slots=True)
 class RowReader:
-    """Reads the aggregates table, strongly consistent: it sees everything that was committed."""
+    """Reads the aggregates table, strongly consistent: it sees everything that was committed.
+
+    ``remaining_ms`` is the time that the request has left.
+    """
 
     client: "DynamoDBClient"
     table: str
+    remaining_ms: Callable[[], int] = field(default_factory=lambda: remaining_time_ms(None))
+
+    def has_time(self) -> bool:
+        """Return whether there is time for another read."""
+        return self.remaining_ms() >= _MIN_TIME_LEFT_MS
 
     def read(self, query: RowQuery, format_row: Serializer = dumps) -> Page:
         """Return the rows of a query, as readers see them.
 
-        A page may hold fewer rows than requested, even none, and still have a cursor, if many groups are empty.
+        A page may hold fewer rows than requested, even none, and still have a cursor, if many groups are empty or the
+        time is over.
 
         Raises:
             QueryTooLarge: the rollup needs more reads than a request may make.
@@ -128,7 +147,8 @@ class RowReader:
                 here = replace(here, after=key)
         if scan.out_of_reads and scan.last_position == scan.first_position:
             raise QueryTooLarge(
-                f"the rollup needs more than {MAX_READS} reads: name more groups, or a shorter time range"
+                f"the rollup needs more than {MAX_READS} reads, or more time than a request has: name more groups, or "
+                "a shorter time range"
             )
         return Page(tuple(rows), query.cursor(scan.last_position) if scan.out_of_reads else None, left_out)
 
@@ -146,7 +166,8 @@ class RowReader:
         ranked = choose(query.limit, candidates, key=lambda row: encode_sort_key(row[by]))
         if scan.out_of_reads:
             raise QueryTooLarge(
-                f"the ranking needs more than {MAX_READS} reads: name more groups, or a shorter time range"
+                f"the ranking needs more than {MAX_READS} reads, or more time than a request has: name more groups, or "
+                "a shorter time range"
             )
         rows = tuple(map(format_row, ranked))
         if len(rows) > 1 and sum(len(row.encode()) for row in rows) > MAX_BYTES:
@@ -157,20 +178,25 @@ class RowReader:
         """Return all stored rows of a query, and the number of reads that they took.
 
         Raises:
-            QueryTooLarge: they take more than ``max_reads``.
+            QueryTooLarge: they take more than ``max_reads``, or more time than the request has.
             Transient, Permanent: as :meth:`read`.
         """
-        scan = _Scan(query, lambda key_range, start: self._query(query, key_range, start, None), max_reads)
+        scan = _Scan(
+            query, lambda key_range, start: self._query(query, key_range, start, None), max_reads, self.has_time
+        )
         rows = [stored.row for stored in scan]
         if scan.out_of_reads:
             raise QueryTooLarge(
-                f"the query needs more than {max_reads} reads: give a shorter window, or a smaller limit"
+                f"the query needs more than {max_reads} reads, or more time than a request has: give a shorter window, "
+                "or a smaller limit"
             )
         return rows, scan.reads
 
     def _scan(self, query: RowQuery, limit: int | None) -> _Scan:
         max_rows = None if limit is None else (limit + 1) * query.stored_rows_per_row()
-        return _Scan(query, lambda key_range, start: self._query(query, key_range, start, max_rows), MAX_READS)
+        return _Scan(
+            query, lambda key_range, start: self._query(query, key_range, start, max_rows), MAX_READS, self.has_time
+        )
 
     def _query(self, query: RowQuery, key_range: KeyRange, start: str | None, limit: int | None) -> Mapping[str, Any]:
         condition, values = "#pk = :pk", {":pk": key_range.pk}

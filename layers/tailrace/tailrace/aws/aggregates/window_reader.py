@@ -38,13 +38,15 @@ class WindowReader:
         A page may hold fewer rows than requested, even none, and still have a cursor.
 
         Raises:
-            QueryTooLarge: the window of a single bucket needs more reads than a request may make.
+            QueryTooLarge: the window of a single bucket needs more reads than a request may make, or has time for.
             Transient, Permanent: as :meth:`RowReader.read`.
         """
         found: list[str] = []
         left_out = measures_without_window(query.aggregate)
         size, reads = 0, MAX_READS
         for position, targets in _chunks(query):
+            if reads < MAX_READS and not self.rows.has_time():
+                return Page(tuple(found), query.window_cursor(position), left_out)
             try:
                 rows, used = self.rows.stored(query.of_window(position.part, _stored(query, targets)), reads)
             except QueryTooLarge:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
@@ -64,7 +65,8 @@ class Router:
         described = OpenApiRoutes(generations, self._event, scopes, writes_items=items.is_writable)
         self._route("GET", "/openapi.json", described.openapi)
         self._route("GET", "/health", HealthRoutes(health, self._event).health)
-        aggregates = AggregateRoutes(generations, rows, health.progress, self._event)
+        timed_rows = replace(rows, remaining_ms=self._remaining_ms)
+        aggregates = AggregateRoutes(generations, timed_rows, health.progress, self._event)
         self._route("GET", "/aggregates", aggregates.list_aggregates)
         self._route("GET", "/aggregates/<name>/rows", aggregates.rows)
         self._route("GET", "/aggregates/<name>/top", aggregates.top)
