@@ -1,5 +1,7 @@
 """Pages of merged rows, while groups appear and disappear between two of them."""
 
+import json
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -85,3 +87,23 @@ def test_a_request_that_runs_out_of_time_reads_no_more() -> None:
         pages = all_pages(late, [*DAYS, *more])
         assert [row for page in pages for row in page.rows] == ["a", "b", "c"]
         assert len(pages) > len("abc")
+
+
+def test_a_ranking_that_is_too_large_for_a_response_is_refused() -> None:
+    """Its rows may have lists of hundreds of values, each of up to 1 KB."""
+    reader = RowReader(table("abc"), "aggregates")
+    for number, fits in (("3", False), ("2", True)):
+        query, by, _ = parse_ranking_query(by_day, [("day", "2024-03-05"), ("by", "n"), ("n", number)])
+        with nullcontext() if fits else pytest.raises(QueryTooLarge, match="ask for fewer of them with n"):
+            page = reader.rank(query, by, lambda _: "x" * (MAX_BYTES // 2 - 2), greatest=True)
+            assert len(page.rows) == 2
+
+
+@pytest.mark.parametrize("window", [[], [("window", "1d")]])
+def test_a_page_of_signs_that_are_escaped_fits_into_a_response(window: list[tuple[str, str]]) -> None:
+    """The body is a text in JSON, so each quotation mark and backslash takes two bytes."""
+    query = parse_row_query(by_day, [("from", "2024-03-05"), ("to", "2024-03-05"), *window])
+    reader = RowReader(table("abcdefghijklm"), "aggregates")
+    page = (WindowReader(reader) if window else reader).read(query, lambda _: '"' * 500_000)
+    assert page.cursor is not None
+    assert 3_000_000 < len(json.dumps("".join(page.rows))) < 5_500_000

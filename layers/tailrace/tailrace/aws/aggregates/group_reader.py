@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any
 
-from tailrace.aws.aggregates.row_reader import MAX_BYTES
+from tailrace.aws.aggregates.row_reader import MAX_BYTES, response_size
 from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.definition.row_attributes import ITEM_COUNT
 from tailrace.encoding.dynamodb import decode_item, encode_value
@@ -111,7 +111,7 @@ class GroupReader:
 def _fitting(query: GroupQuery, rows: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
     """Return the first values, as many as a response can hold."""
     rendered = [_rendered(query, row) for row in rows]
-    sizes = accumulate(len(dumps(one).encode()) for one in rendered)
+    sizes = accumulate(response_size(dumps(one)) for one in rendered)
     return tuple(one for one, size in zip(rendered, sizes, strict=True) if size <= MAX_BYTES)
 
 

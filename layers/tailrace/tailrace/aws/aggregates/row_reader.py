@@ -12,6 +12,7 @@ from tailrace.encoding.dynamodb import decode_item, encode_value
 from tailrace.encoding.json_types import Json
 from tailrace.encoding.sort_keys import encode_sort_key
 from tailrace.encoding.tagged_json import dumps
+from tailrace.encoding.text import utf8_size
 from tailrace.errors import QueryTooLarge
 from tailrace.queries.cursors import is_beyond
 from tailrace.queries.rollup import Rollup
@@ -20,10 +21,10 @@ from tailrace.queries.rows import KeyRange, Position, RowQuery
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# A Lambda response holds 6 MB, in which every quotation mark of a row is escaped with one more byte; and a request
-# should be answered within a second or two.
+# A Lambda response holds 6 MB, of which a row may take more than one; and a request should be answered within a second
+# or two.
 MAX_READS = 100
-MAX_BYTES = 3_000_000
+MAX_BYTES = 4_000_000
 """Bounds of a request: its reads, and the size of its response."""
 
 _MIN_TIME_LEFT_MS = 15_000
@@ -140,7 +141,7 @@ class RowReader:
             here = run.before
             for key, row in run.rows:
                 text = format_row(row)
-                size += len(text.encode())
+                size += response_size(text)
                 if len(rows) == query.limit or (rows and size > MAX_BYTES):
                     return Page(tuple(rows), query.cursor(here), left_out)
                 rows.append(text)
@@ -170,7 +171,7 @@ class RowReader:
                 "a shorter time range"
             )
         rows = tuple(map(format_row, ranked))
-        if len(rows) > 1 and sum(len(row.encode()) for row in rows) > MAX_BYTES:
+        if len(rows) > 1 and sum(map(response_size, rows)) > MAX_BYTES:
             raise QueryTooLarge(f"the ranked rows have more than {MAX_BYTES:,} bytes: ask for fewer of them with n")
         return Page(rows, left_out=frozenset(left_out))
 
@@ -218,6 +219,11 @@ class RowReader:
             request["ExclusiveStartKey"] = {"pk": encode_value(key_range.pk), "sk": encode_value(start)}
         with map_aws_errors():
             return self.client.query(**request)
+
+
+def response_size(row: str) -> int:
+    """Return the bytes of a row in the function's response, whose body is a text in JSON: some signs are escaped."""
+    return utf8_size(dumps(row))
 
 
 def _runs(query: RowQuery, scan: _Scan) -> Iterator[_Run]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from tailrace.aws.aggregates.row_reader import MAX_BYTES, MAX_READS, Page, RowReader, Serializer
+from tailrace.aws.aggregates.row_reader import MAX_BYTES, MAX_READS, Page, RowReader, Serializer, response_size
 from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import QueryTooLarge
 from tailrace.queries.cursors import is_beyond
@@ -62,7 +62,7 @@ class WindowReader:
                     if not is_beyond(key, after, descending=query.descending):
                         continue
                     text = format_row(row)
-                    size += len(text.encode())
+                    size += response_size(text)
                     if len(found) == query.limit or (found and size > MAX_BYTES):
                         here = WindowPosition(position.part, target.label, after)
                         return Page(tuple(found), query.window_cursor(here), left_out)
