@@ -152,3 +152,16 @@ def test_long_values_reach_beyond_nothing(serve: Serve, visit: Visit, width: int
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     assert page.evaluate("document.querySelector('.readout').offsetWidth < document.querySelector('.plot').offsetWidth")
     expect(page.locator(".legend .name").first).to_have_attribute("title", names[0])
+
+
+def test_values_that_fit_into_no_address_together_are_read_one_after_the_other(serve: Serve, visit: Visit) -> None:
+    """The gateway takes 10,240 bytes of address and headers together."""
+    names = [f"{place} {'商品名' * 40}" for place in range(8)]
+    rows = [row(name, hour, 9 - place) for place, name in enumerate(names) for hour in range(5)]
+    by_name = hours("names") | {"groups": hours()["groups"][:1], "bucket": None, "intervals": []}
+    totals = [{key: value for key, value in one.items() if key != "hour"} for one in rows[::5]]
+    served = serve(FakeApi([hours(), by_name], {"sensor_hours": rows, "names": totals}).respond)
+    page = visit(served.url, height=2000)
+    expect(page.locator(".legend .name")).to_have_text(names)
+    expect(page.locator("[data-aggregate=names] .ranking .name")).to_have_text(names)
+    assert max(map(len, served.requests)) < 5000

@@ -6,6 +6,12 @@ import { MAX_ROWS, ROWS_PER_REQUEST } from "./ranges.js";
 /** How many groups are listed at once. */
 export const GROUPS_PER_REQUEST = 100;
 
+/** How many values of the first group one query may have. */
+export const VALUES_PER_REQUEST = 25;
+
+/** The gateway takes 10,240 bytes of address and headers together. A cursor and a token need more than half of them. */
+const MAX_ENCODED_VALUES = 4000;
+
 /** How many empty pages are skipped before giving up. */
 const MAX_EMPTY_PAGES = 20;
 
@@ -14,6 +20,34 @@ export function groupParameters(pairs) {
   return pairs
     .filter(([, value]) => value !== null && value !== undefined)
     .map(([group, value]) => [parameterName(group), value]);
+}
+
+/** Return `[group, value]` pairs of the first group, in order, in parts that one query each can have. */
+export function partsOf(pairs) {
+  const parts = [];
+  let room = 0;
+  for (const pair of pairs) {
+    const length = new URLSearchParams(groupParameters([pair])).toString().length + 1;
+    if (length > room || parts.at(-1)?.length === VALUES_PER_REQUEST) {
+      parts.push([]);
+      room = MAX_ENCODED_VALUES;
+    }
+    parts.at(-1).push(pair);
+    room -= length;
+  }
+  return parts;
+}
+
+/** Read the rows of several queries, one after the other, as {@link readRows} does those of one. */
+export async function readAllRows(api, aggregate, queries, { signal, max = MAX_ROWS } = {}) {
+  const all = { rows: [], freshness: null, truncated: false, requests: 0 };
+  for (const query of queries) {
+    all.truncated ||= all.rows.length >= max;
+    if (all.truncated) break;
+    const read = await readRows(api, aggregate, query, { signal, max: max - all.rows.length });
+    Object.assign(all, read, { rows: [...all.rows, ...read.rows], requests: all.requests + read.requests });
+  }
+  return all;
 }
 
 /**

@@ -2,15 +2,13 @@
 
 import { eachNote, shownNote } from "../charts/presentation.js";
 import { ranking } from "../charts/ranking.js";
-import { groupParameters, readRows } from "../data/queries.js";
+import { groupParameters, partsOf, readAllRows, readRows, VALUES_PER_REQUEST } from "../data/queries.js";
 import { initialView, viewOptions, viewsOf } from "../data/views.js";
 import { button, el, labeledField, labeledSelect, searchField, setAttribute, setText } from "../elements/dom.js";
 import { humanize, spaced } from "../values/format.js";
 import { GroupSelection } from "./group-selection.js";
 import { Panel } from "./panel.js";
 
-/** How many values of the first group one request reads. */
-const VALUES_PER_REQUEST = 25;
 const MAX_BARS = 100;
 const ORDERS = [
   { value: "desc", label: "Highest first" },
@@ -61,16 +59,8 @@ export class RankedPanel extends Panel {
   async #readCandidates(signal) {
     const { api, aggregate, groups } = this;
     const pairs = groups.candidates.slice(0, this.#limit).map(({ value }) => [aggregate.lineGroups[0], value]);
-    const total = { rows: [], freshness: null, requests: 0 };
-    for (let first = 0; first < pairs.length; first += VALUES_PER_REQUEST)
-      this.queries.push(groupParameters(pairs.slice(first, first + VALUES_PER_REQUEST)));
-    for (const parameters of this.queries) {
-      const { rows, freshness, requests } = await readRows(api, aggregate, parameters, { signal });
-      total.rows.push(...rows);
-      total.freshness = freshness;
-      total.requests += requests;
-    }
-    return total;
+    this.queries = partsOf(pairs).map(groupParameters);
+    return readAllRows(api, aggregate, this.queries, { signal });
   }
 
   async #readTop(signal) {

@@ -10,7 +10,7 @@ import { ranking } from "../charts/ranking.js";
 import { Readout, valueAt } from "../charts/readout.js";
 import { summary } from "../charts/summary.js";
 import { assumedExtent } from "../data/extents.js";
-import { groupParameters, readRows } from "../data/queries.js";
+import { groupParameters, partsOf, readAllRows } from "../data/queries.js";
 import { closeRange, initialLineCount, rangeParameters, unitFor, widenRange } from "../data/ranges.js";
 import { columnsOf, firstOpen, linesBySize } from "../data/series.js";
 import { initialView, viewOptions, viewsOf } from "../data/views.js";
@@ -109,18 +109,18 @@ export class TimePanel extends Panel {
     const unit = unitFor(aggregate, closed.seconds, this.#interval, this.view.isAdditive);
     const lineCount = initialLineCount(unit, closed.seconds, this.view.kind);
     const lines = aggregate.isMultiValue ? groups.lines(lineCount) : null;
-    const pairs = lines?.map(({ key }) => [aggregate.lineGroups[0], key]) ?? groups.fixedPairs;
+    const pairs = lines?.map(({ key }) => [aggregate.lineGroups[0], key]);
     const movingWindow = this.movingWindow.of(unit, this.view);
     const open = aggregate.isBucketFirst ? widenRange(range, closed, aggregate.unit) : range;
-    const query = [
-      ...groupParameters(pairs),
+    const options = [
       // beyond the newest bucket, windows would run empty
       ...rangeParameters(movingWindow === null ? open : closed),
       ...(unit === aggregate.unit ? [] : [["interval", unit]]),
       ...(movingWindow === null ? [] : [["window", movingWindow.value]]),
     ];
-    this.queries = [query];
-    const read = await readRows(api, aggregate, query, { signal });
+    const parts = pairs ? partsOf(pairs) : [groups.fixedPairs];
+    this.queries = parts.map((part) => [...groupParameters(part), ...options]);
+    const read = await readAllRows(api, aggregate, this.queries, { signal });
     if (!aggregate.isMultiValue && aggregate.lineGroups.length > 0)
       groups.candidates = linesBySize(read.rows, aggregate);
     this.#show(read, lines ?? this.#linesOfRows(lineCount), unit, range, closed);
