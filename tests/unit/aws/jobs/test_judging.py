@@ -166,6 +166,7 @@ def test_a_rebuild_writes_no_rows_that_keep_has_ended(kept: Calm) -> None:
         (KEPT, ("sales@1#a", "2027-01-10"), 91),
         (KEPT, ("~most.6#sales@1#a#2027-01-10", "n25"), 91),
         (KEPT, ("~groups#sales@1", "a"), None),
+        (KEPT, ("~groups#sales@1#a#2027-01-10", "sx"), 91),
         (LANES, ("lanes@1#2027-01-10", "-#1"), 91),
         (SALES, ("sales@1#2027-01-10", "-"), None),
     ],
@@ -174,6 +175,14 @@ def test_the_key_of_a_row_says_when_it_ends(aggregate: Aggregate, key: tuple[str
     midnight = START - START % DAY - 5 * DAY
     space = RowSpace(created(aggregate.name, 1, ""), aggregate)
     assert space.expires_at(key) == (None if end is None else midnight + end * DAY)
+
+
+def test_the_values_of_a_measure_called_groups_are_no_list_of_groups() -> None:
+    named = Aggregate("sales", of=orders, by=[field("shop")], measures={"groups": distinct("kind")})
+    space = RowSpace(created("sales", 1, ""), named)
+    value, listed = ("~groups#sales@1#a#-", "sx"), ("~groups#sales@1", "a")
+    assert (space.main_key(value), space.main_key(listed)) == (("sales@1#a", "-"), listed)
+    assert (space.layout(value).labels, space.layout(listed).labels) == (("value",), ("shop",))
 
 
 def test_rows_of_windows_end_with_them() -> None:

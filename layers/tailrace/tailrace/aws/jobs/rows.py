@@ -38,7 +38,7 @@ class RowSpace:
     def main_key(self, key: RowKey) -> RowKey:
         """Return the key of the main row that a row belongs to, without its lane; that of a group list is its own."""
         pk, sk = key
-        if pk.startswith(_GROUP_LISTS):
+        if _is_list(pk):
             return key
         if pk.startswith("~"):
             aggregate, first, rest = pk.partition("#")[2].split("#", 2)
@@ -49,7 +49,7 @@ class RowSpace:
         """Return the layout of a row."""
         if not key[0].startswith("~"):
             return self.aggregate.layout
-        if key[0].startswith(_GROUP_LISTS) and self.aggregate.group_list is not None:
+        if _is_list(key[0]) and self.aggregate.group_list is not None:
             return self.aggregate.group_list.layout
         name = key[0].partition("#")[0].removeprefix("~")
         return next(kind.layout for kind in self.aggregate.value_rows if escape(kind.name) == name)
@@ -63,9 +63,14 @@ class RowSpace:
 
         The key says it, whether the row exists or not: the bucket is one of its groups.
         """
-        if self.aggregate.keep is None or key[0].startswith(_GROUP_LISTS):
+        if self.aggregate.keep is None or _is_list(key[0]):
             return None
         return self.aggregate.expires_at(group_texts(*self.main_key(key)))
+
+
+def _is_list(pk: str) -> bool:
+    """Tell whether a partition key is that of a list of groups, and not of the value rows of a measure ``groups``."""
+    return pk.startswith(_GROUP_LISTS) and pk.count("#") == 1
 
 
 def encode_row(row: RowChange) -> bytes:
