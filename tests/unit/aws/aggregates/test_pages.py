@@ -8,7 +8,7 @@ import pytest
 
 from local.in_memory.database import Database
 from tailrace import Aggregate, Pipeline, count, day, field
-from tailrace.aws.aggregates.row_reader import Page, RowReader
+from tailrace.aws.aggregates.row_reader import MAX_BYTES, Page, RowReader
 from tailrace.aws.aggregates.window_reader import WindowReader
 from tailrace.definition.collection import Collection
 from tailrace.encoding.dynamodb import encode_item

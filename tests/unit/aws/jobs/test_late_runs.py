@@ -7,12 +7,14 @@ import pytest
 from tailrace.aws.jobs.genesis import write_first_control_rows
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.steps import machine
+from tailrace.aws.jobs.steps.covering import scanned
 from tailrace.aws.jobs.steps.gathering import list_journal
 from tailrace.aws.jobs.steps.reading import read_rows
 from tailrace.aws.jobs.steps.snapshot import close_snapshot, scan_segment
 from tailrace.aws.jobs.workshop import Workshop
 from tailrace.encoding.dynamodb import decode_item
 from tests.simulation.jobs.history import Player
+from tests.simulation.jobs.world import Shard
 
 
 class Calm(Player):
@@ -24,15 +26,15 @@ class Calm(Player):
     def _give_up(self) -> None:
         """Let nothing be discarded."""
 
-    def count_another(self) -> None:
+    def count_another(self, *, paid: bool = False) -> None:
         """Write an order, and have it counted."""
-        self.world.write(f"orders#{self.world.sequence}", {"shop": "a", "amount": 7})
+        self.world.write(f"orders#{self.world.sequence}", {"shop": "a", "amount": 7, "paid": paid})
         self.world.settle()
 
-    def revenue(self) -> int:
-        """Return the revenue of shop a."""
+    def revenue(self, generation: str = "shops@1") -> int:
+        """Return the revenue of shop a in the newest epoch of a generation."""
         rows = map(decode_item, self.world.database.rows("aggregates"))
-        return next(int(one["revenue"]) for one in rows if one["pk"].startswith("shops@1"))
+        return max((one["pk"], int(one["revenue"])) for one in rows if one["pk"].startswith(generation))[1]
 
     def before(self, monkeypatch: pytest.MonkeyPatch, step: str, act: Any) -> None:
         """Let something happen once, before the first part of a step."""
@@ -102,3 +104,43 @@ def test_the_parts_of_the_journal_are_those_of_the_run_that_counts(
     player.before(monkeypatch, step, list_again)
     verdict = player._job("verify", [("shops", 1)], repairs=True)
     assert (verdict.job.state, verdict.findings, player.revenue()) == ("done", (), 14)
+
+
+def test_a_build_that_is_taken_up_after_its_folder_has_expired_ends(
+    player: Calm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = player.world
+    world.deploy("second")
+    player.count_another(paid=True)
+
+    def later(_shop: Workshop, _job: Job) -> None:
+        world.now += 15 * 24 * 3600
+        objects = world.buckets.objects
+        world.buckets.objects = {name: one for name, one in objects.items() if not name[1].startswith("jobs/")}
+
+    player.before(monkeypatch, "commit", later)
+    job = player._job("build", [("shops", 2)]).job
+    assert job.reason == "it began more than a week ago, and what it has read may be gone: run it again"
+    assert not player._control().generations["shops", 2].exact
+
+
+def test_a_build_that_is_taken_up_days_after_its_snapshot_ends(player: Calm, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By then, the shards of its beginning are not listed any more, and the stage's progress in them has expired."""
+    world = player.world
+    world.deploy("second")
+    player.before(monkeypatch, "scan", lambda _shop, _job: player.count_another(paid=True))
+    left = [3 * 24 * 3600]
+
+    def later(shop: Workshop, job: Job) -> Any:
+        if left:
+            world.now += left.pop()
+            world.shards = [Shard(f"next-{one.name}", None, one.root) for one in world.shards]
+            for row in world.database.rows("progress"):
+                world.database.delete_item(TableName="progress", Key={"pk": row["pk"], "sk": row["sk"]})
+        return scanned(shop, job)
+
+    monkeypatch.setattr(machine, "_STEPS", {**machine._STEPS, "scanned": later})
+    job = player._job("build", [("shops", 2)]).job
+    assert job.reason == "it began more than 36 hours ago, and what is needed of that time may be gone: run it again"
+    assert player._job("build", [("shops", 2)]).job.state == "done"
+    assert player.revenue("shops@2") == 7

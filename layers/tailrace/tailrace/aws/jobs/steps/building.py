@@ -13,7 +13,7 @@ from tailrace.aws.jobs.next_step import Again, Next, Now
 from tailrace.aws.jobs.rows import RowSpace, by_key, merge_rows
 from tailrace.aws.jobs.steps.discarded import no_holes
 from tailrace.aws.jobs.steps.gathering import journal_of
-from tailrace.aws.jobs.workshop import Workshop, boundary_id, boundary_of, label
+from tailrace.aws.jobs.workshop import JobEnded, Workshop, boundary_id, boundary_of, label
 from tailrace.aws.runtime.telemetry import logger
 from tailrace.backfill.base import base_lineage
 from tailrace.backfill.generations import Generation, GenerationId, State, go_live
@@ -21,6 +21,7 @@ from tailrace.encoding.keys import RowKey
 from tailrace.errors import Transient
 
 _ROWS_PER_COMMIT = 500
+_MAX_AGE_S = 7 * 24 * 3600  # the bucket keeps the journal and the job's folder for two weeks
 
 
 def commit_base(shop: Workshop, job: Job, partition: int) -> None:
@@ -57,7 +58,10 @@ def finish_build(shop: Workshop, job: Job) -> Next:
     left = [name for name in job.targets if not _is_live(control, name, job)]
     generations = shop.check(replace(job, targets=tuple(left)))
     if generations:
-        no_holes(shop, boundary_of(generations[0]), {name: int(one) for name, one in job.data["firsts"].items()})
+        boundary = boundary_of(generations[0])
+        if shop.now - boundary.time > _MAX_AGE_S:
+            raise JobEnded("it began more than a week ago, and what it has read may be gone: run it again")
+        no_holes(shop, boundary, {name: int(one) for name, one in job.data["firsts"].items()})
     for before in generations:
         of = shop.aggregate(before.id).of
         knows_expired = control.knows_expired(of.name, before) and job.data["knows_expired"]

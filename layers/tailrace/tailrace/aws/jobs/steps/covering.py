@@ -11,6 +11,7 @@ from tailrace.aws.jobs.timing import MAX_LOOKS
 from tailrace.aws.jobs.workshop import JobEnded, Workshop, boundary_id, boundary_of
 from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.aws.runtime.telemetry import logger
+from tailrace.backfill.comparison import is_in_time
 from tailrace.backfill.coverage import created_after, missing_sentinels, throughs_of, unlisted, unproven
 from tailrace.encoding.dynamodb import encode_item
 from tailrace.encoding.keys import SENTINELS
@@ -69,12 +70,15 @@ def covered(shop: Workshop, job: Job) -> Next:
     if not shop.timing.is_over(job.data["covered_at"], shop.now):
         return Again(job, shop.timing.margin_s)
     generations = shop.check(job)
+    boundary = boundary_of(generations[0])
+    if not is_in_time(boundary.time, shop.now):
+        raise JobEnded("it began more than 36 hours ago, and what is needed of that time may be gone: run it again")
     kept = keep_expired_images(shop, Kept(*job.data.get("kept", ())))
     job = job.remember(kept=[kept.through, kept.complete])
     if not kept.done:
         return Again(replace(job, phase="reading discarded batches"), 1)
     firsts = shop.firsts.stored(boundary_id(job))
-    no_holes(shop, boundary_of(generations[0]), firsts)
+    no_holes(shop, boundary, firsts)
     foreign = shop.expired.foreign(shop.pipeline)
     if foreign:
         logger().warning("expired items are kept under names that the definition lacks", extra={"names": foreign})
