@@ -25,6 +25,7 @@ from tailrace import (
     maximum,
     mean,
     minimum,
+    quantile,
     ratio,
     smallest,
     top,
@@ -140,6 +141,10 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "a name of the engine": (lambda: aggregate(measures={"~n": count()}), "'~n'"),
     "a name instead of a collection": (lambda: aggregate(of="things"), "Collection"),
     "a route without a predicate": (lambda: Route("r", of=things, when=None), "when="),  # type: ignore[arg-type]
+    "a measure with the name of a quantile's nodes": (
+        lambda: Pipeline([things], [aggregate(measures={"q": quantile("n", 0.5), "q.6": minimum("t")})]),
+        "the measure 'q.6' has the name of rows of 'q', a quantile",
+    ),
     "two aggregates with one name and version": (
         lambda: Pipeline([things], [aggregate(), aggregate(version=2), aggregate()]),
         "two aggregates are named 'sums', version 1",

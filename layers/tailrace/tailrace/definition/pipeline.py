@@ -81,6 +81,8 @@ class Pipeline:
             members = tuple(given)
             object.__setattr__(self, what, members)
             _check_distinct(what, members)
+        for aggregate in self.aggregates:
+            _check_value_rows(aggregate)
         queues = [resource_name(route.name) for route in self.routes]
         for route, queue in zip(self.routes, queues, strict=True):
             if queues.count(queue) > 1:
@@ -139,6 +141,18 @@ def _check_distinct(what: str, members: Sequence[Collection | Aggregate | Route]
         if (member.name, version) in seen:
             raise DefinitionError(f"two {what} are named {member.name!r}" + (f", version {version}" if version else ""))
         seen.add((member.name, version))
+
+
+def _check_value_rows(aggregate: Aggregate) -> None:
+    """Check that no measure has the name of a quantile's nodes, since both would be in the same rows."""
+    names = [kind.name for kind in aggregate.value_rows]
+    for name in names:
+        if names.count(name) > 1:
+            quantile = name.rpartition(".")[0]
+            raise DefinitionError(
+                f"aggregate {aggregate.name!r}: the measure {name!r} has the name of rows of {quantile!r}, a quantile; "
+                "rename it"
+            )
 
 
 def _find[T: (Collection, Aggregate)](what: str, members: Sequence[T], name: str) -> T:
