@@ -284,3 +284,19 @@ def test_a_ranking_that_there_is_no_time_for_is_refused() -> None:
         answer = handler(request("GET", "/aggregates/days/top", query=query), context)
         assert answer["statusCode"] == status
         assert ("urn:problem-type:tailrace:too-much" in answer["body"]) is (status != 200)
+
+
+@pytest.mark.usefixtures("cloud")
+def test_a_next_page_whose_address_fits_into_no_header_has_its_cursor_in_the_body() -> None:
+    count(history("orders", [("1", order(9, shop="é")), ("2", order(10, shop="é"))]))
+    others = [("shop", f"{number}{'é' * 40}") for number in range(24)]
+    query = urlencode([("shop", "é"), *others, ("limit", "1")])
+    answers = {
+        accept: handler(request("GET", "/aggregates/shop_hours/rows", query=query, headers={"accept": accept}), None)
+        for accept in ("application/json", "text/csv", "application/x-ndjson")
+    }
+    assert [answer["statusCode"] for answer in answers.values()] == [200, 400, 400]
+    found = answers["application/json"]
+    assert "cursor" in loads(found["body"])
+    assert "Link" not in found["headers"]
+    assert "fewer or shorter values" in answers["text/csv"]["body"]

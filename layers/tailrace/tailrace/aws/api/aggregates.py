@@ -37,6 +37,9 @@ _MAX_REASON = 300
 _MAX_LEFT_OUT = 4000
 """Characters of the header. The gateway takes 10,240 bytes of all headers together, and one of them holds a cursor."""
 
+_MAX_LINK = 5000
+"""Characters of the header ``Link``, which repeats the query: it may have 25 long values of the first group."""
+
 
 class AggregateRoutes:
     """Routes of aggregates."""
@@ -106,6 +109,11 @@ class AggregateRoutes:
         if reasons:
             headers[LEFT_OUT_HEADER] = left_out_header(reasons)
         if row_format.content_type != JSON:
+            if page.cursor is not None and "Link" not in headers:
+                raise InvalidMessage(
+                    "the address of the next page is too long for a header: give fewer or shorter values, or accept "
+                    f"{JSON}, which has the cursor in the body"
+                )
             return Response(200, row_format.content_type, row_format.join(page.rows), headers)
         head = _head(shown) | {name: text for name, text in extra.items() if text is not None}
         end = _end(shown.generation, freshness, page.cursor)
@@ -115,9 +123,8 @@ class AggregateRoutes:
     def _headers(self, generation: GenerationState, freshness: str, cursor: str | None) -> dict[str, str | list[str]]:
         headers: dict[str, str | list[str]] = {FRESHNESS_HEADER: freshness}
         headers[GENERATION_HEADER] = generation_header(generation)
-        if cursor is not None:
-            headers["Link"] = f'<{self._next_url(cursor)}>; rel="next"'
-        return headers
+        link = "" if cursor is None else f'<{self._next_url(cursor)}>; rel="next"'
+        return headers | ({"Link": link} if 0 < len(link) <= _MAX_LINK else {})
 
     def _next_url(self, cursor: str) -> str:
         """Return the address of the next page: this one's query, with the cursor."""
