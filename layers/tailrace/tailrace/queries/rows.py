@@ -164,7 +164,8 @@ class RowQuery:
 
     def cursor(self, position: Position) -> str:
         """Return the cursor with which this query continues at a position."""
-        values = [position.pk, position.sk, position.after]
+        # 0 where no row was returned, as earlier releases wrote it: during a deployment in steps, both respond
+        values = [position.pk, position.sk, position.after or 0]
         return encode_cursor([*values, self._checksum(values)])
 
     def starting_at(self, cursor: str) -> "RowQuery":
@@ -177,9 +178,9 @@ class RowQuery:
             if self.window is not None:
                 return self._window_at(*decode_cursor(cursor))
             pk, sk, after, checksum = decode_cursor(cursor)
-            is_known = checksum == self._checksum([pk, sk, after]) and isinstance(after, str)
+            is_known = checksum == self._checksum([pk, sk, after]) and (after == 0 or isinstance(after, str))
             if is_known and self._covers(pk, sk):
-                found = replace(self, start=Position(pk, sk, after))
+                found = replace(self, start=Position(pk, sk, after or ""))
                 found.returned_until(())  # raises if no row has this key
                 return found
         except (ValueError, TypeError, LookupError, InvalidMessage):
@@ -224,17 +225,17 @@ class RowQuery:
 
     def window_cursor(self, position: WindowPosition) -> str:
         """Return the cursor with which a query with a window continues at a position."""
-        values = [position.part, position.label, position.after]
+        values = [position.part, position.label, position.after or 0]
         return encode_cursor([*values, self._checksum(values)])
 
     def _window_at(self, part: int, label: str, after: Any, checksum: str) -> "RowQuery":
         values = [part, label, after]
-        is_known = checksum == self._checksum(values) and isinstance(after, str)
+        is_known = checksum == self._checksum(values) and (after == 0 or isinstance(after, str))
         if not is_known or not 0 <= part < self.window_parts():
             raise ValueError("from another query")
         if bucket_label(self.step(), label) != label or not self.steps().contains(label):
             raise ValueError("not in the range")
-        return replace(self, window_start=WindowPosition(part, label, after))
+        return replace(self, window_start=WindowPosition(part, label, after or ""))
 
     def _bucket_first(self) -> bool:
         return self.bucket_range is not None and self.aggregate.by[0] is self.bucket_range.bucket

@@ -13,7 +13,9 @@ from tailrace.aws.aggregates.window_reader import WindowReader
 from tailrace.definition.collection import Collection
 from tailrace.encoding.dynamodb import encode_item
 from tailrace.errors import QueryTooLarge
+from tailrace.queries.cursors import decode_cursor
 from tailrace.queries.parameters import parse_ranking_query, parse_row_query
+from tailrace.queries.rows import Position, WindowPosition
 from tailrace.testing import history, stored_rows
 
 events = Collection("events", schema={"type": "object"})
@@ -62,6 +64,7 @@ def test_the_next_page_begins_behind_the_last_row_of_the_one_before(
     assert found == expected
 
 
+DAY_KEY = "by_day@1#2024-03-05"
 DAYS = [("from", "2024-03-01"), ("to", "2024-03-09")]
 
 
@@ -107,3 +110,13 @@ def test_a_page_of_signs_that_are_escaped_fits_into_a_response(window: list[tupl
     page = (WindowReader(reader) if window else reader).read(query, lambda _: '"' * 500_000)
     assert page.cursor is not None
     assert 3_000_000 < len(json.dumps("".join(page.rows))) < 5_500_000
+
+
+@pytest.mark.parametrize("more", [[], [("interval", "month")], [("window", "1d")]])
+def test_cursors_between_runs_are_those_of_earlier_releases(more: list[tuple[str, str]]) -> None:
+    """During a deployment in steps, both releases respond, each to cursors of the other."""
+    query = parse_row_query(by_day, [*DAYS, *more])
+    found = query.window_cursor(WindowPosition(0, "2024-03-05")) if query.window else query.cursor(Position(DAY_KEY))
+    assert decode_cursor(found)[:3] == ([0, "2024-03-05", 0] if query.window else [DAY_KEY, None, 0])
+    again = parse_row_query(by_day, [*DAYS, *more, ("cursor", found)])
+    assert again.window_start == WindowPosition(0, "2024-03-05") if query.window else again.start == Position(DAY_KEY)
