@@ -1,1 +1,9 @@
 """Local tooling: the emulated stack, the source pollers and the demo. Never shipped to Lambda."""
+
+import signal
+import sys
+
+# Python calls itself so while it looks for the module that -m names: https://docs.python.org/3/using/cmdline.html#cmdoption-m
+if sys.argv[:1] == ["-m"] and not {"local.demo", "local.run_stack"}.isdisjoint(sys.orig_argv):
+    # Ctrl-C ends both without a traceback also while their modules are imported, until main() handles signals.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -1,12 +1,14 @@
 """Ctrl-C ends the demo in one line, whatever it does at that moment."""
 
 import errno
+import importlib
 import signal
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+import local
 from local import run_stack
 from local.demo import run
 
@@ -33,6 +35,19 @@ def test_an_interruption_is_no_error(
     monkeypatch.setattr(run, "run", interrupted)
     assert run.main([], {}) == run.EXIT_INTERRUPTED
     assert "Stopped." in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize(("module", "ends"), [("local.demo", True), ("local.run_stack", True), ("local.review", False)])
+def test_an_interruption_while_modules_are_imported_prints_no_traceback(
+    module: str, ends: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other commands handle no signals themselves."""
+    handled: list[object] = []
+    monkeypatch.setattr("signal.signal", lambda *both: handled.append(both))
+    monkeypatch.setattr("sys.argv", ["-m"])
+    monkeypatch.setattr("sys.orig_argv", ["python", "-m", module])
+    importlib.reload(local)
+    assert handled == ([(signal.SIGINT, signal.SIG_DFL)] if ends else [])
 
 
 @pytest.mark.parametrize("command", [run.main, run_stack.main])
