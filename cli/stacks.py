@@ -26,7 +26,7 @@ from botocore.exceptions import (
 from botocore.session import Session
 
 from cli.console import state_folder
-from cli.errors import CommandError
+from cli.errors import NO_CREDENTIALS, CommandError
 
 _CLIENT_CONFIG = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3})
 
@@ -170,12 +170,7 @@ def _credentials(session: Session) -> Credentials | None:
             credentials.get_frozen_credentials()  # assumes a role now, not with the first call, whose error it would be
     except BotoCoreError:  # some are ValueErrors, too
         raise
-    except (
-        OSError,
-        ValueError,
-        LookupError,
-        AttributeError,
-    ) as error:  # a program or file is missing, or says nonsense
+    except NO_CREDENTIALS as error:
         text = "Cannot get AWS credentials; check what your AWS configuration names"
         raise CommandError(f"{text}: {type(error).__name__}: {error}") from error
     return credentials

@@ -134,9 +134,10 @@ def test_concurrent_requests_are_limited_to_the_connections(
     assert ask("/api/aggregates").status == 200
 
 
-def test_expired_credentials_are_502(ask: DashboardClient, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [BotoCoreError(), FileNotFoundError(2, "No such file", "credential-helper")])
+def test_expired_credentials_are_502(ask: DashboardClient, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def gone() -> None:
-        raise BotoCoreError
+        raise error
 
     monkeypatch.setattr(CREDENTIALS, "get_frozen_credentials", gone)
     answer = ask("/api/aggregates")
