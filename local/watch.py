@@ -63,7 +63,8 @@ class Watcher[S: RunningStack]:
                 return
             built = build()
             if digest_of(_without_locks()) != checked:
-                return  # it was saved again: the next look sees it
+                self._tried = self._deployed  # it was saved again: the next look sees it, also if it is as it was
+                return
             self._handled, self._tried = _signature(), digest_of(definition_files())  # the check may complete the lock
             self._stack.update(built)
         except LocalError as error:

@@ -164,13 +164,16 @@ def test_a_failed_deployment_is_reported(scene: Scene) -> None:
     assert scene.said == ["The definition was not deployed, the previous one keeps running. Stack deployment failed."]
 
 
-def test_a_definition_that_is_saved_again_meanwhile_is_checked_again(scene: Scene) -> None:
+@pytest.mark.parametrize("afterwards", ["unchecked", "another"])
+def test_a_definition_that_is_saved_again_meanwhile_is_checked_again(scene: Scene, afterwards: str) -> None:
+    """Perhaps only an editor's undo: what it is in the end was checked, and not deployed."""
     watching = watcher(scene)
     scene.on_build = lambda: save(scene, "unchecked")
     save(scene, "another")
     watching.look()
     watching.look()
     assert scene.events == ["check", "build"]
+    save(scene, afterwards)
     scene.on_build = lambda: None
     scene.events.clear()
     look(watching)
