@@ -3,10 +3,12 @@
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.encoding import limits
+from tailrace.errors import InvalidItem
 from tests import strategies
 
 texts = st.one_of(
@@ -27,6 +29,21 @@ def test_the_quick_check_accepts_nothing_that_the_full_one_rejects(pk: str, item
     if limits._is_plain(pk, item):
         assert not [*limits._key_violations(pk), *limits._field_violations(item)]
         assert limits._size(item) + len("pk") + len(pk.encode()) <= limits.MAX_ITEM_BYTES
+
+
+@given(st.dictionaries(strategies.awkward_texts, strategies.values, max_size=5))
+def test_the_least_size_is_no_more_than_the_size(item: dict[str, Any]) -> None:
+    assert limits._least_size(item) <= limits.item_bytes("", item)
+
+
+@pytest.mark.parametrize("value", [[0] * 500_000, [[[0.5]]] * 50_000, {str(n): {"": n} for n in range(120_000)}])
+def test_an_item_of_far_too_many_values_is_refused_without_a_look_at_each(
+    value: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "_field_violations", pytest.fail)
+    with pytest.raises(InvalidItem) as raised:
+        limits.check_item("orders#1", {"v": value})
+    assert [violation.keyword for violation in raised.value.violations] == ["size"]
 
 
 @given(st.dictionaries(st.text("abc", min_size=1), st.text("xyzé", max_size=20) | st.integers(-99, 99) | st.none()))

@@ -6,6 +6,7 @@ Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constra
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 
 from tailrace.encoding.dynamodb import INVALID_SET, reserved_attributes
@@ -43,6 +44,8 @@ def check_item(pk: str, item: Mapping[str, Any], reserved: Mapping[str, str] = _
     """
     if _is_plain(pk, item, reserved):
         return
+    if _least_size(item) > MAX_ITEM_BYTES:  # a full check of millions of values would take longer than a request has
+        raise InvalidItem([Violation("", "size", f"item size exceeds the limit of {MAX_ITEM_BYTES}")])
     violations = [*_key_violations(pk), *_field_violations(item, reserved)]
     if not violations:
         size = item_bytes(pk, item)
@@ -50,6 +53,17 @@ def check_item(pk: str, item: Mapping[str, Any], reserved: Mapping[str, str] = _
             violations.append(Violation("", "size", f"item size {size} bytes exceeds the limit of {MAX_ITEM_BYTES}"))
     if violations:
         raise InvalidItem(violations)
+
+
+def _least_size(item: Mapping[str, Any]) -> int:
+    """Return what an item's containers and their elements take at least; no more is counted once that is too much."""
+    size = 0
+    level: list[Any] = [item]
+    while level and size <= MAX_ITEM_BYTES:
+        size += sum(_CONTAINER_BYTES + _ELEMENT_BYTES * len(one) for one in level)
+        members = chain.from_iterable(one.values() if isinstance(one, Mapping) else one for one in level)
+        level = [] if size > MAX_ITEM_BYTES else [inner for inner in members if isinstance(inner, dict | list)]
+    return size
 
 
 def item_bytes(pk: str, item: Mapping[str, Any]) -> int:
