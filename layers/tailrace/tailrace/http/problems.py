@@ -132,7 +132,8 @@ PROBLEM_TYPES = {
             "too-much",
             422,
             "Too much for one request",
-            "the rollup or ranking needs more reads than one request may make, or more time than it has",
+            "the rollup or ranking needs more reads than one request may make, or more time than it has, or the ranked "
+            "rows or values exceed a response of 4 MB",
         ),
         ProblemType(
             "idempotency-key-reused",
