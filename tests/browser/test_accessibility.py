@@ -82,8 +82,20 @@ def test_a_page_in_the_dark_is_printed_dark_on_white(serve: Serve, visit: Visit,
         page.get_by_role("button", name="Appearance: system. Switch to light").click()
         page.get_by_role("button", name="Appearance: light. Switch to dark").click()
     assert page.evaluate(ink) == "rgb(232, 236, 241)"
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
     page.emulate_media(media="print")
     assert page.evaluate(ink) == "rgb(22, 32, 44)"
     # without it, browsers print no background, which is all that a swatch has
     swatch = page.locator(".legend .swatch").first
     assert swatch.evaluate("(one) => getComputedStyle(one).printColorAdjust") == "exact"
+    # a canvas is printed as it was drawn
+    assert swatch.evaluate(
+        """(one) => {
+            const [canvas, color] = [document.querySelector('.plot canvas'), getComputedStyle(one).backgroundColor];
+            const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+            return data.some((_, at) => at % 4 === 0 && color === `rgb(${data.slice(at, at + 3).join(', ')})`);
+        }"""
+    )
+    page.emulate_media(media="screen")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate(ink) == "rgb(232, 236, 241)"
