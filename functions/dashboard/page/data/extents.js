@@ -132,7 +132,7 @@ export class Extents {
 
   #needsSample(aggregate, isProbed, now) {
     const sample = this.#samples.get(aggregate.timeKey);
-    if (sample === undefined || now - sample.at < SAMPLE_EVERY_MS) return sample === undefined;
+    if (sample === undefined || Math.abs(now - sample.at) < SAMPLE_EVERY_MS) return sample === undefined;
     const known = this.#known.get(aggregate.timeKey);
     const beyond = isProbed ? PROBED_BUCKETS * bucketLengthMs(aggregate) : 0;
     return known === undefined || mergeExtents(known).end + beyond < now;

@@ -27,7 +27,7 @@ export class HealthMonitor {
       this.stages.show(this.#last.health, this.#last.at, this.api.responseTimeMs);
     } catch (error) {
       this.#hasResponse = error.status > 0;
-      if (this.#last === null || Date.now() - this.#last.at > UNKNOWN_AFTER_MS) this.stages.showUnknown();
+      if (this.#last === null || Math.abs(Date.now() - this.#last.at) > UNKNOWN_AFTER_MS) this.stages.showUnknown();
       throw error;
     }
   }
