@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tests.architecture.stack import properties, resources, template
+from tests.architecture.stack import properties, resources, spelled, template
 from tests.review.failure_paths import Path, from_code
 from tests.review.parameters import deployed, of_type
 
@@ -48,10 +48,10 @@ def test_everything_that_runs_or_holds_is_on_it() -> None:
 def test_queues_of_routes_are_those_of_this_stack() -> None:
     """By their exact names: a search for tailrace would find the queues of tailrace-dev, too."""
     (variable,) = json.loads(BODY)["variables"]
-    assert variable["defaultValue"] == "${AWS::StackName}"
+    assert (variable["defaultValue"], variable["visible"]) == ("${AWS::StackName}", True)
     (widget,) = [one for one in WIDGETS if str(one["properties"].get("title", "")).startswith("Routes")]
     shown = [metric[-1].replace(variable["pattern"], "${AWS::StackName}") for metric in widget["properties"]["metrics"]]
-    patterns = [properties(name)["QueueName"]["Fn::Sub"] for name in OF_ROUTES]
+    patterns = [spelled(properties(name)["QueueName"]) for name in OF_ROUTES]
     assert shown == [pattern.replace("Disruptions", route) for pattern in patterns for route in ROUTES]
     assert "SEARCH(" not in BODY
 
