@@ -66,7 +66,7 @@ def visible(text: str) -> str:
 def show_progress(text: str) -> None:
     """Replace the line of progress on the terminal; print nothing if there is no terminal."""
     if sys.stderr.isatty():
-        # what is wider would take two lines, of which only one would be replaced; 0 if the width is unknown
+        # a wider text would take two lines, and only the second would be replaced; an unknown width is 0
         width = os.get_terminal_size(sys.stderr.fileno()).columns
         sys.stderr.write(_CLEAR_LINE + text[: width - 1 if width else None])
         sys.stderr.flush()

@@ -171,7 +171,7 @@ def _credentials(session: Session) -> Credentials | None:
     except BotoCoreError:  # some are ValueErrors, too
         raise
     except NO_CREDENTIALS as error:
-        text = "Cannot get AWS credentials; check what your AWS configuration names"
+        text = "Cannot get AWS credentials; check the programs and files that your AWS configuration names"
         raise CommandError(f"{text}: {type(error).__name__}: {error}") from error
     return credentials
 

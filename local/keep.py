@@ -134,8 +134,8 @@ class Keeper:
     def look(self, report: Callable[[str], None]) -> None:
         """Save the stack if something was delivered since it was last saved, and that was a while ago.
 
-        What cannot be saved, perhaps since the disk is full, is reported and tried again: ending the stack would lose
-        it. Raises EmulatorFailed if the emulator has exited.
+        A failure, for example because the disk is full, is reported, and saving is tried again: ending the stack would
+        lose its state. Raises EmulatorFailed if the emulator has exited.
         """
         if time.monotonic() < self._next_at or self._progress() == self._saved_progress:
             return

@@ -24,8 +24,8 @@ NOT_COUNTED = (
 )
 DISCARDED = "of aggregate"
 NOT_REPAIRED = (
-    "of aggregate, not older than the last repair or build of every aggregate: run `tailrace verify --repair` first, "
-    "or again"
+    "of aggregate, with changes that are not older than the last repair or build of some aggregate: run "
+    "`tailrace verify --repair` before this command"
 )
 SENT_IN_PART = "were sent in part; run the command again"
 
@@ -60,7 +60,7 @@ class DiscardedBatches:
         """Deliver the batches again, by shard and time.
 
         Raises:
-            CommandError: history does not tell what is repaired.
+            CommandError: the function does not report what is repaired.
         """
         repaired_s = self._repaired_s() if run.policy.repaired else None
         for key in list_keys(self.s3, self.bucket, PREFIX):

@@ -1,7 +1,7 @@
 """Sequence numbers on the emulator: a position in a stream is found by number, whatever its leading zeros.
 
-The emulator's numbers have thirty digits with leading zeros, and it compares them as texts. Whoever keeps a number as
-such, as write-behind does, writes it with the 21 digits that are DynamoDB's least.
+The emulator's numbers have thirty digits with leading zeros, and it compares them as texts. Code that keeps
+an integer, such as write-behind, writes it with 21 digits, the fewest that DynamoDB uses.
 """
 
 from typing import Any

@@ -208,7 +208,9 @@ def test_a_broken_source_of_credentials_is_one_sentence(
     (tmp_path / "config").write_text(f"[profile helped]\n{setting}\n", encoding="utf-8")
     status, text = said([*ASK, "--profile", "helped"], capsys)
     assert status == 1
-    assert text.startswith("tailrace: Cannot get AWS credentials; check what your AWS configuration names:")
+    assert text.startswith(
+        "tailrace: Cannot get AWS credentials; check the programs and files that your AWS configuration names:"
+    )
     assert text.count("\n") == 1
 
 
