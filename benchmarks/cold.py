@@ -25,7 +25,7 @@ if len(sys.argv) > 1:
     sys.path[:0] = [sys.argv[1], sys.argv[2]]
     import app, typing
     assemble = app.site if hasattr(app, "site") else app.stage
-    settings = typing.get_type_hints(assemble.__wrapped__)["settings"]
+    settings, *_ = typing.get_type_hints(assemble.__wrapped__).values()
     assemble(settings.parse(os.environ))
 print(time.process_time() * 1000)
 """

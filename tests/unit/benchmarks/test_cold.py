@@ -15,5 +15,5 @@ def test_every_function_is_assembled_in_the_measured_environment(stage: str, mon
         monkeypatch.setenv(name, value)
     module: Any = import_module(f"functions.{stage}.app")
     assemble = module.site if hasattr(module, "site") else module.stage
-    settings = get_type_hints(assemble.__wrapped__)["settings"]
+    settings, *_ = get_type_hints(assemble.__wrapped__).values()
     assert assemble.__wrapped__(settings.parse(environment)) is not None

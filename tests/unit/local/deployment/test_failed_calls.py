@@ -24,7 +24,7 @@ class Process:
     ("looks", "said"), [(1, "exited unexpectedly"), (3, "exited unexpectedly"), (-1, "A call to the emulator failed: ")]
 )
 def test_a_failed_call_is_explained(looks: int, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("local.deployment.emulator.EXIT_WAIT_S", 0.02)
+    monkeypatch.setattr("local.deployment.emulator.EXIT_WAIT_S", 0.5)
     emulator = Emulator(Process(looks), 4566, Path("emulator.log"))  # type: ignore[arg-type]
     with pytest.raises(EmulatorFailed, match=said), emulator.reporting():
         raise EndpointConnectionError(endpoint_url=emulator.endpoint)
