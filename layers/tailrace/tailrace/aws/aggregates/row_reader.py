@@ -128,7 +128,7 @@ class RowReader:
         time is over.
 
         Raises:
-            QueryTooLarge: the rollup needs more reads than a request may make.
+            QueryTooLarge: the rollup needs more reads than a request may make, or has time for.
             Transient: the table cannot be read now.
             Permanent: the table rejects the request.
         """
@@ -157,7 +157,8 @@ class RowReader:
         """Return the rows of a query that rank first by a measure; ties in key order.
 
         Raises:
-            QueryTooLarge: there are more rows than a request can read, or their text is too long for a response.
+            QueryTooLarge: there are more rows than a request can read, or has time for; or those that rank first are
+                too long for a response.
             Transient, Permanent: as :meth:`read`.
         """
         scan = self._scan(query, None)

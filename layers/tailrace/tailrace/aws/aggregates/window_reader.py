@@ -38,7 +38,8 @@ class WindowReader:
         A page may hold fewer rows than requested, even none, and still have a cursor.
 
         Raises:
-            QueryTooLarge: the window of a single bucket needs more reads than a request may make, or has time for.
+            QueryTooLarge: the windows of the first buckets, up to ``limit`` of them, need more reads than a request may
+                make, or has time for.
             Transient, Permanent: as :meth:`RowReader.read`.
         """
         found: list[str] = []
