@@ -73,12 +73,7 @@ _ROLLED_UP: Json = {
         "description": "The measures that rows of an interval lack, all or some of them, with the reason.",
     },
 }
-_LINK = {
-    "Link": {
-        "description": 'The next page, if any, as `rel="next"`; left out if it would have more than 5,000 characters.',
-        "schema": _TEXT,
-    }
-}
+_LINK = {"Link": {"description": 'The next page, as `rel="next"`, up to 5,000 characters.', "schema": _TEXT}}
 
 _STATE, _STATE_HEADERS = {"generation": _READ, "freshness": _FRESHNESS}, _FRESHNESS_HEADER | _GENERATION_HEADER
 
