@@ -184,8 +184,17 @@ def test_what_fails_on_a_valid_item_is_found_with_the_smallest(fault: str, writt
     assert "mine/definition.py:" in broken.problem.where
 
 
-def test_a_definition_without_fault_passes_and_says_what_it_tried(written: Callable[[str], str]) -> None:
-    trial = tried(written("def where(order): return order['amount'] > 617"), Limits(seconds=20, items=500))
+ENUMS = """
+from enum import Enum
+class Tier(str, Enum): GOLD = "gold"
+class Rate(float, Enum): HALF = 617.5
+def where(order): return order["shop"] == Tier.GOLD or order["amount"] > Rate.HALF
+"""
+
+
+@pytest.mark.parametrize("text", ["def where(order): return order['amount'] > 617", ENUMS])
+def test_a_definition_without_fault_passes_and_says_what_it_tried(text: str, written: Callable[[str], str]) -> None:
+    trial = tried(written(text), Limits(seconds=20, items=500))
     assert not trial.is_broken
     assert trial.searches[0].tried >= 500
     assert trial.histories > 10
