@@ -12,6 +12,7 @@ from itertools import islice
 from cli.definition.enum_texts import enum_texts
 from cli.definition.findings import Findings
 from cli.definition.predicates import UserPredicate, images_of, predicates_of
+from cli.definition.subject import example_item
 from tailrace.aggregation.contributions import item_contribution
 from tailrace.aggregation.field_usage import predicate_fields
 from tailrace.definition.aggregate import Aggregate
@@ -34,7 +35,6 @@ from tailrace.definition.json_schema.types import ALL_TYPES, type_of
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.limits import check_item
-from tailrace.encoding.numbers import normalise
 from tailrace.errors import InvalidItem, InvalidMessage
 
 _MAX_NAMES = 12
@@ -67,7 +67,7 @@ def _transformed(collection: Collection, findings: Findings) -> Iterator[Item]:
     given = {*collection.keys.fields, *collection.keys.match}
     for number, example in enumerate(collection.all_examples, 1):
         try:
-            item = collection.keys.match | normalise(deepcopy(dict(example)))
+            item = example_item(collection, example)
             if missing := [name for name in collection.keys.fields if name not in item]:
                 findings.error(
                     f"example {number} of {collection.name!r} lacks {', '.join(missing)}, which its key gives"

@@ -14,7 +14,6 @@ from cli.definition.predicates import place_of
 from cli.definition.subject import Subject
 from cli.definition.worker import ELSEWHERE, Surroundings, Worker
 from tailrace.encoding.json_types import Item
-from tailrace.encoding.numbers import normalise
 from tailrace.errors import InvalidItem
 
 _CHUNK = 500
@@ -78,10 +77,7 @@ class Search:
     def run(self, most: int, until: float, progress: Callable[[str], None] = lambda _: None) -> None:
         """Try up to ``most`` items, until a moment of the monotonic clock. Some are tried however late it is."""
         subject = self.subject
-        examples = [
-            subject.collection.keys.match | normalise(dict(example)) for example in subject.collection.all_examples
-        ]
-        generator = Generator(subject, [example for example in examples if subject.accepts(example)])
+        generator = Generator(subject, subject.examples())
         latest = max(until, time.monotonic() + _GRACE_S)
         items = islice(generator.items(self.random, latest), most)
         with ExitStack() as stack:

@@ -17,7 +17,8 @@ from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.dynamodb import encode_item
 from tailrace.encoding.json_types import Item, deep_copy
 from tailrace.encoding.limits import check_item
-from tailrace.encoding.tagged_json import canonical_json
+from tailrace.encoding.numbers import normalise
+from tailrace.encoding.tagged_json import canonical_json, dumps, loads
 from tailrace.errors import InvalidItem, InvalidMessage
 
 
@@ -47,6 +48,11 @@ class Subject:
     def uses(self) -> list[FieldUse]:
         """The fields that groups and measures use."""
         return [use for one in self.aggregates for use in field_uses(one.by, one.stored_measures)]
+
+    def examples(self) -> list[Item]:
+        """Return the examples that are items of the collection."""
+        examples = [example_item(self.collection, example) for example in self.collection.all_examples]
+        return [example for example in examples if self.accepts(example)]
 
     def hints(self) -> Mapping[str, str]:
         """Return the types of the fields that the definition uses, by name, for schemas that leave them open."""
@@ -116,6 +122,17 @@ class Subject:
             return f"invalid: {error}"
         parts = [canonical_json(seen), *(_results(predicate, seen) for predicate in self.predicates)]
         return "\n".join([*parts, *(_counted(seen, aggregate) for aggregate in self.aggregates)])
+
+
+def example_item(collection: Collection, example: Mapping[str, Any]) -> Item:
+    """Return an example as the table would hold it: with plain texts, also where the definition has members of an enum.
+
+    Raises:
+        InvalidMessage: no item can contain one of its values.
+        TypeError: it is not a mapping.
+    """
+    item: Item = loads(dumps(normalise(dict(example))))
+    return collection.keys.match | item
 
 
 def _results(predicate: UserPredicate, item: Item) -> str:

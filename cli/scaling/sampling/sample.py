@@ -15,7 +15,6 @@ from cli.errors import CommandError, UsageError
 from tailrace.aws.items.rows import StoredItem, validated_row
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Item
-from tailrace.encoding.numbers import normalise
 from tailrace.errors import InvalidItem, InvalidMessage
 from tailrace.inputs.cells import LineFields
 from tailrace.inputs.lines import BadLine, Line, LineReader, detect_format
@@ -120,9 +119,7 @@ class SampleFile:
 
 def generated(subject: Subject, count: int, progress: Progress, seed: int = 0) -> Iterator[Numbered]:
     """Yield generated items, as many as can be made."""
-    keys = subject.collection.keys
-    examples = [keys.match | normalise(dict(example)) for example in subject.collection.all_examples]
-    generator = Generator(subject, [example for example in examples if subject.accepts(example)])
+    generator = Generator(subject, subject.examples())
     items = generator.items(Random(seed))  # noqa: S311 - not for secrets
     for number, item in enumerate(islice(items, count), 1):
         if not number % _EVERY:

@@ -166,6 +166,10 @@ def test_the_examples_of_a_schema_count_as_well() -> None:
     assert not checked(examples=(), schema={"examples": [ORDER]}).warnings
 
 
+def test_an_example_with_a_member_of_an_enum_stands_for_an_item_with_its_text() -> None:
+    assert not checked(examples=[with_member(ORDER)], measures={"m": minimum("country")}).errors
+
+
 def test_a_member_of_an_enum_that_would_be_ordered_by_its_name_breaks_a_law() -> None:
     orders = Collection("orders", schema=OPEN, transform=with_member)
     ranked = {"a": maximum("country"), "b": largest("plain", 2, show=["country"]), "c": minimum("plain")}
