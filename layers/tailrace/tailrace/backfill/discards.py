@@ -26,7 +26,7 @@ def without(generation: Generation, batch: GivenUp, firsts: Firsts) -> Generatio
 
 
 def _reaches(batch: GivenUp, boundary: Boundary, firsts: Firsts) -> bool:
-    # where a batch lies that does not say it, nobody knows
+    # without sequence numbers, a batch may lie anywhere
     return not batch.positions or bool(holes([batch], firsts(boundary.id), boundary.time))
 
 

@@ -45,9 +45,9 @@ def discarded_since(shop: Workshop, since: int) -> Iterator[GivenUp]:
 
 
 def tell_readers(shop: Workshop, notification: Mapping[str, Any]) -> None:
-    """Record for each discarded batch that S3 tells of which generations are not known to be exact any more.
+    """Mark the generations that may lack changes of the discarded batches in a notification from S3.
 
-    S3 may tell of a batch more than once, and long after it was written: what has been repaired since stays exact.
+    S3 may notify of a batch more than once, and long after it was written: what has been repaired since stays exact.
 
     Raises:
         Transient: a service cannot be used now, or a control row changes too often; Lambda calls again.

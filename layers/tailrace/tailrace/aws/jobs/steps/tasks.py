@@ -1,4 +1,4 @@
-"""The tasks of the history function: a step or part of a job, an operator's command, or what S3 tells."""
+"""The tasks of the history function: a step or part of a job, an operator's command, or a notification from S3."""
 
 from collections.abc import Mapping
 from typing import Any
