@@ -19,11 +19,11 @@ from tests.simulation.jobs import history
 from tests.simulation.jobs.__main__ import play
 
 _SEEDS = 120
-_RICH = (327, 38, 22, 213, 482, 359)
+_RICH = (327, 38, 39, 99, 149)
 """Seeds to try first: each finds what dozens of others do not. A stale list only makes the test slower."""
 _DISCARDING = (250,)
 """The same, of histories in which an item expires in a batch that is discarded."""
-_LACKING = 3
+_LACKING = 28
 """The same, of a history at whose end rows lack a discarded batch."""
 
 
