@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cli.definition.generation.constants import Constants, constants_of
+from cli.definition.generation.constants import Constants, constants_of, stored
 from cli.definition.predicates import UserPredicate, images_of, predicates_of
 from tailrace.aggregation.contributions import item_contribution
 from tailrace.aggregation.field_usage import predicate_fields
@@ -17,8 +17,7 @@ from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.dynamodb import encode_item
 from tailrace.encoding.json_types import Item, deep_copy
 from tailrace.encoding.limits import check_item
-from tailrace.encoding.numbers import normalise
-from tailrace.encoding.tagged_json import canonical_json, dumps, loads
+from tailrace.encoding.tagged_json import canonical_json
 from tailrace.errors import InvalidItem, InvalidMessage
 
 
@@ -85,7 +84,9 @@ class Subject:
     def accepts(self, item: Item) -> bool:
         """Tell whether the table can hold an item of this collection, and the schema allows it."""
         match = self.collection.keys.match.items()
-        if any(name not in item or canonical_json(item[name]) != canonical_json(value) for name, value in match):
+        if any(
+            name not in item or canonical_json(item[name]) != canonical_json(stored(value)) for name, value in match
+        ):
             return False  # as JSON, so that 1 is not True
         try:
             self.id_of(item)
@@ -125,14 +126,14 @@ class Subject:
 
 
 def example_item(collection: Collection, example: Mapping[str, Any]) -> Item:
-    """Return an example as the table would hold it: with plain texts, also where the definition has members of an enum.
+    """Return an example as the table would hold it, with the attributes of ``match=``.
 
     Raises:
         InvalidMessage: no item can contain one of its values.
         TypeError: it is not a mapping.
     """
-    item: Item = loads(dumps(normalise(dict(example))))
-    return collection.keys.match | item
+    item: Item = stored(collection.keys.match | dict(example))
+    return item
 
 
 def _results(predicate: UserPredicate, item: Item) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tailrace.definition.json_schema.pattern_rules import matches
 from tailrace.encoding.numbers import Number, is_encodable, is_representable, normalise
-from tailrace.encoding.text import plain_text
+from tailrace.encoding.tagged_json import dumps, loads
 
 _MAX_VALUES = 300
 _MAX_DEPTH = 6
@@ -29,27 +29,28 @@ class Constants:
 
 
 def constants_of(functions: Iterable[Callable[..., Any]]) -> Constants:
-    """Return the constants of functions, and of what they use from their own package.
-
-    They are of Python's own types: what the table holds is never a member of an enum.
-    """
+    """Return the constants of functions, and of what they use from their own package, as the table would hold them."""
     numbers: dict[Number, None] = {}
     texts: dict[str, None] = {}
     for value in _values(functions):
         if isinstance(value, str) and len(value) <= _MAX_TEXT and is_encodable(value):
-            texts[plain_text(value)] = None
+            texts[stored(value)] = None
         elif isinstance(value, int | Decimal | float) and not isinstance(value, bool) and _is_number(value):
-            numbers[_plain(value)] = None
+            numbers[stored(value)] = None
     return Constants(tuple(numbers)[:_MAX_VALUES], tuple(texts)[:_MAX_VALUES])
 
 
 def _is_number(value: Any) -> bool:
-    return value == value and bool(abs(value) < 10**30) and is_representable(_plain(value))  # noqa: PLR0124 - NaN
+    return value == value and bool(abs(value) < 10**30) and is_representable(stored(value))  # noqa: PLR0124 - NaN
 
 
-def _plain(value: Any) -> Number:
-    found: Number = normalise(float(value) if isinstance(value, float) else value)
-    return found
+def stored(value: Any) -> Any:
+    """Return a value of the definition as the table would hold it: with the text or number of a member of an enum.
+
+    Raises:
+        InvalidMessage: no item can contain it.
+    """
+    return loads(dumps(normalise(float(value) if isinstance(value, float) else value)))
 
 
 def _values(functions: Iterable[Callable[..., Any]]) -> Iterator[Any]:

@@ -14,12 +14,13 @@ from itertools import islice
 from random import Random
 from typing import Any
 
+from cli.definition.generation.constants import stored
 from cli.definition.generation.merging import Merger, Parts, Variant
 from cli.definition.generation.texts import text_maker
 from cli.definition.subject import Subject
 from tailrace.encoding.json_types import Item, deep_copy
 from tailrace.encoding.limits import MAX_ITEM_BYTES
-from tailrace.encoding.numbers import EXACT, Number, canonical_number, normalise
+from tailrace.encoding.numbers import EXACT, Number, canonical_number
 from tailrace.encoding.tagged_json import canonical_json
 
 type Maker = Callable[[Random, int], Any]
@@ -119,7 +120,7 @@ class Generator:
 
     def _of_variant(self, variant: Variant, hint: str) -> Iterator[Maker]:
         if variant.values is not None:
-            values = [normalise(value) for value in variant.values]
+            values = [stored(value) for value in variant.values]
             yield lambda random, _depth: deep_copy(random.choice(values))
             return
         types = variant.types & _HINTED.get(hint, variant.types) or variant.types

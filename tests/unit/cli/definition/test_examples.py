@@ -168,6 +168,9 @@ def test_the_examples_of_a_schema_count_as_well() -> None:
 
 def test_an_example_with_a_member_of_an_enum_stands_for_an_item_with_its_text() -> None:
     assert not checked(examples=[with_member(ORDER)], measures={"m": minimum("country")}).errors
+    things = Collection("things", schema=OPEN, key={"PK": "{c}"}, match={"land": Land.GERMANY}, examples=[{"c": "1"}])
+    (item,) = Subject.of(Pipeline([things]), things).examples()
+    assert type(item["land"]) is str
 
 
 def test_a_member_of_an_enum_that_would_be_ordered_by_its_name_breaks_a_law() -> None:

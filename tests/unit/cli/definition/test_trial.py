@@ -186,8 +186,10 @@ def test_what_fails_on_a_valid_item_is_found_with_the_smallest(fault: str, writt
 
 ENUMS = """
 from enum import Enum
-class Tier(str, Enum): GOLD = "gold"
+class Tier(str, Enum): GOLD, LEAD = "gold", "lead"
 class Rate(float, Enum): HALF = 617.5
+SCHEMA["properties"]["shop"] = {"enum": list(Tier)}
+SCHEMA["examples"] = [{"shop": Tier.GOLD, "amount": 1}]
 def where(order): return order["shop"] == Tier.GOLD or order["amount"] > Rate.HALF
 """
 
