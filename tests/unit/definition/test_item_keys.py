@@ -10,7 +10,8 @@ import pytest
 from tailrace import Collection, Pipeline
 from tailrace.backfill.fingerprints.meaning import collection_fingerprint
 from tailrace.definition.item_keys import Identity
-from tailrace.encoding.dynamodb import encode_item
+from tailrace.encoding.digests import item_digest
+from tailrace.encoding.dynamodb import decode_item, encode_item
 from tailrace.errors import DefinitionError, InvalidItem, InvalidMessage
 
 ORDER = {"PK": "CUSTOMER#{customer}", "SK": "ORDER#{order}"}
@@ -147,6 +148,8 @@ def test_a_member_of_an_enum_is_its_value_in_a_row() -> None:
     orders = collection(match={"level": Level.HIGH, "kind": Kind.ORDER})
     row = encode_item(orders.keys.row("c/1", {}))
     assert json.dumps([row["level"], row["kind"]]) == '[{"N": "3"}, {"S": "Order"}]'
+    stored = {name: value for name, value in decode_item(row).items() if name not in ORDER}
+    assert item_digest(orders.keys.completed("c/1", {})) == item_digest(stored | {"customer": "c", "order": "1"})
     assert identity(pipeline(orders), {"PK": "CUSTOMER#c", "SK": "ORDER#1", "level": 3, "kind": "Order"})
     assert not identity(pipeline(orders), {"PK": "CUSTOMER#c", "SK": "ORDER#1", "level": 2, "kind": "Order"})
 

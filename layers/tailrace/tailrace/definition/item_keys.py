@@ -13,6 +13,7 @@ from tailrace.encoding.key_templates import KeyTemplate, Kind, check_key
 from tailrace.encoding.keys import SENTINELS, item_key, split_item_key
 from tailrace.encoding.limits import check_item, reserved_violations
 from tailrace.encoding.numbers import canonical_number
+from tailrace.encoding.text import plain_text
 from tailrace.errors import DefinitionError, InvalidItem, InvalidMessage, Violation
 
 PLAIN_ATTRIBUTE, PLAIN_TTL = "pk", "expires_at"
@@ -71,6 +72,8 @@ class CollectionKey:
             self.match = {name: _matched(name, value) for name, value in _mapping("match", match or {}).items()}
         except (ValueError, InvalidMessage, InvalidItem) as error:
             raise DefinitionError(f"collection {collection!r}: {error}") from error
+        # Members of an enum become the texts that the table returns: with them, an item would have another entity tag.
+        self._given = self.match | {name: plain_text(one) for name, one in self.match.items() if isinstance(one, str)}
         self.fields: Mapping[str, Kind] = {} if self.is_plain else self.template.fields
         self.attributes = {name: attribute.kind for name, attribute in self.template.attributes.items()}
         if not isinstance(ttl, str) or not ttl or ttl in self.attributes:
@@ -140,7 +143,7 @@ class CollectionKey:
 
     def completed(self, item_id: str, fields: Item) -> Item:
         """Return an item with the fields that its id and its collection give it."""
-        return self.fields_of(item_id) | self.match | fields
+        return self.fields_of(item_id) | self._given | fields
 
     def row(self, item_id: str, fields: Item) -> Item:
         """Return the attributes of an item's row, without its TTL.
