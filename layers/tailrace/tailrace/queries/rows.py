@@ -13,9 +13,9 @@ from typing import Any
 
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.groups.buckets import BucketGroup
-from tailrace.encoding.keys import group_texts, lane_key, row_key
+from tailrace.encoding.keys import escape, group_texts, lane_key, row_key
 from tailrace.errors import InvalidMessage
-from tailrace.queries.cursors import decode_cursor, encode_cursor, is_sort_key
+from tailrace.queries.cursors import decode_cursor, encode_cursor, is_beyond, is_sort_key
 from tailrace.queries.intervals import MAX_PARTITIONS_PER_INTERVAL, RANGE, coarse_label, max_buckets_in
 from tailrace.queries.time_ranges import BucketRange, bucket_label, local_text
 from tailrace.queries.windows import Window
@@ -43,8 +43,8 @@ class KeyRange:
 class Position:
     """Where to continue: after the row ``(pk, sk)``, or at the start of the partition if ``sk`` is None.
 
-    ``after`` is the key of the last merged row from there that was already returned, without its first group; empty if
-    none was. It is not their number, because groups may appear and disappear between two pages.
+    ``after`` is the key of the last merged row of the partition that was already returned, without its first group;
+    empty if none was. It is not their number, because rows may appear and disappear between two pages.
     """
 
     pk: str
@@ -122,10 +122,12 @@ class RowQuery:
         Rows with the same merge key are adjacent. Within a partition, the two hours that share a local time when clocks
         go back have one merge key, because their minutes alternate there.
         """
-        return self._merge_key(group_texts(pk, self.row_sk(sk)))
+        return self._merge_key(pk, self.row_sk(sk))
 
-    def _merge_key(self, texts: tuple[str, ...]) -> tuple[str, ...]:
-        bucket = self.aggregate.bucket
+    def _merge_key(self, pk: str, row_sk: str) -> tuple[str, ...]:
+        bucket, texts = self.aggregate.bucket, group_texts(pk, row_sk)
+        if len(texts) < len(self.aggregate.by):  # the text of the second group is that of an empty sort key
+            texts = (*texts, row_sk)
         if self.interval is None or bucket is None:
             return texts
         index = list(self.aggregate.by).index(bucket)
@@ -134,12 +136,18 @@ class RowQuery:
         label = coarse_label(texts[index], self.interval)
         return (*texts[:index], local_text(label)) if index else (label,)
 
-    def returned_until(self, merge_key: tuple[str, ...]) -> str:
-        """Return which of the rows with a merge key was returned last, as ``start`` names it; empty if none was."""
+    def is_left(self, merge_key: tuple[str, ...], key: str) -> bool:
+        """Return whether a merged row comes after all that the pages before have returned."""
         if self.start is None or not self.start.after:
-            return ""
-        returned = self._merge_key(group_texts(self.start.pk, self.start.after))
-        return self.start.after if returned == merge_key else ""
+            return True
+        returned = self._merge_key(self.start.pk, self.start.after)
+        if merge_key == returned:
+            return is_beyond(key, self.start.after, descending=self.descending)
+        if merge_key[:1] != returned[:1] or self._bucket_first():
+            return True
+        # rows may have been added to a merged row that was returned already
+        places = ("".join(f"{escape(text)}#" for text in texts) for texts in (merge_key, returned))
+        return is_beyond(*places, descending=self.descending)
 
     def may_have_merge_key(self, pk: str, merge_key: tuple[str, ...]) -> bool:
         """Return whether a partition may have rows with a merge key."""
@@ -181,7 +189,7 @@ class RowQuery:
             is_known = checksum == self._checksum([pk, sk, after]) and (after == 0 or isinstance(after, str))
             if is_known and self._covers(pk, sk):
                 found = replace(self, start=Position(pk, sk, after or ""))
-                found.returned_until(())  # raises if no row has this key
+                found.is_left((), "")  # raises if no row has this key
                 return found
         except (ValueError, TypeError, LookupError, InvalidMessage):
             pass

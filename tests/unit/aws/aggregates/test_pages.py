@@ -23,12 +23,24 @@ by_day = Aggregate("by_day", of=events, by=[day("at"), field("kind")], measures=
 by_kind = Aggregate(
     "by_kind", of=events, by=[field("at"), day("at", name="day"), field("kind")], measures={"n": count()}
 )
-pipeline = Pipeline(collections=[events], aggregates=[by_day, by_kind])
+kind_first = Aggregate(
+    "kind_first", of=events, by=[field("x"), field("kind"), day("at")], measures={"n": count()}, listed=False
+)
+day_first = Aggregate(
+    "day_first", of=events, by=[field("x"), day("at"), field("kind")], measures={"n": count()}, listed=False
+)
+in_lanes = Aggregate(
+    "in_lanes", of=events, by=[field("x"), field("kind")], measures={"n": count()}, lanes=2, listed=False
+)
+pipeline = Pipeline(collections=[events], aggregates=[by_day, by_kind, kind_first, day_first, in_lanes])
 
 
-def table(kinds: str) -> Any:
-    """Return a client whose table has the rows of an item of each of some kinds, each a letter."""
-    records = history("events", [(kind, {"at": "2024-03-05", "kind": kind}) for kind in kinds], pipeline=pipeline)
+def table(kinds: str, *later: tuple[str, str]) -> Any:
+    """Return a client whose table has the rows of an item of each of some kinds, each a letter, and of other dates."""
+    items = [
+        (kind, {"at": at, "kind": kind, "x": 1}) for at, kind in (*(("2024-03-05", kind) for kind in kinds), *later)
+    ]
+    records = history("events", items, pipeline=pipeline)
     database = Database()
     database.create("aggregates", "pk", "sk")
     for row in stored_rows(records, pipeline):
@@ -62,6 +74,34 @@ def test_the_next_page_begins_behind_the_last_row_of_the_one_before(
         given["cursor"] = page.cursor or ""
         found.append("".join(page.rows))
     assert found == expected
+
+
+@pytest.mark.parametrize("aggregate", [kind_first, day_first])
+@pytest.mark.parametrize(("order", "added"), [("asc", "2024-03-06"), ("desc", "2024-03-04")])
+def test_a_row_that_was_returned_is_not_repeated_with_what_is_added_to_it(
+    aggregate: Aggregate, order: str, added: str
+) -> None:
+    """Bucket by bucket, rows are added to the interval that a page ended with."""
+    other = "2024-04-01" if order == "asc" else "2024-02-01"
+    given = {"x": "1", "interval": "month", "order": order, "limit": "1"}
+    found: list[str] = []
+    while not found or given["cursor"]:
+        client = table("m", *([(added, "m")] if found else []), (other, "n" if order == "asc" else "l"))
+        query = parse_row_query(aggregate, list(given.items()))
+        page = RowReader(client, "aggregates").read(query, lambda row: f"{row['kind']}{row['n']}")
+        given["cursor"] = page.cursor or ""
+        found += page.rows
+    assert found == (["m1", "n1"] if order == "asc" else ["m1", "l1"])
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_pages_of_rows_in_lanes_leave_out_no_text(order: str) -> None:
+    given, found = {"x": "1", "order": order, "limit": "1", "cursor": ""}, ""
+    while given["cursor"] or not found:
+        query = parse_row_query(in_lanes, [one for one in given.items() if one[1]])
+        page = RowReader(table("-a%b"), "aggregates").read(query, lambda row: str(row["kind"]))
+        given["cursor"], found = page.cursor or "", found + "".join(page.rows)
+    assert found == ("%-ab" if order == "asc" else "ba-%")
 
 
 DAY_KEY = "by_day@1#2024-03-05"

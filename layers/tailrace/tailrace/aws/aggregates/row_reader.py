@@ -14,7 +14,6 @@ from tailrace.encoding.sort_keys import encode_sort_key
 from tailrace.encoding.tagged_json import dumps
 from tailrace.encoding.text import utf8_size
 from tailrace.errors import QueryTooLarge
-from tailrace.queries.cursors import is_beyond
 from tailrace.queries.rollup import Rollup
 from tailrace.queries.rows import KeyRange, Position, RowQuery
 
@@ -134,11 +133,11 @@ class RowReader:
         """
         rows: list[str] = []
         left_out: frozenset[str] = frozenset()
-        size = 0
+        size, here = 0, query.start or Position("")
         scan = self._scan(query, query.limit)
         for run in _runs(query, scan):
             left_out |= run.left_out
-            here = run.before
+            here = _moved(query, here, run.before)
             for key, row in run.rows:
                 text = format_row(row)
                 size += response_size(text)
@@ -151,7 +150,8 @@ class RowReader:
                 f"the rollup needs more than {MAX_READS} reads, or more time than a request has: name more groups, or "
                 "a shorter time range"
             )
-        return Page(tuple(rows), query.cursor(scan.last_position) if scan.out_of_reads else None, left_out)
+        here = _moved(query, here, scan.last_position)
+        return Page(tuple(rows), query.cursor(here) if scan.out_of_reads else None, left_out)
 
     def rank(self, query: RowQuery, by: str, format_row: Serializer, *, greatest: bool) -> Page:
         """Return the rows of a query that rank first by a measure; ties in key order.
@@ -244,9 +244,14 @@ def _runs(query: RowQuery, scan: _Scan) -> Iterator[_Run]:
         if scan.out_of_reads and query.stored_rows_per_row() > 1 and not run_ended:
             scan.last_position = before
             return
-        after, order = query.returned_until(name), query.descending
-        rows = [(key, row) for key, row in sums.rows(descending=order) if is_beyond(key, after, descending=order)]
-        yield _Run(replace(before, after=after), rows, sums.left_out)
+        rows = [(key, row) for key, row in sums.rows(descending=query.descending) if query.is_left(name, key)]
+        yield _Run(before, rows, sums.left_out)
+
+
+def _moved(query: RowQuery, last: Position, position: Position) -> Position:
+    """Return a position that still names the last merged row: stored rows may be added to it, behind the position."""
+    is_same = query.stored_rows_per_row() > 1 and last.pk == position.pk
+    return replace(position, after=last.after if is_same else "")
 
 
 def _rows_of(runs: Iterator[_Run], left_out: set[str]) -> Iterator[Json]:
