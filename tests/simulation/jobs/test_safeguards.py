@@ -21,8 +21,6 @@ from tests.simulation.jobs.__main__ import play
 _SEEDS = 120
 _RICH = (327, 38, 39, 99, 149)
 """Seeds to try first: each finds what dozens of others do not. A stale list only makes the test slower."""
-_DISCARDING = (250,)
-"""The same, of histories in which an item expires in a batch that is discarded."""
 _LACKING = 28
 """The same, of a history at whose end rows lack a discarded batch."""
 
@@ -118,12 +116,6 @@ def test_comparing_rows_that_have_ended_or_none_that_will_is_found(
 ) -> None:
     monkeypatch.setattr(judging, "stays", lambda end, *_times: stays or end is None)
     assert any(_is_found(seed, keeps=True) for seed in range(_SEEDS))
-
-
-def test_forgetting_what_expired_in_discarded_batches_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(covering, "keep_expired_images", lambda _shop, _before: discarded.Kept(done=True))
-    seeds = (*_DISCARDING, *range(_SEEDS))
-    assert any(_is_found(seed, baskets=True, attached=True, carries=True) for seed in seeds)
 
 
 def test_not_telling_readers_of_discarded_batches_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
