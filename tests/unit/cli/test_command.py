@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pty
+import shlex
 import signal
 import socket
 import subprocess
@@ -498,7 +499,7 @@ def test_json_stays_json_in_any_encoding(monkeypatch: pytest.MonkeyPatch, encodi
 )
 def test_output_that_cannot_be_written_is_one_sentence(redirection: str, told: str) -> None:
     ended = subprocess.run(
-        ["sh", "-c", f"{sys.executable} -P -m cli test --seconds 1 --items 20 {redirection}"],
+        ["sh", "-c", f"{shlex.quote(sys.executable)} -P -m cli test --seconds 1 --items 20 {redirection}"],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,

@@ -2,9 +2,10 @@
 
 import base64
 import json
+from collections.abc import Sequence
 from typing import Any
 
-from tailrace.encoding.keys import MAX_SORT_KEY_BYTES
+from tailrace.encoding.keys import MAX_SORT_KEY_BYTES, escape
 
 
 def encode_cursor(values: list[Any]) -> str:
@@ -25,6 +26,11 @@ def decode_cursor(cursor: str) -> Any:
 def is_beyond(key: str, after: str, *, descending: bool) -> bool:
     """Return whether a row's key comes after the last one of the page before; any does if ``after`` is empty."""
     return not after or (key < after if descending else key > after)
+
+
+def key_place(texts: Sequence[str]) -> str:
+    """Return a text that is ordered among others as keys are that begin with these groups."""
+    return "".join(f"{escape(text)}#" for text in texts)
 
 
 def is_sort_key(text: str) -> bool:

@@ -13,9 +13,9 @@ from typing import Any
 
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.groups.buckets import BucketGroup
-from tailrace.encoding.keys import escape, group_texts, lane_key, row_key
+from tailrace.encoding.keys import group_texts, lane_key, row_key
 from tailrace.errors import InvalidMessage
-from tailrace.queries.cursors import decode_cursor, encode_cursor, is_beyond, is_sort_key
+from tailrace.queries.cursors import decode_cursor, encode_cursor, is_beyond, is_sort_key, key_place
 from tailrace.queries.intervals import MAX_PARTITIONS_PER_INTERVAL, RANGE, coarse_label, max_buckets_in
 from tailrace.queries.time_ranges import BucketRange, bucket_label, local_text
 from tailrace.queries.windows import Window
@@ -146,8 +146,7 @@ class RowQuery:
         if merge_key[:1] != returned[:1] or self._bucket_first():
             return True
         # rows may have been added to a merged row that was returned already
-        places = ("".join(f"{escape(text)}#" for text in texts) for texts in (merge_key, returned))
-        return is_beyond(*places, descending=self.descending)
+        return is_beyond(key_place(merge_key), key_place(returned), descending=self.descending)
 
     def may_have_merge_key(self, pk: str, merge_key: tuple[str, ...]) -> bool:
         """Return whether a partition may have rows with a merge key."""
@@ -249,8 +248,13 @@ class RowQuery:
         return self.bucket_range is not None and self.aggregate.by[0] is self.bucket_range.bucket
 
     def _given_texts(self) -> list[tuple[str, ...]]:
-        """Return the given group values, each combination once."""
-        return [self.texts, *self.other_texts]
+        """Return the given group values, each combination once; those of one partition in key order."""
+        given = [self.texts, *self.other_texts]
+        ordered = sorted(given, key=key_place, reverse=self.descending)
+        if self._bucket_first():
+            return ordered
+        firsts = [texts[:1] for texts in given]
+        return sorted(ordered, key=lambda texts: firsts.index(texts[:1]))
 
     def _range_for(self, texts: tuple[str, ...]) -> KeyRange:
         pk, sk = self._key(texts)
