@@ -63,7 +63,8 @@ class Intake:
 class Letter:
     """A dead letter: its message group, and its operation and item; an operation that cannot be read is None.
 
-    ``stamp`` is the time at which it came in, None if the queue does not tell it.
+    ``stamp`` is the time that the queue has for it, None if it has none: when it was sent, or, for a FIFO queue on AWS,
+    when it became a dead letter (SQS guide, setting-up-dead-letter-queue-retention).
     """
 
     message: Message

@@ -4,6 +4,7 @@ from dataclasses import fields
 
 import pytest
 
+from tailrace.aws.aggregates import row_reader
 from tailrace.aws.api import batches
 from tailrace.aws.runtime import settings
 from tailrace.aws.stages import aggregate, archive, fanout, ingest, load
@@ -129,6 +130,7 @@ def test_logs_and_metrics_say_which_stage_they_are_from(stage: str) -> None:
     [
         ("aggregate", aggregate._MIN_TIME_LEFT_MS),
         ("api", batches._MIN_TIME_LEFT_MS),
+        ("api", row_reader._MIN_TIME_LEFT_MS),
         ("archive", archive._MIN_TIME_LEFT_MS),
         ("fanout", fanout._MIN_TIME_LEFT_MS),
         ("ingest", ingest._MIN_TIME_LEFT_MS),
