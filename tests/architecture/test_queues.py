@@ -68,7 +68,7 @@ def test_the_queue_of_asynchronous_failures_is_no_dead_letter_queue() -> None:
 
 @pytest.mark.parametrize("name", WORKING)
 def test_a_dead_message_outlives_its_queue(name: str) -> None:
-    """A message of a standard queue keeps its age when it moves, so it must not be nearly too old for the other queue."""
+    """A message of a standard queue keeps its age when it moves, so it must not be nearly too old for the other."""
     dead = name.replace("Queue", "DeadLetterQueue")
     assert properties(dead)["MessageRetentionPeriod"] == 14 * DAY_SECONDS
     assert properties(name)["MessageRetentionPeriod"] <= 7 * DAY_SECONDS
