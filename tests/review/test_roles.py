@@ -118,6 +118,8 @@ def stack(decisions: Path) -> Iterator[Stack]:
         put_directly(running, "direct", DELAYED)
         put_directly(running, "invalid", {"carrier": 1})
         running.wait_until_settled(SETTLED_S)
+        put_directly(running, "later", FLIGHT)  # a batch of its own, for rows that aggregate knows by now
+        running.wait_until_settled(SETTLED_S)
         eventually(lambda: objects(running, "ArchiveBucket", "receipts/") == 2)
         eventually(lambda: objects(running, "ArchiveBucket", "archive/") > 0)
         catalog = running.outputs["CatalogTable"]
