@@ -7,7 +7,6 @@ from functools import partial
 from types import CodeType, FunctionType, MethodType
 from typing import Any
 
-from tailrace.definition.json_schema.pattern_rules import matches
 from tailrace.encoding.numbers import Number, is_encodable, is_representable, normalise
 from tailrace.encoding.tagged_json import dumps, loads
 
@@ -22,10 +21,6 @@ class Constants:
 
     numbers: tuple[Number, ...]
     texts: tuple[str, ...]
-
-    def texts_matching(self, pattern: str | None) -> list[str]:
-        """Return the texts that match a pattern of JSON Schema, if there is one."""
-        return [text for text in self.texts if pattern is None or matches(pattern, text)]
 
 
 def constants_of(functions: Iterable[Callable[..., Any]]) -> Constants:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tailrace.backfill.comparison import MAX_AGE_S, Difference, StoredRow
 from tests.simulation.history.__main__ import main
 from tests.simulation.history.found import FOUND
+from tests.simulation.history.model.verify import may_repair
 from tests.simulation.history.running import shrunk
 from tests.simulation.history.sabotage import DECISIONS, RULES, SABOTAGES, breaking
 from tests.simulation.history.scripted import SCRIPTED
@@ -54,6 +56,19 @@ def test_a_failing_history_is_made_shorter() -> None:
     short = shrunk(history, name)
     assert len(short.steps) < len(history.steps)
     assert faults_of(short, name)
+
+
+def test_a_difference_is_added_once_and_to_the_row_that_was_read() -> None:
+    key = ("shops@1#a", "-")
+    read = Difference(key, (1,), StoredRow((2,), repairs=1), read_at=0)
+    assert may_repair(read, StoredRow((9,), repairs=1), 10)
+    assert not may_repair(read, StoredRow((3,), repairs=2), 10)
+    assert not may_repair(read, StoredRow(), 10)
+    assert not may_repair(read, StoredRow((2,), repairs=1), MAX_AGE_S + 1)
+    absent = Difference(key, (1,), StoredRow(), read_at=0)
+    assert may_repair(absent, StoredRow(), 10)
+    assert may_repair(absent, StoredRow((1,)), 10)
+    assert not may_repair(absent, StoredRow((1,), repairs=1), 10)
 
 
 def test_the_command_tells_what_it_has_found(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from tailrace.backfill.comparison import (
     stays,
 )
 from tailrace.backfill.generations import Generation, State
-from tailrace.backfill.repair import in_order, may_repair
+from tailrace.backfill.repair import in_order
 from tests.simulation.history.definition import EVALUATORS, SHOPS_1, recount
 
 KEY = ("shops@1#a", "-")
@@ -80,18 +80,6 @@ def test_bounds() -> None:
     assert stays(None, 0, 60)
     assert stays(121, 0, 60)
     assert not stays(120, 0, 60)
-
-
-def test_a_difference_is_added_once_and_to_the_row_that_was_read() -> None:
-    read = Difference(KEY, (1,), StoredRow((2,), repairs=1), read_at=0)
-    assert may_repair(read, StoredRow((9,), repairs=1), 10)
-    assert not may_repair(read, StoredRow((3,), repairs=2), 10)
-    assert not may_repair(read, StoredRow(), 10)
-    assert not may_repair(read, StoredRow((2,), repairs=1), MAX_AGE_S + 1)
-    absent = Difference(KEY, (1,), StoredRow(), read_at=0)
-    assert may_repair(absent, StoredRow(), 10)
-    assert may_repair(absent, StoredRow((1,)), 10)
-    assert not may_repair(absent, StoredRow((1,), repairs=1), 10)
 
 
 def test_value_rows_are_repaired_before_main_rows() -> None:

@@ -6,21 +6,9 @@ is the same one, nobody has repaired it since, and nothing from below the floor 
 
 from collections.abc import Iterable
 
-from tailrace.backfill.comparison import Difference, StoredRow, is_in_time
+from tailrace.backfill.comparison import Difference
 
 
 def in_order(found: Iterable[Difference]) -> list[Difference]:
     """Return differences in the order in which they are to be written: value rows before their main rows."""
     return sorted(found, key=lambda one: (not one.key[0].startswith("~"), one.key))
-
-
-def may_repair(difference: Difference, row: StoredRow, now: int) -> bool:
-    """Tell whether a difference may be added to a row as it is now; the condition of the one write that adds it.
-
-    The row's count of repairs must still be what was read, and rises with the write. A row that existed must still
-    exist: one that was removed and made again lacks what the first one had. One that did not exist may have been made
-    since, as long as nobody has repaired it.
-    """
-    existed = difference.row.counters is not None
-    exists = row.counters is not None
-    return is_in_time(difference.read_at, now) and row.repairs == difference.row.repairs and (exists or not existed)

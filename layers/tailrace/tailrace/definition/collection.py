@@ -153,11 +153,6 @@ class Collection:
         """The examples of the schema alone."""
         return self.compiled.document.get("examples", ())  # type: ignore[no-any-return]
 
-    @property
-    def accepts_any_item(self) -> bool:
-        """Whether every item is used unchanged: no transform, and a schema that rejects nothing."""
-        return self.transform is None and self.compiled.accepts_any_object
-
     def prepare(self, item: Item) -> Item:
         """Validate and transform an item (fields only, without ``pk`` and ``expires_at``).
 

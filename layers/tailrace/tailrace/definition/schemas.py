@@ -155,12 +155,6 @@ class Schema:
             names.update(inner.get("properties", {}))
         return frozenset(names)
 
-    @property
-    def accepts_any_object(self) -> bool:
-        """Whether the schema requires nothing beyond an object, which every item is."""
-        constraints = self.document.keys() - {"$schema", "$id", "$comment", "title", "description"}
-        return not constraints or (constraints == {"type"} and self.document["type"] == "object")
-
     def is_valid(self, item: Mapping[str, Any]) -> bool:
         """Tell whether an item is valid."""
         try:

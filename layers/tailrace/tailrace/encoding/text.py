@@ -2,7 +2,6 @@
 
 from tailrace.errors import InvalidMessage
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _UTF_16_OR_32_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 _GZIP = b"\x1f\x8b"
 

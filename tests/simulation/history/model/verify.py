@@ -24,7 +24,7 @@ from tailrace.backfill.generations import (
     end_verify,
     raise_floor,
 )
-from tailrace.backfill.repair import in_order, may_repair
+from tailrace.backfill.repair import in_order
 from tailrace.encoding.keys import RowKey, value_rows_key
 from tests.simulation.history.model.build import owner
 from tests.simulation.history.model.job import Covered, Ended, Worker, cover, list_journal, no_holes
@@ -214,6 +214,18 @@ class Reading:
 
     def _width(self, key: RowKey) -> int:
         return 1 if key[0].startswith("~") else len(self.aggregate.layout.counters)
+
+
+def may_repair(difference: Difference, row: StoredRow, now: int) -> bool:
+    """Tell whether a difference may be added to a row as it is now: the condition of the one write that adds it.
+
+    The row's count of repairs must still be what was read, and rises with the write. A row that existed must still
+    exist: one that was removed and made again lacks what the first one had. One that did not exist may have been made
+    since, as long as nobody has repaired it.
+    """
+    existed = difference.row.counters is not None
+    exists = row.counters is not None
+    return is_in_time(difference.read_at, now) and row.repairs == difference.row.repairs and (exists or not existed)
 
 
 def _repair(worker: Worker, boundary: Boundary, report: list[Difference], covered: Covered) -> Run[int]:
