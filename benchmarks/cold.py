@@ -1,4 +1,4 @@
-"""(d) A function's processor time before its first event, above the bare interpreter, and the layer's size."""
+"""(d) A function's CPU time before its first event, above the bare interpreter, and the layer's size."""
 
 import os
 import re
@@ -75,7 +75,7 @@ def run(show: Show) -> list[Result]:
 
 
 def _startup_overhead_ms(layer: Path, function: Path) -> float:
-    """Return the milliseconds of processor time of a start beyond a bare interpreter's."""
+    """Return the milliseconds of CPU time of a start beyond a bare interpreter's."""
     times = []
     for _ in range(_ROUNDS):
         bare = _start()

@@ -148,7 +148,7 @@ def _whole_events(size: int) -> list[str]:
 
 
 def _timed(texts: list[str], engine: Engine) -> float:
-    """Return microseconds of processor time per change, without parsing the batch."""
+    """Return microseconds of CPU time per change, without parsing the batch."""
     seconds, changes = 0.0, 0
     for text in texts:
         batch = json.loads(text)["Records"]

@@ -54,13 +54,13 @@ def run(show: Show) -> list[Result]:
             for texts, found in zip((little, much), times, strict=True):
                 found.append(per_change(texts))
         once, tenfold = median(times[0]), median(times[1])
-        title = f"processor time per change at ten times the {name}"
+        title = f"CPU time per change at ten times the {name}"
         results.append(Result("e", title, tenfold, "µs", once, "a tenth of them", "within 10 %"))
     return results
 
 
 def per_change(texts: list[str]) -> float:
-    """Return the microseconds of processor time per change, once the rows of the first half are known."""
+    """Return the microseconds of CPU time per change, once the rows of the first half are known."""
     client: Any = NullClient()
     aggregate = stage(client)
     for text in texts[: len(texts) // 2]:

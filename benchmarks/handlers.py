@@ -136,7 +136,7 @@ def _writer(show: Show) -> list[Result]:
         begin = time.process_time()
         committer.commit(rows, lineage)
         times.append((time.process_time() - begin) / len(rows) * 1e6)
-    return [Result("a", "writer, processor time per touched known row", median(times), "µs", target="90 µs")]
+    return [Result("a", "writer, CPU time per touched known row", median(times), "µs", target="90 µs")]
 
 
 def _many_rows(maximum: int) -> list[RowChange]:

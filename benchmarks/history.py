@@ -61,7 +61,7 @@ def run(show: Show) -> list[Result]:
         Result("g", f"{title}, items per second and core", _ITEMS / seconds, "/s", _ITEMS / polars, "Polars")
     )
     for name, (cpu, peak) in found.items():
-        results.append(Result("g", f"{title}: {name}, processor time per item", cpu / _ITEMS * 1e6, "µs"))
+        results.append(Result("g", f"{title}: {name}, CPU time per item", cpu / _ITEMS * 1e6, "µs"))
         results.append(Result("g", f"{title}: {name}, memory of a worker", peak, "MB", target="1,000 MB"))
     return [*results, *_journal(show)]
 
@@ -235,7 +235,7 @@ def _journal(show: Show) -> list[Result]:
     pairs = [(_timed(idle, text), _timed(journaling, text)) for text in texts]
     extra = median(with_job - without for without, with_job in pairs)
     return [
-        Result("g", "journal of a batch of 1,000 changes: processor time per change", extra, "µs"),
+        Result("g", "journal of a batch of 1,000 changes: CPU time per change", extra, "µs"),
         Result("g", "journal of a batch of 1,000 changes: size", median(written) / 1000, "KB"),
     ]
 

@@ -1,6 +1,6 @@
 """The group-by in bytewax, for a Python version that bytewax supports: ``in_bytewax.py EVENTS ROUNDS``.
 
-Reads events from a JSON Lines file; prints per round the microseconds of processor time per change and the number of
+Reads events from a JSON Lines file; prints per round the microseconds of CPU time per change and the number of
 rows. Parsing the JSON and starting up do not count.
 """
 

@@ -38,7 +38,7 @@ class NodeHandler:
     times: IO[str]
 
     def __call__(self, event: str) -> float:
-        """Handle an event, as JSON in one line; return the microseconds of processor time that it took."""
+        """Handle an event, as JSON in one line; return the microseconds of CPU time that it took."""
         self.events.write(event + "\n")
         self.events.flush()
         time = self.times.readline()

@@ -7,11 +7,11 @@ from statistics import median
 from benchmarks.report import Show
 
 type Variant = Callable[[], float]
-"""Does the work of a round; returns the microseconds of processor time that it took."""
+"""Does the work of a round; returns the microseconds of CPU time that it took."""
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Return the microseconds of processor time that work takes in this process."""
+    """Return the microseconds of CPU time that work takes in this process."""
     begin = time.process_time()
     work()
     return (time.process_time() - begin) * 1e6

@@ -1,4 +1,4 @@
-"""(w) Write units with write-behind in one busy shard, and the processor time that carrying takes.
+"""(w) Write units with write-behind in one busy shard, and the CPU time that carrying takes.
 
 Three times the week's flights, under the same airlines, airports and days, come in batches of almost 6 MB. A window of
 a minute holds as many batches as arrive in it; they are written when it ends.
@@ -25,7 +25,7 @@ _RATES = (305, 914)
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """Write units and processor time per change, and the bytes of the largest state."""
+    """Write units and CPU time per change, and the bytes of the largest state."""
 
     units: float
     cpu_us: float
@@ -47,7 +47,7 @@ def run(show: Show) -> list[Result]:
         for what, unit, value, other in (
             ("write units per 1,000 changes", "", carried.units * 1000, plain.units * 1000),
             ("dollars per million changes, rows", "$", carried.units * price, plain.units * price),
-            ("processor time per change", "µs", carried.cpu_us, plain.cpu_us),
+            ("CPU time per change", "µs", carried.cpu_us, plain.cpu_us),
         ):
             results.append(Result("w", f"{what}, {where}", value, unit, other, "every batch written"))
         results.append(Result("w", f"largest state, {where}", carried.state_bytes / 1024, "KB"))

@@ -1,6 +1,6 @@
 """(h) The other stages beside handwritten ones, aws-lambda-stream and Powertools' batch processor.
 
-All of them talk to a stub of AWS with 5 ms latency. What counts is processor time per change.
+All of them talk to a stub of AWS with 5 ms latency. What counts is CPU time per change.
 """
 
 import gc
@@ -88,8 +88,8 @@ def _flow(show: Show, changes: Changes, address: str) -> list[Result]:
     fanned = _fanout(show, changes, address)
     archived = _archive(show, changes, address)
     library, both = in_node.name(), fanned["ours"] + archived["ours"]
-    fanout, archive = (f"{stage}, processor time per change, batch of 1,000" for stage in ("fanout", "archive"))
-    together = "fanout and archive together, processor time per change, batch of 1,000"
+    fanout, archive = (f"{stage}, CPU time per change, batch of 1,000" for stage in ("fanout", "archive"))
+    together = "fanout and archive together, CPU time per change, batch of 1,000"
     return [
         Result("h", fanout, fanned["ours"], "µs", fanned["by hand"], target="60 µs"),
         Result("h", fanout, fanned["ours"], "µs", fanned["queues"], library),
@@ -186,5 +186,5 @@ def _rows(show: Show, changes: Changes, address: str) -> list[Result]:
                 yield [partial(timed, partial(stage, json.loads(text))), partial(materialize, text)]
 
         ours, theirs = alternate(show, "(h) rows", rounds(), _BATCH)
-    title = "aggregate, processor time per change, batch of 1,000"
+    title = "aggregate, CPU time per change, batch of 1,000"
     return [Result("h", title, ours, "µs", theirs, f"{in_node.name()}: a row for each item")]

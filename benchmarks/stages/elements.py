@@ -1,4 +1,4 @@
-"""(l) The fold of orders with lines, counted by line, against one item for each line: processor time per line."""
+"""(l) The fold of orders with lines, counted by line, against one item for each line: CPU time per line."""
 
 import time
 from collections.abc import Callable
@@ -34,7 +34,7 @@ def run(show: Show) -> list[Result]:
             times[0].append(_timed(lambda: fold_records(orders, whole)) / len(lines))  # noqa: B023 - called at once
             times[1].append(_timed(lambda: fold_records(lines, single)) / len(lines))  # noqa: B023
         ours, theirs = map(median, times)
-        what = f"fold, processor time per line of an order of {size}"
+        what = f"fold, CPU time per line of an order of {size}"
         results.append(Result("l", what, ours, "µs", theirs, "an item for each line", "at most 1.5 times as much"))
     return results
 

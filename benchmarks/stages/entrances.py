@@ -82,8 +82,8 @@ def load(show: Show, texts: list[str]) -> list[Result]:
     ours, theirs = alternate(show, "(h) load", rounds, len(files[0]))
     alone = median(loader(b"\n".join(lines), _Table())() for lines in files) / len(files[0])
     return [
-        Result("h", "load, processor time per line, with the table's calls", ours, "µs", theirs),
-        Result("h", "load, processor time per line, without the table's calls", alone, "µs", target="60 µs"),
+        Result("h", "load, CPU time per line, with the table's calls", ours, "µs", theirs),
+        Result("h", "load, CPU time per line, without the table's calls", alone, "µs", target="60 µs"),
     ]
 
 
@@ -118,7 +118,7 @@ def ingest(show: Show, texts: list[str]) -> list[Result]:
             ]
 
     ours, theirs, powertools_own = alternate(show, "(h) ingest", rounds(), MESSAGES)
-    title = "ingest, processor time per message that puts an item"
+    title = "ingest, CPU time per message that puts an item"
     each = calls.total() / (len(texts) * MESSAGES)
     return [
         Result("h", title, ours, "µs", theirs),

@@ -125,7 +125,7 @@ def _costs(kind: str, values: int) -> dict[str, tuple[float, str, str]]:
             "units",
             "",
         ),
-        "processor time per touched value, table in memory included": (spent / touched * 1e6, "µs", ""),
+        "CPU time per touched value, table in memory included": (spent / touched * 1e6, "µs", ""),
     }
 
 

@@ -11,11 +11,11 @@ from cli.errors import CommandError
 PRICES = Path(__file__).with_name("prices.json")
 FIGURES = Path(__file__).parents[2] / "benchmarks" / "results" / "figures.json"
 
-_HANDLER = ("a", "handler, processor time per change, batch of 1,000")
-_WRITER = ("a", "writer, processor time per touched known row")
+_HANDLER = ("a", "handler, CPU time per change, batch of 1,000")
+_WRITER = ("a", "writer, CPU time per touched known row")
 _ROWS = ("c", "rows touched per 1,000 changes, batches of 1,000")
-_FANOUT = ("h", "fanout, processor time per change, batch of 1,000")
-_ARCHIVE = ("h", "archive, processor time per change, batch of 1,000")
+_FANOUT = ("h", "fanout, CPU time per change, batch of 1,000")
+_ARCHIVE = ("h", "archive, CPU time per change, batch of 1,000")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Prices:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Processor time in seconds on one core at full speed: of a change in each stage, and of a row that is written.
+    """CPU time in seconds on one core at full speed: of a change in each stage, and of a row that is written.
 
     ``taken`` names each measurement that they come from, with its value and date.
     """

@@ -134,7 +134,7 @@ def _advice(report: Report) -> Iterator[str]:
     yield ""
     yield f"Prices: {report.is_dated}, without free tier and discounts; a month has 30 days."
     yield "Not included: storage, logs, metrics, the API, entrances (load, ingest), readers and subscribers."
-    yield "Processor times are those of the example's definition, from make bench:"
+    yield "CPU times are those of the example's definition, from make bench:"
     yield from (f"    {text}" for text in report.figures.taken)
 
 

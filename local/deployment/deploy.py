@@ -1,6 +1,6 @@
 """Create or update the stack on the emulator: upload a build's artifacts and call CloudFormation.
 
-`sam deploy` would do the same, but with four seconds of processor time.
+`sam deploy` would do the same, but with four seconds of CPU time.
 """
 
 import subprocess

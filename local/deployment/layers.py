@@ -1,7 +1,7 @@
 """Mount the built layers instead of shipping them.
 
 The emulator unzips every layer again for each function process, which then compiles what it imports: with 2,800 files,
-3 s of processor time for each process. AWS does neither, and `sam local invoke` mounts the layer's folder into the
+3 s of CPU time for each process. AWS does neither, and `sam local invoke` mounts the layer's folder into the
 container. This module does the same: it moves the layer's folder out of the build, compiles it once, and replaces it
 with a layer of one file that puts the folder at the front of `sys.path`.
 """

@@ -18,7 +18,7 @@ from tests.browser.site import Respond, Site, running_site
 from tests.conftest import ROOT
 
 PROGRAMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-"""The first needs a quarter less processor time."""
+"""The first needs a quarter less CPU time."""
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--renderer-process-limit=1",

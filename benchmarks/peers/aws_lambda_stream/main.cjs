@@ -1,5 +1,5 @@
 // `node main.cjs HANDLER` handles the event on each line of the standard input, and prints the microseconds of
-// processor time that it took, those of all threads. Parsing the event does not count.
+// CPU time that it took, those of all threads. Parsing the event does not count.
 
 const process = require("node:process");
 const { createInterface } = require("node:readline");

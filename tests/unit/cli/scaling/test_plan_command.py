@@ -60,7 +60,7 @@ def test_people_get_rows_limits_dollars_and_advice(sample: str, capsys: pytest.C
         "is met first",
         "AggregateWindowSeconds=",
         f"list prices of us-east-1, {read_prices().checked}",
-        "handler, processor time per change, batch of 1,000",
+        "handler, CPU time per change, batch of 1,000",
     ):
         assert part in text
     assert max(len(line) for line in text.splitlines() if not line.startswith("Sample: ")) <= 130  # a path is long

@@ -74,7 +74,7 @@ def confirm_boundaries(shop: Workshop, job: Job) -> Next:
 def _anew(shop: Workshop, job: Job) -> Next:
     attempt = job.data.get("attempt", 0) + 1
     if attempt >= _MAX_ATTEMPTS:
-        raise JobEnded("the boundary was written too late each time: the job is starved of processor time")
+        raise JobEnded("the boundary was written too late each time: the job is starved of CPU time")
     if job.kind == "verify":
         release(shop, job, "")
     return Now(job.remember(attempt=attempt).go_to("begin"))
