@@ -146,6 +146,7 @@ SEPARATED = {
     "a byte order mark and semicolons": b"\xef\xbb\xbfid;name;amount\r\n1;a,b;2\r\n2;c;\r\n",
     "a line that names the separator": b"sep=;\r\nid;name;amount\r\n1;a,b;2\r\n2;c;\r\n",
     "a line that names a strange separator": b"\xef\xbb\xbfSEP=^\nid^name^amount\n1^a,b^2\n2^c^\n",
+    "a quoted line that names the separator": b'"sep=;"\nid;name;amount\n1;a,b;2\n2;c;\n',
     "the id last": b"amount;name;id\n2;a,b;1\n;c;2\n",
     "quoted names": b'"id";"name";"amount"\n"1";"a,b";"2"\n"2";"c";""\n',
     "trailing empty columns": b'id,name,amount,,\n1,"a,b",2,,\n2,c,,,\n',
@@ -201,6 +202,8 @@ HEADER_ADVICE = {
     b"shop,,placed\n": "column 2 has no name: name it, or remove it",
     b"id,a,b,a\n": "the column 'a' occurs twice: rename or remove one",
     b"id,Stra\xdfe\n": "not UTF-8.*Latin-1",
+    b'sep="\nid"a\n1"x\n': "no column 'id'",
+    b"sep=\rid;a\r1;x\r": "no column 'id'",
 }
 
 

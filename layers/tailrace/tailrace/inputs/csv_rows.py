@@ -12,7 +12,7 @@ from tailrace.inputs.raw_lines import MAX_LINE_BYTES, Bookmark, LineStream, Numb
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SEPARATORS = (",", ";", "\t", "|")
-_SEPARATOR_LINE = re.compile(r"\ufeff?sep=(.)\r?\n?", re.IGNORECASE)
+_SEPARATOR_LINE = re.compile(r'("?)sep=([^"\r\n])\1\r?\n?', re.IGNORECASE)
 
 
 class UnreadableRow(Exception):
@@ -72,7 +72,7 @@ class CsvReader:
         text = _without_marks(line or b"").decode(errors="replace")
         named = _SEPARATOR_LINE.fullmatch(text)
         if named is not None:
-            return named[1]
+            return named[2]
         if line != b"":
             self._pushed_back.append((number, line, end))
 
