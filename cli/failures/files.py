@@ -143,8 +143,10 @@ class AsyncFailures:
     def _parse(self, body: str) -> tuple[str | None, Mapping[str, Any]]:
         try:
             record = json.loads(body)
-            return self.functions.stage_of(record["requestContext"]["functionArn"]), record["requestPayload"]
-        except (ValueError, KeyError, TypeError):
+            stage, event = self.functions.stage_of(record["requestContext"]["functionArn"]), record["requestPayload"]
+            unquote_plus("".join(one["s3"]["object"]["key"] for one in event["Records"]))
+            return stage, event
+        except (ValueError, KeyError, TypeError, AttributeError):  # anybody who may call load or catalog sends anything
             return None, {}
 
     def _is_stored(self, record: Mapping[str, Any]) -> bool:

@@ -18,7 +18,7 @@ from tailrace import Collection, Pipeline, Route, days
 from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.testing import event, record
 from tests.unit.cli.failures.fakes import Life
-from tests.unit.cli.failures.world import BOTH, Stack, delete, patch, pipeline_with, put
+from tests.unit.cli.failures.world import ACCOUNT, BOTH, Stack, delete, patch, pipeline_with, put
 
 SAFE = Policy()
 SENT = "1970-01-12T13:46:40.000Z"
@@ -433,9 +433,14 @@ def test_a_function_that_fails_again_is_reported_and_the_failure_stays(stack: St
 def test_what_is_of_another_stack_or_unreadable_is_left(stack: Stack) -> None:
     stack.sqs.send_message(QueueUrl="async", MessageBody="{")
     stack.notify("ingest", "x")
+    for payload in ({"Records": [{}]}, {"Records": [{"s3": {"object": {}}}]}, [], None):
+        context = {"functionArn": f"{ACCOUNT}s-load"}
+        stack.sqs.send_message(
+            QueueUrl="async", MessageBody=json.dumps({"requestContext": context, "requestPayload": payload})
+        )
     stack.discard_batch([], "ingest")
     stack.s3.put_object(Bucket="failures", Key="aws/lambda/x", Body=b"{")
-    assert dict(stack.redrive("async").tally.left) == {files.FOREIGN: 2}
+    assert dict(stack.redrive("async").tally.left) == {files.FOREIGN: 6}
     assert dict(stack.redrive("batches").tally.left) == {batches.FOREIGN: 1, batches.UNREADABLE: 1}
 
 
