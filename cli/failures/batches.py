@@ -135,7 +135,8 @@ class DiscardedBatches:
 
 
 def _newest_s(record: Mapping[str, Any]) -> float:
-    """Return the second at which the newest change of a batch was made."""
+    """Return the second at which the newest change of a batch was made; at the latest, when the batch was discarded."""
     info = record["DDBStreamBatchInfo"]
     ends = ("approximateArrivalOfFirstRecord", "approximateArrivalOfLastRecord")
-    return max(datetime.fromisoformat(info[end]).timestamp() for end in ends)
+    known = [info[end] for end in ends if end in info]  # the final call of a window has no records to tell of
+    return max(datetime.fromisoformat(time).timestamp() for time in known or [record["timestamp"]])

@@ -16,7 +16,7 @@ from cli.failures.run import Policy
 from cli.failures.sent_log import sent_log
 from tailrace import Collection, Pipeline, Route, days
 from tailrace.encoding.tagged_json import dumps, loads
-from tailrace.testing import event, record
+from tailrace.testing import SHARD, event, record
 from tests.unit.cli.failures.fakes import Life
 from tests.unit.cli.failures.world import ACCOUNT, BOTH, Stack, delete, patch, pipeline_with, put
 
@@ -478,6 +478,17 @@ def test_only_batches_from_before_every_repair_are_removed(
     tally = stack.redrive("batches", Policy(repaired=True)).tally
     assert (tally.removed[batches.DISCARDED], tally.left[batches.NOT_REPAIRED]) == (2 - left, left)
     assert len(stack.s3.keys()) == left
+
+
+@pytest.mark.parametrize("repaired", [False, True])
+def test_the_final_call_of_a_window_has_the_time_of_its_record(stack: Stack, repaired: bool) -> None:
+    key = stack.discard_batch([], "aggregate")
+    content = json.loads(stack.s3.objects["failures", key])
+    content |= {"timestamp": "2026-11-27T23:00:00.000Z", "DDBStreamBatchInfo": {"shardId": SHARD}}
+    stack.s3.objects["failures", key] = json.dumps(content).encode()
+    stack.repaired({"frontier": AT + 23 * 3600 + repaired})
+    tally = stack.redrive("batches", Policy(repaired=True)).tally
+    assert (tally.removed[batches.DISCARDED], tally.left[batches.NOT_REPAIRED]) == (repaired, not repaired)
 
 
 def test_batches_stay_if_history_does_not_tell_what_is_repaired(stack: Stack) -> None:
