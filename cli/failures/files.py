@@ -145,9 +145,9 @@ class AsyncFailures:
             record = json.loads(body)
             stage, event = self.functions.stage_of(record["requestContext"]["functionArn"]), record["requestPayload"]
             unquote_plus("".join(one["s3"]["object"]["key"] for one in event["Records"]))
-            return stage, event
         except (ValueError, KeyError, TypeError, AttributeError):  # anybody who may call load or catalog sends anything
             return None, {}
+        return stage, event
 
     def _is_stored(self, record: Mapping[str, Any]) -> bool:
         """Return whether there still is a file with this name."""

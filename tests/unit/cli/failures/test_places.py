@@ -433,7 +433,8 @@ def test_a_function_that_fails_again_is_reported_and_the_failure_stays(stack: St
 def test_what_is_of_another_stack_or_unreadable_is_left(stack: Stack) -> None:
     stack.sqs.send_message(QueueUrl="async", MessageBody="{")
     stack.notify("ingest", "x")
-    for payload in ({"Records": [{}]}, {"Records": [{"s3": {"object": {}}}]}, [], None):
+    payloads: list[Any] = [{"Records": [{}]}, {"Records": [{"s3": {"object": {}}}]}, [], None]
+    for payload in payloads:
         context = {"functionArn": f"{ACCOUNT}s-load"}
         stack.sqs.send_message(
             QueueUrl="async", MessageBody=json.dumps({"requestContext": context, "requestPayload": payload})
