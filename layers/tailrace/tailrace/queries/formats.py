@@ -27,7 +27,7 @@ _FILLERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 """Letters and symbols that are not visible."""
 
 _LINE_AND_TAB = frozenset("\t\r\n")
-_SEPARATORS = re.compile(r"(?<=[;\r\n])")
+_SEPARATORS = re.compile(r"(?<=[;\t\r\n])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +77,8 @@ def _inert(text: str) -> str:
     """Return a text that no spreadsheet calculates: with an apostrophe before what could begin a formula.
 
     Spreadsheets also take other signs for ``=``, ``+``, ``-`` and ``@``, such as full-width ones, and may skip what is
-    not visible before them: https://owasp.org/www-community/attacks/CSV_Injection. Where ``;`` separates cells, as in
-    many countries, quotation marks in the middle of a cell mean nothing, so a text is cut at separators and line ends.
+    not visible before them: https://owasp.org/www-community/attacks/CSV_Injection. Where a ``;`` or a tab separates
+    cells, quotation marks in the middle of a cell mean nothing, so a text is cut at separators and line ends.
     """
     if text.isalnum() and text[0] not in _FILLERS:
         return text
