@@ -102,7 +102,8 @@ class Queue:
             body = entry["MessageBody"]
             if self._failing.get(body, 0) > 0:
                 self._failing[body] -= 1
-                failed.append({"Id": entry["Id"], "SenderFault": body == "bad", "Code": "InternalError"})
+                code = "InvalidMessageContents" if body == "bad" else "InternalError"
+                failed.append({"Id": entry["Id"], "SenderFault": body == "bad", "Code": code})
             else:
                 self.bodies.append(body)
         return {"Failed": failed} if failed else {}
@@ -136,11 +137,12 @@ def test_a_message_that_the_queue_refuses_for_good_is_never_passed_over() -> Non
         sent(Queue({"bad": 1}), ["good", "bad"])
 
 
-def test_a_message_whose_key_is_throttled_is_sent_again_although_the_queue_calls_it_the_senders_fault() -> None:
+@pytest.mark.parametrize("code", ["KmsThrottled", "RequestThrottled", "ThrottlingException", "OverLimit"])
+def test_a_message_that_is_throttled_is_sent_again_although_the_queue_calls_it_the_senders_fault(code: str) -> None:
     class Throttled(Queue):
         def send_message_batch(self, QueueUrl: str, Entries: Sequence[Mapping[str, str]]) -> dict[str, Any]:  # noqa: N803
             answer = super().send_message_batch(QueueUrl, Entries)
-            failed = [{**entry, "SenderFault": True, "Code": "KmsThrottled"} for entry in answer.get("Failed", ())]
+            failed = [{**entry, "SenderFault": True, "Code": code} for entry in answer.get("Failed", ())]
             return answer | {"Failed": failed}
 
     queue = Throttled({"1": 2})

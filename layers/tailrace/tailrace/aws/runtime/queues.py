@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tailrace.aws.runtime.errors import KMS_THROTTLED, has_code, translate
+from tailrace.aws.runtime.errors import KMS_THROTTLED, TRANSIENT_CODES, has_code, translate
 from tailrace.errors import Permanent, Transient
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _send_batch(client: "SQSClient", queue: str, bodies: Mapping[int, str]) -> l
         raise translate(error) from error
     failed = response.get("Failed", [])
     for entry in failed:
-        if entry["SenderFault"] and entry["Code"] not in KMS_THROTTLED:
+        if entry["SenderFault"] and entry["Code"] not in TRANSIENT_CODES:
             raise Permanent(f"the queue rejects a message: {entry['Code']}: {entry.get('Message', '')}")
     return sorted(int(entry["Id"]) for entry in failed)
 
