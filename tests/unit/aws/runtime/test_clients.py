@@ -28,10 +28,12 @@ from tailrace.aws.runtime.raw_json import skip_serializer
 from tailrace.errors import Permanent, TailraceError, Transient
 
 TRANSIENT = {
+    "ChecksumError",
     "ConnectionClosedError",
     "ConnectionError",
     "ConnectTimeoutError",
     "EndpointConnectionError",
+    "FlexibleChecksumError",
     "HTTPClientError",
     "IncompleteReadError",
     "ProxyConnectionError",

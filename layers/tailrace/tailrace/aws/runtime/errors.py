@@ -4,10 +4,12 @@ from types import TracebackType
 
 from botocore.exceptions import (
     BotoCoreError,
+    ChecksumError,
     ClientError,
     ConnectionClosedError,
     ConnectionError,  # noqa: A004 - botocore's, the parent of its time-outs and refused connections
     EventStreamError,
+    FlexibleChecksumError,
     HTTPClientError,
     IncompleteReadError,
     ReadTimeoutError,
@@ -64,6 +66,8 @@ Throttling codes as botocore's standard retries list them, and those of DynamoDB
 """
 
 _TRANSIENT_TYPES = (
+    ChecksumError,  # a response that was damaged on its way
+    FlexibleChecksumError,
     ConnectionError,
     ConnectionClosedError,
     EventStreamError,
