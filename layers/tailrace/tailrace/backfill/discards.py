@@ -13,8 +13,9 @@ type Firsts = Callable[[str], Mapping[str, int]]
 def without(generation: Generation, batch: GivenUp, firsts: Firsts) -> Generation:
     """Return a generation to which a discarded batch was never added, or only in part.
 
-    It is unchanged if nothing of the batch is added to it: the batch lies below its frontier, or its last repair has
-    added what it held. A job goes on if the batch lies below its boundary, where it judges and repairs what is missing.
+    It is unchanged if the batch lies below its frontier or its floor: what it held is in the rows, or the generation
+    was marked before the floor was raised. A job goes on if the batch lies below its boundary, where it judges and
+    repairs what is missing.
     """
     job = generation.journal
     done = [one for one in (generation.frontier, generation.floor) if one is not None and one != job]

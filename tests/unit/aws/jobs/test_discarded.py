@@ -10,7 +10,8 @@ import pytest
 from tailrace import Collection
 from tailrace.aws.backfill.expired_images import ExpiredImages
 from tailrace.aws.jobs.genesis import write_first_control_rows
-from tailrace.aws.jobs.job import Job, Kind
+from tailrace.aws.jobs.job import Job, JobTable, Kind
+from tailrace.aws.jobs.steps import verifying
 from tailrace.aws.jobs.steps.discarded import Kept, keep_expired_images, tell_readers
 from tailrace.backfill.generations import EXPIRED_UNKEPT, State
 from tailrace.definition.pipeline import Pipeline
@@ -166,6 +167,19 @@ def test_readers_are_told_of_a_discarded_batch_until_a_verification_has_judged_t
     assert control.read().generations[PAGES].exact
     told(player)  # S3 may tell of it twice
     assert control.read().generations[PAGES].exact
+
+
+@pytest.mark.parametrize(("sample", "state"), [(1.0, "failed"), (0.0001, "done")])
+def test_rows_that_a_repair_has_not_all_judged_are_not_exact_if_readers_are_told_after_it(
+    player: Calm, monkeypatch: pytest.MonkeyPatch, sample: float, state: str
+) -> None:
+    create = JobTable.create
+    monkeypatch.setattr(JobTable, "create", lambda table, job: create(table, replace(job, sample=sample)))
+    if state == "failed":
+        monkeypatch.setattr(verifying, "is_in_time", lambda *_times: False)
+    assert player.run("verify").state == state
+    told(player)
+    assert not player.world.workshop().control.read().generations[PAGES].exact
 
 
 def test_a_batch_of_the_other_reader_leaves_rows_exact(player: Calm) -> None:

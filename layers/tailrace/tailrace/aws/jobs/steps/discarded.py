@@ -1,7 +1,7 @@
 """The batches that the aggregate stage's mapping has discarded: where they reach, and which expired items they held."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -14,9 +14,10 @@ from tailrace.aws.runtime.errors import has_code, translate
 from tailrace.aws.runtime.pages import all_objects
 from tailrace.aws.runtime.telemetry import logger
 from tailrace.backfill.boundaries import Boundary, Position
+from tailrace.backfill.claims import relevant_since
 from tailrace.backfill.coverage import GivenUp, holes
 from tailrace.backfill.discards import without
-from tailrace.backfill.generations import GenerationId
+from tailrace.backfill.generations import Generation, GenerationId
 from tailrace.errors import InvalidMessage, Transient
 from tailrace.inputs.changes import RawBatch, parse_raw_batch
 
@@ -60,8 +61,32 @@ def tell_readers(shop: Workshop, notification: Mapping[str, Any]) -> None:
         batch = _given_up(record)
         logger().error("a batch was discarded, and rows may lack its changes", extra={"shard": batch.shard})
         for name in shop.control.read().generations:
-            if not any(_is_told(shop, name, batch) for _ in range(_MAX_ATTEMPTS)):
-                raise Transient("a control row changes too often")
+            _tell(shop, name, batch)
+
+
+def tell_before_repair(shop: Workshop, generations: Iterable[Generation]) -> None:
+    """Mark those generations of a job that may lack changes of discarded batches, before it raises their floor.
+
+    Below a floor, a notification that comes late changes nothing any more, also if the job fails before it has repaired
+    anything, or repairs a sample only.
+
+    Raises:
+        Transient: a service cannot be used now, or a control row changes too often; the call is repeated.
+    """
+    exact = [one for one in generations if one.exact]
+    since = relevant_since(exact) - shop.timing.margin_s if exact else 0
+    for batch in discarded_since(shop, since) if exact else ():
+        lacking = [one for one in exact if without(one, batch, shop.firsts.stored) != one]
+        for one in lacking:
+            _tell(shop, one.id, batch)
+            exact.remove(one)
+        if not exact:
+            return
+
+
+def _tell(shop: Workshop, name: GenerationId, batch: GivenUp) -> None:
+    if not any(_is_told(shop, name, batch) for _ in range(_MAX_ATTEMPTS)):
+        raise Transient("a control row changes too often")
 
 
 def _is_told(shop: Workshop, name: GenerationId, batch: GivenUp) -> bool:

@@ -4,7 +4,7 @@ from collections import Counter
 
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.next_step import Again, Next, Now
-from tailrace.aws.jobs.steps.discarded import no_holes
+from tailrace.aws.jobs.steps.discarded import no_holes, tell_before_repair
 from tailrace.aws.jobs.steps.gathering import list_journal
 from tailrace.aws.jobs.workshop import JobEnded, Json, Workshop, boundary_id, boundary_of, label
 from tailrace.aws.runtime.objects import put_lines
@@ -18,7 +18,8 @@ def floor(shop: Workshop, job: Job) -> Next:
     """Raise the floor of what will be repaired, and wait until no invocation from before can still run."""
     generations = shop.check(job)
     if job.repairs and "floor_at" not in job.data:
-        for before in generations:
+        tell_before_repair(shop, generations)
+        for before in shop.generations(job):
             after = raise_floor(before)
             if after != before and not shop.control.replace(before, after):
                 return Again(job, 1)
