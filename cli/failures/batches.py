@@ -24,8 +24,8 @@ NOT_COUNTED = (
 )
 DISCARDED = "of aggregate"
 NOT_REPAIRED = (
-    "of aggregate, with changes that are not older than the last repair or build of some aggregate: run "
-    "`tailrace verify --repair` before this command"
+    "of aggregate, and some aggregate may lack their changes: run `tailrace verify --repair` before this command, "
+    "for all rows"
 )
 SENT_IN_PART = "were sent in part; run the command again"
 
@@ -44,7 +44,7 @@ class DiscardedBatches:
 
     Events keep their ids, so a batch that is delivered twice changes nothing for those who drop known ids. A batch of
     aggregate is never delivered again: some rows may have absorbed it, and the marks of the others have passed it.
-    It is removed on request, if a repair of every aggregate, or its build, began after the batch's changes.
+    It is removed on request, if every aggregate was built, repaired or found right after the batch's changes.
     """
 
     s3: Any
@@ -69,13 +69,17 @@ class DiscardedBatches:
                 break
 
     def _repaired_s(self) -> float:
-        """Return the second before which no aggregate lacks changes: each was repaired or built later."""
+        """Return the second before which no aggregate lacks changes: each was built or found right later.
+
+        A repair that failed, or was one of a sample, has raised the floor, too, and rows may still lack changes.
+        """
         try:
             answer = self.functions.invoke("history", {"task": "status"})
         except FunctionFailed as error:
             raise CommandError(f"history failed: {error}") from error
         fed = [one for one in answer["generations"] if one["state"] in {"building", "live"} and one["defined"]]
-        return min((max(one.get("frontier", 0), one.get("floor", 0)) for one in fed), default=inf)
+        ends = [(one.get("frontier", 0), one.get("floor", 0) if one["exact"] else 0) for one in fed]
+        return min(map(max, ends), default=inf)
 
     def _redrive(self, key: str, run: Run, repaired_s: float | None) -> None:
         body = self._read(key)

@@ -463,6 +463,7 @@ def test_a_batch_of_aggregate_leads_to_verify(stack: Stack) -> None:
     [
         ([{"frontier": AT + 1}], 1),  # the second batch came after the repair began
         ([{"frontier": AT - 50, "floor": AT + 2}], 0),
+        ([{"frontier": AT + 1, "floor": AT + 2, "exact": False}], 1),  # the repair failed, or was one of a sample
         ([{"floor": AT + 2}, {"frontier": AT}], 2),  # another aggregate was not repaired
         ([{"floor": AT + 2}, {}], 2),
         ([{"floor": AT + 2}, {"state": "building", "frontier": AT}], 2),  # its build would miss the record

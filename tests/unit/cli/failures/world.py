@@ -141,7 +141,7 @@ class Stack:
 
     def repaired(self, *generations: Mapping[str, Any]) -> None:
         """Let history tell of live generations with these boundaries."""
-        status = {"generations": [{"state": "live", "defined": True} | dict(one) for one in generations]}
+        status = {"generations": [{"state": "live", "defined": True, "exact": True} | dict(one) for one in generations]}
         self.functions.functions["s-history"] = lambda _event: status
 
     def notify(self, stage: str, key: str, sequencer: str = "1") -> None:
