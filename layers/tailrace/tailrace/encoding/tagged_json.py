@@ -211,8 +211,12 @@ def _tagged_scalar(value: Any) -> Any:
 
 
 def _untagged(value: Any) -> Any:
+    """Return a parsed value without tags; it is changed in place, since a copy of a large body may not fit in memory."""
     if isinstance(value, list):
-        return [_untagged(inner) if type(inner) in _CONTAINERS else inner for inner in value]
+        for index, inner in enumerate(value):
+            if type(inner) in _CONTAINERS:
+                value[index] = _untagged(inner)
+        return value
     if not isinstance(value, dict):
         return value
     if len(value) == 1:
@@ -223,9 +227,10 @@ def _untagged(value: Any) -> Any:
             return _untagged_set(inner)
         elif key == _BYTES and isinstance(inner, str):
             return base64.b64decode(inner, validate=True)
-    elif _CONTAINERS.isdisjoint(map(type, value.values())):
-        return value
-    return {name: _untagged(part) if type(part) in _CONTAINERS else part for name, part in value.items()}
+    for name, inner in value.items():
+        if type(inner) in _CONTAINERS:
+            value[name] = _untagged(inner)
+    return value
 
 
 def _untagged_set(inner: list[Any]) -> set[Any]:
