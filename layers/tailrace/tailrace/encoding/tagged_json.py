@@ -211,26 +211,26 @@ def _tagged_scalar(value: Any) -> Any:
 
 
 def _untagged(value: Any) -> Any:
-    """Return a parsed value without tags; it is changed in place, since a copy of a large body may not fit in memory."""
-    if isinstance(value, list):
-        for index, inner in enumerate(value):
-            if type(inner) in _CONTAINERS:
-                value[index] = _untagged(inner)
-        return value
-    if not isinstance(value, dict):
-        return value
-    if len(value) == 1:
-        ((key, inner),) = value.items()
-        if key == _MAP and isinstance(inner, dict):
-            value = inner
-        elif key == _SET and isinstance(inner, list):
-            return _untagged_set(inner)
-        elif key == _BYTES and isinstance(inner, str):
-            return base64.b64decode(inner, validate=True)
-    for name, inner in value.items():
+    """Return a parsed value without tags. It is changed in place: a copy of a large body may not fit in memory."""
+    if isinstance(value, dict):
+        value = _without_tag(value)
+    members = enumerate(value) if isinstance(value, list) else value.items() if isinstance(value, dict) else ()
+    for place, inner in members:
         if type(inner) in _CONTAINERS:
-            value[name] = _untagged(inner)
+            value[place] = _untagged(inner)
     return value
+
+
+def _without_tag(members: dict[str, Any]) -> Any:
+    if len(members) == 1:
+        ((key, inner),) = members.items()
+        if key == _MAP and isinstance(inner, dict):
+            return inner
+        if key == _SET and isinstance(inner, list):
+            return _untagged_set(inner)
+        if key == _BYTES and isinstance(inner, str):
+            return base64.b64decode(inner, validate=True)
+    return members
 
 
 def _untagged_set(inner: list[Any]) -> set[Any]:
