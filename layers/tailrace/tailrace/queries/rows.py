@@ -148,14 +148,12 @@ class RowQuery:
         # rows may have been added to a merged row that was returned already
         return is_beyond(key_place(merge_key), key_place(returned), descending=self.descending)
 
-    def may_have_merge_key(self, pk: str, merge_key: tuple[str, ...]) -> bool:
-        """Return whether a partition may have rows with a merge key."""
-        if not merge_key:
-            return True
-        first = group_texts(pk, "-")[0]
+    def may_share_rows(self, pk: str, other: str) -> bool:
+        """Return whether stored rows of two partitions may be merged into one row."""
+        firsts = [group_texts(one, "-")[0] for one in (pk, other)]
         if self.interval is not None and self.aggregate.by[0] is self.aggregate.bucket:
-            first = coarse_label(first, self.interval)
-        return merge_key[0] == first
+            firsts = [coarse_label(one, self.interval) for one in firsts]
+        return firsts[0] == firsts[1]
 
     def stored_rows_per_row(self) -> int:
         """Return roughly how many stored rows make one row; exactly 1 if rows are not merged."""

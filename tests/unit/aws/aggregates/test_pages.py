@@ -34,12 +34,14 @@ in_lanes = Aggregate(
 )
 pipeline = Pipeline(collections=[events], aggregates=[by_day, by_kind, kind_first, day_first, in_lanes])
 
+DAY_KEY = "by_day@1#2024-03-05"
+DAYS = [("from", "2024-03-01"), ("to", "2024-03-09")]
+
 
 def table(kinds: str, *later: tuple[str, str]) -> Any:
     """Return a client whose table has the rows of an item of each of some kinds, each a letter, and of other dates."""
-    items = [
-        (kind, {"at": at, "kind": kind, "x": 1}) for at, kind in (*(("2024-03-05", kind) for kind in kinds), *later)
-    ]
+    given = (*(("2024-03-05", kind) for kind in kinds), *later)
+    items = [(str(number), {"at": at, "kind": kind, "x": 1}) for number, (at, kind) in enumerate(given)]
     records = history("events", items, pipeline=pipeline)
     database = Database()
     database.create("aggregates", "pk", "sk")
@@ -94,6 +96,20 @@ def test_a_row_that_was_returned_is_not_repeated_with_what_is_added_to_it(
     assert found == (["m1", "n1"] if order == "asc" else ["m1", "l1"])
 
 
+@pytest.mark.parametrize(("order", "expected"), [("asc", ["b1", "c2"]), ("desc", ["d1", "c2"])])
+def test_a_row_that_appears_between_two_pages_has_all_of_its_sum(order: str, expected: list[str]) -> None:
+    """Its first buckets come before those of the page before."""
+    given = [*DAYS, ("interval", "month"), ("order", order), ("limit", "1")]
+    found: list[str] = []
+    for later in ([], [("2024-03-04", "c"), ("2024-03-06", "c")]):
+        page = RowReader(table("bd", *later), "aggregates").read(
+            parse_row_query(by_day, given), lambda row: f"{row['kind']}{row['n']}"
+        )
+        given.append(("cursor", page.cursor or ""))
+        found += page.rows
+    assert found == expected
+
+
 @pytest.mark.parametrize("order", ["asc", "desc"])
 def test_pages_of_rows_in_lanes_leave_out_no_text(order: str) -> None:
     given, found = {"x": "1", "order": order, "limit": "1", "cursor": ""}, ""
@@ -102,10 +118,6 @@ def test_pages_of_rows_in_lanes_leave_out_no_text(order: str) -> None:
         page = RowReader(table("-a%b"), "aggregates").read(query, lambda row: str(row["kind"]))
         given["cursor"], found = page.cursor or "", found + "".join(page.rows)
     assert found == ("%-ab" if order == "asc" else "ba-%")
-
-
-DAY_KEY = "by_day@1#2024-03-05"
-DAYS = [("from", "2024-03-01"), ("to", "2024-03-09")]
 
 
 def all_pages(reader: RowReader, parameters: list[tuple[str, str]]) -> list[Page]:

@@ -86,12 +86,14 @@ class _Scan:
         for key_range in self._query.ranges():
             resumes = start is not None and start.pk == key_range.pk and key_range.contains(start.sk or "")
             after = start.sk if start is not None and resumes else None
-            if key_range.pk != self.last_position.pk:  # else the position in the range before tells where to continue
+            if not self._is_before_run(key_range.pk):
                 self.last_position = Position(key_range.pk, after)
             self.first_position = self.first_position or self.last_position
             while True:
                 self.out_of_reads = self.reads == self._max_reads or (self.reads > 0 and not self._has_time())
                 if self.out_of_reads:
+                    if self.last_position == self.first_position:
+                        self.last_position = Position(key_range.pk, after)  # else the next request came no further
                     return
                 response = self._read(key_range, after)
                 self.reads += 1
@@ -103,6 +105,14 @@ class _Scan:
                     break
                 after = response["LastEvaluatedKey"]["sk"]["S"]
                 self.last_position = Position(key_range.pk, after)
+
+    def _is_before_run(self, pk: str) -> bool:
+        """Return whether the last position is in a partition, or before empty ones of the same merged rows.
+
+        Until the next page, these may get stored rows, which have to be added to the merged rows that are left.
+        """
+        last = self.last_position
+        return last.pk == pk or (bool(last.pk) and last.sk is None and self._query.may_share_rows(last.pk, pk))
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,13 +244,14 @@ def _runs(query: RowQuery, scan: _Scan) -> Iterator[_Run]:
     """
     for name, members in groupby(scan, key=lambda stored: query.merge_key(stored.row["pk"], stored.row["sk"])):
         before: Position | None = None
+        pk = ""
         sums = Rollup(query.aggregate, query.interval)
         for stored in members:
-            before = before or stored.before
+            before, pk = before or stored.before, stored.row["pk"]
             sums.add(stored.row)
         before = before or scan.last_position
         # the next row would end the run; so does a partition of another time
-        run_ended = scan.last_position.sk is None and not query.may_have_merge_key(scan.last_position.pk, name)
+        run_ended = scan.last_position.sk is None and not query.may_share_rows(scan.last_position.pk, pk)
         if scan.out_of_reads and query.stored_rows_per_row() > 1 and not run_ended:
             scan.last_position = before
             return
