@@ -12,6 +12,7 @@ from cli.console import show_progress
 from cli.errors import CommandError
 from cli.stacks import DeployedStack, explained
 from tailrace.aws.runtime.errors import translate
+from tailrace.backfill.job_progress import JobStatus
 from tailrace.errors import Transient
 
 _POLL_S = 1.0
@@ -21,22 +22,6 @@ _PATIENCE_S = 900.0
 
 _BAR_WIDTH = 30
 _INVOKE_TIMEOUT_S = 120
-
-# the order of the steps in which a job spends its time, for the bar
-_PHASES = (
-    "waiting for earlier invocations to end",
-    "waiting for the boundary to pass",
-    "reading the items",
-    "waiting for the stream to pass the snapshot",
-    "reading discarded batches",
-    "reading the journal",
-    "computing the base",
-    "writing the base",
-    "listing the rows",
-    "reading the rows",
-    "comparing the rows",
-    "removing rows that are empty",
-)
 
 
 class NoAnswerNow(CommandError):
@@ -109,13 +94,12 @@ def _seen(stack: DeployedStack, job: str) -> dict[str, Any]:
 
 
 def _progress(job: Mapping[str, Any], elapsed_s: float) -> str:
-    # a phase may go on with what it waits for
-    phase = next((place for place, known in enumerate(_PHASES) if job["phase"].startswith(known)), 0)
-    within = job["done"] / job["total"] if job["total"] else 0
-    share = (phase + min(within, 1)) / len(_PHASES)
-    filled = int(share * _BAR_WIDTH)
-    parts = f" ({job['done']:,} of {job['total']:,})" if job["total"] > 1 else ""
-    left = f", {_remaining(within, elapsed_s)}" if job["total"] > 1 and within else ""
+    done, total = job["done"], job["total"]
+    status = JobStatus(job["job"], job["kind"], job["state"], phase=job["phase"], done=done, total=total)
+    filled = int((status.fraction or 0) * _BAR_WIDTH)
+    within = done / total if total else 0
+    parts = f" ({done:,} of {total:,})" if total > 1 else ""
+    left = f", {_remaining(within, elapsed_s)}" if total > 1 and within else ""
     return f"[{'#' * filled}{'.' * (_BAR_WIDTH - filled)}] {job['phase']}{parts}{left}"
 
 

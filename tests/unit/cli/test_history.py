@@ -14,7 +14,7 @@ from cli.__main__ import main
 
 COUNTS = {"rows": 12, "different": 0, "repaired": 0, "not_judged": 0, "inexact": 0}
 DONE = {"state": "done", "reason": "", "targets": ["shops@2"], "counts": COUNTS, "report": "reports/j.jsonl"}
-RUNNING = {"state": "running", "phase": "reading the items", "done": 2, "total": 4}
+RUNNING = {"job": "j", "kind": "build", "state": "running", "phase": "reading the items", "done": 2, "total": 4}
 STARTED = {"job": "j", "targets": ["shops@2"], "resumed": False}
 
 type Json = dict[str, Any]
@@ -101,8 +101,10 @@ def test_no_wait_only_starts(scripted: Callable[..., Stack], capsys: pytest.Capt
 
 def test_the_bar_does_not_go_back() -> None:
     waits = "waiting for the stream to pass the snapshot"
-    phases = [waits, f"{waits} in shards: shardId-1", "reading discarded batches", "reading the journal"]
-    bars = [jobs._progress({"phase": phase, "done": 0, "total": 0}, 0).count("#") for phase in phases]
+    first = [waits, f"{waits} in shards: shardId-1", "reading discarded batches", "reading the journal"]
+    phases = [*first, "waiting for invocations from before the repair to end", "reading the journal again"]
+    job = RUNNING | {"kind": "verify", "done": 0, "total": 0}
+    bars = [jobs._progress(job | {"phase": phase}, 0).count("#") for phase in phases]
     assert bars == sorted(bars)
     assert bars[0]
 

@@ -8,6 +8,29 @@ from typing import Any
 BUILD, VERIFY = "build", "verify"
 RUNNING, DONE, FAILED = "running", "done", "failed"
 
+_GATHERING = (
+    "waiting for earlier invocations to end",
+    "waiting for the boundary to pass",
+    "reading the items",
+    "waiting for the stream to pass the snapshot",
+    "reading discarded batches",
+    "reading the journal",
+    "computing the base",
+)
+_PHASES = {
+    BUILD: (*_GATHERING, "writing the base", "removing rows that are empty"),
+    VERIFY: (
+        *_GATHERING,
+        "waiting for invocations from before the repair to end",
+        "listing the rows",
+        "reading the rows",
+        "reading the journal again",
+        "comparing the rows",
+    ),
+}
+"""The phases in which each kind of job spends its time, in their order. The text of one may go on with what it waits
+for."""
+
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
@@ -19,8 +42,8 @@ class JobStatus:
         state: :data:`RUNNING`, :data:`DONE` or :data:`FAILED`.
         targets: the generations that it works on, each as ``name@version``.
         phase: what it is doing, for people.
-        done: the parts of its work that are done.
-        total: all parts of its work; 0 while that is unknown.
+        done: the parts of the phase that are done.
+        total: all parts of the phase; 0 where they cannot be counted.
         began_at: when it began (ISO 8601).
         updated_at: when the row was last written (ISO 8601).
         reason: why it failed.
@@ -39,10 +62,17 @@ class JobStatus:
 
     @property
     def fraction(self) -> Decimal | None:
-        """The part of the work that is done, from 0 to 1; None while it is unknown."""
-        if self.total <= 0:
-            return None
-        return round(min(max(Decimal(self.done) / self.total, Decimal(0)), Decimal(1)), 3)
+        """The part of the work that is done, from 0 to 1, where each phase is an equal part; None while it is unknown.
+
+        It never falls from one phase to the next. A job of another release may be in a phase that is not known here:
+        then it is the part of this phase.
+        """
+        within = min(max(Decimal(self.done) / self.total, Decimal(0)), Decimal(1)) if self.total > 0 else None
+        phases = _PHASES.get(self.kind, ())
+        place = max((place for place, known in enumerate(phases) if self.phase.startswith(known)), default=None)
+        if place is not None:
+            within = (place + (within or 0)) / Decimal(len(phases))
+        return None if within is None else round(within, 3)
 
 
 def job_from_row(row: Mapping[str, Any]) -> JobStatus:

@@ -10,9 +10,10 @@ from botocore.exceptions import ClientError
 from tailrace.aws.backfill.control import ControlTable
 from tailrace.aws.jobs.folder import Folder
 from tailrace.aws.jobs.genesis import write_first_control_rows
-from tailrace.aws.jobs.job import Job, JobTable
+from tailrace.aws.jobs.job import Job, JobTable, Kind
 from tailrace.aws.jobs.steps import reading, verifying
 from tailrace.backfill.generations import distrusted
+from tailrace.backfill.job_progress import JobStatus
 from tailrace.encoding.dynamodb import encode_item
 from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.errors import Transient
@@ -92,6 +93,24 @@ def test_a_bucket_that_cannot_be_used_for_a_moment_loses_no_finding(
     assert ("history", job.data["report"]) in player.world.buckets.objects
     assert exact(player.world) == {"pages": True, "shops": False}
     assert [one["RowsDifferent"] for one in counted] == [1]
+
+
+@pytest.mark.parametrize("kind", ["build", "verify"])
+def test_the_progress_of_a_job_never_falls(player: Calm, monkeypatch: pytest.MonkeyPatch, kind: Kind) -> None:
+    put = JobTable._put
+    seen: list[Any] = []
+
+    def written(table: JobTable, job: Job, *arguments: Any) -> None:
+        put(table, job, *arguments)
+        status = JobStatus(job.id, job.kind, job.state, phase=job.phase, done=job.done, total=job.total)
+        seen.append(status.fraction)
+
+    monkeypatch.setattr(JobTable, "_put", written)
+    player.world.deploy("second")
+    assert player._job(kind, [("shops", 2)] if kind == "build" else TARGETS, repairs=True).job.state == "done"
+    assert seen == sorted(seen)
+    assert (seen[0], seen[-1]) == (0, 1)
+    assert len(set(seen)) > 7
 
 
 def test_the_verdict_needs_no_findings(player: Calm, monkeypatch: pytest.MonkeyPatch) -> None:

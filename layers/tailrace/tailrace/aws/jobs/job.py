@@ -74,8 +74,10 @@ class Job:
         return replace(self, data={**self.data, **data})
 
     def go_to(self, step: str, phase: str | None = None, total: int = 0) -> "Job":
-        """Return the job at another step."""
-        return replace(self, step=step, phase=self.phase if phase is None else phase, done=0, total=total)
+        """Return the job at another step; of the same phase, whose parts are done, without a ``phase``."""
+        if phase is None:
+            return replace(self, step=step)
+        return replace(self, step=step, phase=phase, done=0, total=total)
 
     def covers(self, wanted: "Job") -> bool:
         """Tell whether the job does all that another one would."""

@@ -44,11 +44,11 @@ def list_journal(shop: Workshop, job: Job) -> Next:
     """
     keys = list(shop.journal.keys(boundary_id(job)))
     chunks = [keys[start : start + _KEYS_PER_PART] for start in range(0, len(keys), _KEYS_PER_PART)]
-    run = f"{'again' if job.step == 'relist' else 'once'}-{secrets.token_hex(6)}"
+    step, run = ("journal again", "again") if job.step == "relist" else ("journal", "once")
+    run = f"{run}-{secrets.token_hex(6)}"
     for number, chunk in enumerate(chunks):
         shop.folder(job).write(f"chunks/{run}/{number:06}", [json.dumps(chunk).encode()])
-    step = "journal again" if job.step == "relist" else "journal"
-    return Now(job.remember(chunks=len(chunks), listed=run).go_to(step, "reading the journal", len(chunks)))
+    return Now(job.remember(chunks=len(chunks), listed=run).go_to(step, f"reading the {step}", len(chunks)))
 
 
 def read_chunk(shop: Workshop, job: Job, number: int) -> None:

@@ -46,7 +46,7 @@ _PHASES = {
 def _based(_shop: Workshop, job: Job) -> Next:
     if job.kind == "build":
         return Now(job.go_to("commit", _PHASES["commit"], job.data["partitions"]))
-    return Now(job.go_to("floor", "waiting for earlier invocations to end"))
+    return Now(job.go_to("floor", "waiting for invocations from before the repair to end"))
 
 
 def _cover(shop: Workshop, job: Job) -> Next:
