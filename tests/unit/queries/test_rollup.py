@@ -1,9 +1,11 @@
 """Rollup: which rows are merged."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tailrace import Aggregate, count, field, hour
 from tailrace.definition.collection import Collection
+from tailrace.queries.moving_sums import MovingSums
 from tailrace.queries.rollup import Rollup
 
 events = Collection("events", schema={})
@@ -11,9 +13,8 @@ events = Collection("events", schema={})
 
 def rolled_up(aggregate: Aggregate, interval: str | None, rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     """Roll rows up; return the kind and the count of each."""
-    rollup = Rollup(aggregate, interval)
-    for row in rows:
-        rollup.add({"~n": row["n"], "hour": "2024-03-05T09:00+00:00"} | row)
+    stored = [{"~n": row["n"], "hour": "2024-03-05T09:00+00:00"} | row for row in rows]
+    rollup = Rollup(aggregate, interval, stored)
     return [(row["kind"], row["n"]) for _, row in rollup.rows(descending=False)]
 
 
@@ -42,3 +43,10 @@ def test_an_hour_below_zero_is_in_no_day_but_a_lane_below_zero_is_in_its_row() -
     same_hour = [row | {"hour": "2024-03-05T09:00+00:00"} for row in rows]
     assert rolled_up(lanes, None, [dict(row) for row in same_hour]) == [("a", 2)]
     assert rolled_up(lanes, None, [dict(rows[0])]) == []
+    lane = rows[0] | {"n": -2, "~n": -2}
+    of_hours = [rows[0], rows[0] | {"n": 0, "~n": 0}, rows[1], rows[1] | lane]
+    assert rolled_up(lanes, "day", of_hours) == [("a", 1)]
+    bucket, eleven = hour("at"), datetime(2024, 3, 5, 11, tzinfo=UTC)
+    stored = [{"hour": "2024-03-05T09:00+00:00"} | row for row in of_hours]
+    sums = MovingSums(lanes, None, bucket, stored).rows("", eleven - timedelta(hours=2), eleven, descending=False)
+    assert [row["n"] for _, row in sums] == [1]

@@ -10,11 +10,11 @@ from typing import Any
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.definition.measures.order import OrderMeasure
-from tailrace.definition.row_attributes import INEXACT, ITEM_COUNT, UPDATED_AT
+from tailrace.definition.row_attributes import INEXACT, UPDATED_AT
 from tailrace.encoding.json_types import Row
 from tailrace.encoding.keys import escape
 from tailrace.encoding.numbers import EXACT, Number
-from tailrace.queries.rollup import relabelled
+from tailrace.queries.rollup import relabelled, whole_rows
 from tailrace.queries.windows import position
 
 
@@ -36,7 +36,7 @@ class _Series:
 
 
 class MovingSums:
-    """The moving sums of stored rows, which may be given in any order, for buckets of ``step``."""
+    """The moving sums of stored rows, the lanes of each one after the other, for buckets of ``step``."""
 
     def __init__(self, aggregate: Aggregate, interval: str | None, step: BucketGroup, rows: Sequence[Row]) -> None:
         self._aggregate = aggregate
@@ -48,9 +48,7 @@ class MovingSums:
         if bucket is None:
             raise ValueError("there are no moving sums without a time bucket")
         self._bucket = bucket
-        # a row that is not shown is in no sum; a single lane may well be below zero
-        shown = [row for row in rows if aggregate.lanes > 1 or row.get(ITEM_COUNT, 0) >= 0]
-        starts = ((position(bucket, row[bucket.name], step), row) for row in shown)
+        starts = ((position(bucket, row[bucket.name], step), row) for row in whole_rows(aggregate, rows))
         for start, row in sorted(starts, key=lambda pair: pair[0]):
             self._add(start, row)
 

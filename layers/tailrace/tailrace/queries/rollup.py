@@ -5,7 +5,10 @@ Of the order measures, minimum, maximum, largest, smallest, first and last can b
 values can if none of them is full; distinct counts and quantiles cannot, and are left out.
 """
 
+from collections.abc import Iterable, Iterator
 from decimal import localcontext
+from functools import partial, reduce
+from itertools import groupby
 from typing import Any
 
 from tailrace.definition.aggregate import Aggregate
@@ -42,7 +45,12 @@ class Rollup:
             derived from the stored ones.
     """
 
-    def __init__(self, aggregate: Aggregate, interval: str | None) -> None:
+    def __init__(self, aggregate: Aggregate, interval: str | None, rows: Iterable[Row]) -> None:
+        """Merge stored rows, in the order in which they are read.
+
+        Raises:
+            QueryTooLarge: the interval has more than :data:`MAX_GROUPS` groups.
+        """
         self.left_out = non_additive_measures(aggregate) if interval is not None else frozenset()
         self._aggregate = aggregate
         self._interval = interval
@@ -53,20 +61,14 @@ class Rollup:
             for name, one in aggregate.stored_measures.items()
             if isinstance(one, OrderMeasure) and one.kind == "top" and interval is not None
         ]
+        for row in whole_rows(aggregate, rows):
+            self._add(row)
 
-    def add(self, row: dict[str, Any]) -> None:
-        """Add a stored row.
-
-        Raises:
-            QueryTooLarge: the interval has more than :data:`MAX_GROUPS` groups.
-        """
-        if self._aggregate.lanes == 1 and row.get(ITEM_COUNT, 0) < 0:
-            return  # it is not shown, so no interval includes it; a single lane may well be below zero
+    def _add(self, row: Row) -> None:
         bucket = self._aggregate.bucket
         if self._interval is not None and bucket is not None:
-            row[bucket.name] = coarse_label(row[bucket.name], self._interval)
-        # by the groups' texts, like the table's keys: 1 and true are different groups, 1 and "1" are the same
-        key = "#".join([escape(group.text(row[group.name])) for group in self._aggregate.by])
+            row = {**row, bucket.name: coarse_label(row[bucket.name], self._interval)}
+        key = _key(self._aggregate, row)
         before = self._rows.get(key)
         self._rows[key] = row if before is None else combine(self._aggregate, before, row)
         for name, most in self._lists_of:
@@ -96,6 +98,21 @@ class Rollup:
         missing = non_additive_measures(self._aggregate) | incomplete
         self.left_out |= incomplete
         return relabelled(self._aggregate, self._interval, row, missing)
+
+
+def whole_rows(aggregate: Aggregate, rows: Iterable[Row]) -> Iterator[Row]:
+    """Yield stored rows, each with its lanes, which follow each other, as one.
+
+    A row whose count is below zero is not shown, so no interval or window includes it; a single lane may well be.
+    """
+    if aggregate.lanes > 1:
+        rows = (reduce(partial(combine, aggregate), lanes) for _, lanes in groupby(rows, partial(_key, aggregate)))
+    return (row for row in rows if row.get(ITEM_COUNT, 0) >= 0)
+
+
+def _key(aggregate: Aggregate, row: Row) -> str:
+    # by the groups' texts, like the table's keys: 1 and true are different groups, 1 and "1" are the same
+    return "#".join([escape(group.text(row[group.name])) for group in aggregate.by])
 
 
 def relabelled(

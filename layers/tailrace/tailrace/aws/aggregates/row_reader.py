@@ -3,7 +3,7 @@
 import heapq
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import groupby
+from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any
 
 from tailrace.aws.runtime.deadlines import remaining_time_ms
@@ -243,20 +243,15 @@ def _runs(query: RowQuery, scan: _Scan) -> Iterator[_Run]:
     If the reads are used up within a run, the run is left to the next request, and the stream is reset to its start.
     """
     for name, members in groupby(scan, key=lambda stored: query.merge_key(stored.row["pk"], stored.row["sk"])):
-        before: Position | None = None
-        pk = ""
-        sums = Rollup(query.aggregate, query.interval)
-        for stored in members:
-            before, pk = before or stored.before, stored.row["pk"]
-            sums.add(stored.row)
-        before = before or scan.last_position
+        first = next(members)
+        sums = Rollup(query.aggregate, query.interval, (stored.row for stored in chain([first], members)))
         # the next row would end the run; so does a partition of another time
-        run_ended = scan.last_position.sk is None and not query.may_share_rows(scan.last_position.pk, pk)
+        run_ended = scan.last_position.sk is None and not query.may_share_rows(scan.last_position.pk, first.row["pk"])
         if scan.out_of_reads and query.stored_rows_per_row() > 1 and not run_ended:
-            scan.last_position = before
+            scan.last_position = first.before
             return
         rows = [(key, row) for key, row in sums.rows(descending=query.descending) if query.is_left(name, key)]
-        yield _Run(before, rows, sums.left_out)
+        yield _Run(first.before, rows, sums.left_out)
 
 
 def _moved(query: RowQuery, last: Position, position: Position) -> Position:
