@@ -71,15 +71,16 @@ class DiscardedBatches:
     def _repaired_s(self) -> float:
         """Return the second before which no aggregate lacks changes: each was built or found right later.
 
-        A repair that failed, or was one of a sample, has raised the floor, too, and rows may still lack changes.
+        A repair that failed, or was one of a sample, has raised the floor, too, and rows may still lack changes. Before
+        a build or repair has read the batches, nothing else has the images of the items that expired in them.
         """
         try:
             answer = self.functions.invoke("history", {"task": "status"})
         except FunctionFailed as error:
             raise CommandError(f"history failed: {error}") from error
-        fed = [one for one in answer["generations"] if one["state"] in {"building", "live"} and one["defined"]]
-        ends = [(one.get("frontier", 0), one.get("floor", 0) if one["exact"] else 0) for one in fed]
-        return min(map(max, ends), default=inf)
+        defined = [one for one in answer["generations"] if one["defined"]]
+        fed = [one for one in defined if one["state"] in {"building", "live"}]
+        return min(map(_repaired_s, fed), default=0 if defined else inf)
 
     def _redrive(self, key: str, run: Run, repaired_s: float | None) -> None:
         body = self._read(key)
@@ -136,6 +137,12 @@ class DiscardedBatches:
                 return None
             raise
         return content
+
+
+def _repaired_s(generation: Mapping[str, Any]) -> float:
+    if generation["state"] != "live":
+        return 0
+    return float(max(generation.get("frontier", 0), generation.get("floor", 0) if generation["exact"] else 0))
 
 
 def _newest_s(record: Mapping[str, Any]) -> float:

@@ -467,7 +467,9 @@ def test_a_batch_of_aggregate_leads_to_verify(stack: Stack) -> None:
         ([{"floor": AT + 2}, {"frontier": AT}], 2),  # another aggregate was not repaired
         ([{"floor": AT + 2}, {}], 2),
         ([{"floor": AT + 2}, {"state": "building", "frontier": AT}], 2),  # its build would miss the record
+        ([{"floor": AT + 2}, {"state": "building", "frontier": AT + 2}], 2),  # it may not have read what expired there
         ([{"floor": AT + 2}, {"state": "interrupted"}, {"defined": False}], 0),
+        ([{"state": "declared"}, {"state": "interrupted", "frontier": AT + 2}], 2),
         ([], 0),
     ],
 )
