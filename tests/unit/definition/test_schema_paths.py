@@ -56,6 +56,26 @@ TYPES: Sequence[tuple[Any, Path, set[str] | None]] = [
     ({"$ref": "#/$defs/node", "$defs": {"node": NODE}}, ("next", "other"), set()),
     ({"allOf": [{"properties": {"a": {}}}], "unevaluatedProperties": False}, ("a",), None),
     ({"allOf": [{"properties": {"a": {}}}], "unevaluatedProperties": False}, ("b",), set()),
+    ({"unevaluatedProperties": {"type": "string"}}, ("a",), {"string"}),
+    ({"anyOf": [{"additionalProperties": True}], "unevaluatedProperties": {"type": "string"}}, ("a",), None),
+    ({"if": {"properties": {"a": {}}}, "unevaluatedProperties": False}, ("a",), None),
+    ({"if": {"unevaluatedProperties": {}}, "unevaluatedProperties": False}, ("a",), None),
+    ({"properties": {"a": {"type": "array", "unevaluatedItems": {"type": "string"}}}}, ("a", ELEMENT), {"string"}),
+    ({"properties": {"a": {"type": "array", "allOf": [{"type": "array", "items": {"type": "null"}}],
+                           "unevaluatedItems": False}}}, ("a", ELEMENT), {"null"}),
+    ({"properties": {"a": {"type": "array", "unevaluatedItems": False, "contains": {}}}}, ("a", ELEMENT), None),
+    ({"properties": {"a": {"type": "array", "maxItems": 0}}}, ("a", ELEMENT), set()),
+    ({"properties": {"a": {"type": "object", "maxProperties": 0}}}, ("a", ELEMENT), set()),
+    ({"dependentSchemas": {"a": {"properties": {"a": {"type": "string"}}}}}, ("a",), {"string"}),
+    ({"dependentSchemas": {"a": False}}, ("a", "b"), set()),
+    ({"dependentSchemas": {"a": False}}, ("b",), None),
+    *(
+        ({"not": excluded}, (name,), None if name == "c" else set())
+        for excluded in [{"anyOf": [{"required": ["a"]}, {"required": ["b"], "type": "object"}]}]
+        for name in ("a", "b", "c")
+    ),
+    ({"not": {"required": ["a", "b"]}}, ("a",), None),
+    ({"not": {"required": ["a"], "type": "array"}}, ("a",), None),
     ({"type": "array"}, ("a",), set()),
     *(
         ({"properties": {"a": {"type": [kind, "null"], **bounds}}}, ("a",), {"null"})
@@ -64,8 +84,11 @@ TYPES: Sequence[tuple[Any, Path, set[str] | None]] = [
     ({"properties": {"a": {"minimum": 1, "maximum": 1, "minLength": 0, "maxLength": 0}}}, ("a",), None),
     ({"properties": {"a": {"not": {}}}}, ("a",), set()),
     *(
-        ({"propertyNames": names}, (name,), None if name == "a" else set())
-        for names in [{"pattern": "^a$"}, {"enum": ["a"]}, {"const": "a"}, {"maxLength": 1}]
+        ({"propertyNames": names, "$defs": {"short": {"maxLength": 1}}}, (name,), None if name == "a" else set())
+        for names in [
+            {"pattern": "^a$"}, {"enum": ["a"]}, {"const": "a"}, {"maxLength": 1}, {"$ref": "#/$defs/short"},
+            {"allOf": [{"minLength": 1}, {"maxLength": 1}]}, {"anyOf": [{"const": "a"}, {"enum": ["c", "d"]}]},
+        ]
         for name in ("a", "bb")
     ),
     ({"propertyNames": {"minLength": 2, "not": {"const": "bb"}}}, ("bb",), None),

@@ -5,11 +5,10 @@ leaves open stays possible.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
 from typing import Any, Final
 
-from tailrace.definition.json_schema.pattern_rules import matches
 from tailrace.definition.json_schema.references import References
+from tailrace.definition.json_schema.refusals import has_no_value, is_forbidden, matches_name, refuses_text
 from tailrace.definition.json_schema.types import ALL_TYPES, type_of
 
 
@@ -27,18 +26,8 @@ type Path = tuple[Step, ...]
 
 NOTHING: frozenset[str] = frozenset()
 _CONTAINERS = frozenset(["array", "object"])
-_BOUNDS = {
-    "number": (
-        ("minimum", "maximum", False),
-        ("minimum", "exclusiveMaximum", True),
-        ("exclusiveMinimum", "maximum", True),
-        ("exclusiveMinimum", "exclusiveMaximum", True),
-    ),
-    "string": (("minLength", "maxLength", False),),
-    "array": (("minItems", "maxItems", False),),
-    "object": (("minProperties", "maxProperties", False),),
-}
-"""The keywords of a type's least and most, and whether a value that equals both is left out."""
+_ARRAY_WORDS = frozenset(["items", "prefixItems", "contains", "unevaluatedItems"])
+"""The keywords that evaluate elements."""
 
 
 class Paths:
@@ -110,6 +99,8 @@ class Paths:
             found &= self._types(inner, path)
         for alternatives in _alternatives(schema):
             found &= NOTHING.union(*(self._types(inner, path) for inner in alternatives))
+        if path and path[0] in schema.get("dependentSchemas", {}):
+            found &= self._types(schema["dependentSchemas"][path[0]], path)
         return found
 
     def _targets(self, schema: Mapping[str, Any]) -> Iterator[Any]:
@@ -127,7 +118,7 @@ class Paths:
             stated = schema.get("type", ALL_TYPES)
             stated = {stated} if isinstance(stated, str) else stated
             possible = {"number" if kind == "integer" else kind for kind in stated}
-            return found & possible - {kind for kind in possible if _has_no_value(schema, kind)}
+            return found & possible - {kind for kind in possible if has_no_value(schema, kind)}
         step, rest = path[0], path[1:]
         if isinstance(step, Element):
             return found & NOTHING.union(*(self._types(inner, rest) for inner in self._elements(schema)))
@@ -166,28 +157,52 @@ class Paths:
         """Yield the subschemas that a field's value has to satisfy, as far as this part of the schema says it."""
         named = list(_named(schema, name))
         yield from named or [schema.get("additionalProperties", True)]
-        if schema.get("unevaluatedProperties", True) is False and not any(
-            self._evaluates(inner, name) for inner in self._in_place(schema)
+        if "unevaluatedProperties" in schema and not any(
+            self._evaluates(inner, name, schema) for inner in self._annotating(schema)
         ):
-            yield False
-        if _refuses_name(schema.get("propertyNames", True), name):
+            yield schema["unevaluatedProperties"]
+        if is_forbidden(schema.get("not", False), name) or self._refuses_name(schema, name):
             yield False
 
+    def _annotating(self, schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        """Yield the schema, and all that may evaluate members of the same value, in ``if`` as well."""
+        waiting: list[Any] = [schema]
+        while waiting:
+            for part in self._in_place(waiting.pop()):
+                yield part
+                waiting += [part["if"]] if "if" in part else []
+
     @staticmethod
-    def _evaluates(schema: Mapping[str, Any], name: str) -> bool:
-        others = [schema.get(word, False) for word in ("additionalProperties", "unevaluatedProperties")]
-        return any(True for _ in _named(schema, name)) or any(other is not False for other in others)
+    def _evaluates(schema: Mapping[str, Any], name: str, around: Mapping[str, Any]) -> bool:
+        words = ["additionalProperties"] if schema is around else ["additionalProperties", "unevaluatedProperties"]
+        return any(True for _ in _named(schema, name)) or any(schema.get(word, False) is not False for word in words)
+
+    def _refuses_name(self, schema: Mapping[str, Any], name: str) -> bool:
+        """Tell whether ``propertyNames`` certainly refuses a name."""
+        names = schema.get("propertyNames", True)
+        texts = self._texts(names, ())
+        return (
+            names is False
+            or (texts is not None and name not in texts)
+            or any(refuses_text(part, name) for part in self._always([names]))
+        )
 
     def _elements(self, schema: Mapping[str, Any]) -> Iterator[Any]:
         """Yield the subschemas of which an element or entry satisfies one."""
         kinds = self._types(schema, ())
-        if "array" in kinds:
+        if "array" in kinds and schema.get("maxItems") != 0:
             yield from schema.get("prefixItems", ())
-            yield schema.get("items", True)
-        if "object" in kinds:
+            yield schema.get("items", self._other_elements(schema))
+        if "object" in kinds and schema.get("maxProperties") != 0:
             yield from schema.get("properties", {}).values()
             yield from schema.get("patternProperties", {}).values()
             yield schema.get("additionalProperties", True)
+
+    def _other_elements(self, schema: Mapping[str, Any]) -> Any:
+        """Return what elements satisfy that ``items`` does not describe."""
+        others = (part for part in self._annotating(schema) if part is not schema)
+        is_only = "contains" not in schema and all(_ARRAY_WORDS.isdisjoint(part) for part in others)
+        return schema.get("unevaluatedItems", True) if is_only else True
 
 
 def _united(lists: Iterable[frozenset[str] | None]) -> frozenset[str] | None:
@@ -195,32 +210,6 @@ def _united(lists: Iterable[frozenset[str] | None]) -> frozenset[str] | None:
     found = list(lists)
     known = [texts for texts in found if texts is not None]
     return NOTHING.union(*known) if len(known) == len(found) else None
-
-
-def _has_no_value(schema: Mapping[str, Any], kind: str) -> bool:
-    """Tell whether the bounds of a schema leave no value of a type, or ``not`` excludes all of them."""
-    for least, most, is_open in _BOUNDS.get(kind, ()):
-        if least in schema and most in schema:
-            lowest, highest = schema[least], schema[most]
-            if lowest > highest or (is_open and lowest == highest):
-                return True
-    excluded = schema.get("not", False)
-    if not isinstance(excluded, Mapping):
-        return bool(excluded)
-    kinds = excluded.get("type", kind)
-    return not excluded.keys() - {"type"} and kind in ({kinds} if isinstance(kinds, str) else kinds)
-
-
-def _refuses_name(names: Any, name: str) -> bool:
-    """Tell whether a schema of names certainly refuses one, as far as its own keywords say."""
-    if not isinstance(names, Mapping):
-        return names is False
-    return (
-        ("pattern" in names and not _matches(names["pattern"], name))
-        or name not in names.get("enum", (name,))
-        or name != names.get("const", name)
-        or not names.get("minLength", 0) <= len(name) <= names.get("maxLength", len(name))
-    )
 
 
 def _alternatives(schema: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
@@ -233,12 +222,7 @@ def _alternatives(schema: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
 def _named(schema: Mapping[str, Any], name: str) -> Iterator[Any]:
     if name in schema.get("properties", {}):
         yield schema["properties"][name]
-    yield from (inner for pattern, inner in schema.get("patternProperties", {}).items() if _matches(pattern, name))
-
-
-@cache
-def _matches(pattern: str, name: str) -> bool:
-    return matches(pattern, name)
+    yield from (inner for pattern, inner in schema.get("patternProperties", {}).items() if matches_name(pattern, name))
 
 
 def _described(schema: Mapping[str, Any], step: Step) -> Iterator[Any]:
