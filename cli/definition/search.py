@@ -12,7 +12,7 @@ from cli.definition.generation.shrink import smallest
 from cli.definition.laws import Problem, is_suspicious, problems
 from cli.definition.predicates import place_of
 from cli.definition.subject import Subject
-from cli.definition.worker import ELSEWHERE, Surroundings, Worker
+from cli.definition.worker import ELSEWHERE, Surroundings, Worker, variables_named
 from tailrace.encoding.json_types import Item
 from tailrace.errors import InvalidItem
 
@@ -98,11 +98,16 @@ class Search:
 
     def _start(self, stack: ExitStack) -> Worker | None:
         """Start the process for comparisons; with the right clock, if a wrong one prevents the import."""
-        for surroundings in (ELSEWHERE, replace(ELSEWHERE, shift_s=0)):
+        turned = variables_named(self.reference)
+        for shift_s in (ELSEWHERE.shift_s, 0):
+            surroundings = replace(ELSEWHERE, shift_s=shift_s, turned=turned)
             worker = stack.enter_context(Worker(self.reference, surroundings))
             if worker.is_ready():
                 return worker
-        self._add_once(Problem("depends", self.reference, "cannot be imported in another process"), {})
+        text = "cannot be imported in another process"
+        if turned:
+            text += f", in whose environment {', '.join(sorted(turned))} differ"
+        self._add_once(Problem("depends", self.reference, text), {})
         return None
 
     @property
@@ -188,7 +193,8 @@ class Search:
             usual = plain.outcomes(name, [item])
             if twin.outcomes(name, [item]) != usual:
                 return _HERE_ONLY
-        for cause, surroundings in _CAUSES:
+        environment = "the environment's variables", Surroundings(turned=variables_named(self.reference))
+        for cause, surroundings in (environment, *_CAUSES) if environment[1].turned else _CAUSES:
             with Worker(self.reference, surroundings) as worker:
                 if worker.is_ready() and worker.outcomes(name, [item]) != usual:
                     return cause

@@ -5,7 +5,9 @@
 """
 
 import json
+import linecache
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -24,30 +26,50 @@ from tailrace.encoding.json_types import Item
 from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.errors import DefinitionError
 
+_READS_ENVIRONMENT = re.compile(r"\b(environ|getenv)\b")
+_VARIABLE = re.compile(r"""["']([A-Z][A-Z0-9_]*)["']""")
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a process is started with; ``shift_s`` moves its clock."""
+    """What a process is started with.
+
+    ``shift_s`` moves its clock. ``turned`` are variables that it lacks if this process has them, and has otherwise.
+    """
 
     hash_seed: int = 0
     zone: str = "UTC"
     locale: str = "C.UTF-8"
     shift_s: int = 0
+    turned: frozenset[str] = frozenset()
 
     def variables(self) -> Mapping[str, str]:
         """Return the environment."""
         path = os.pathsep.join(dict.fromkeys(str(Path(entry).resolve()) for entry in sys.path))
-        return os.environ | {
-            "PYTHONHASHSEED": str(self.hash_seed),
-            "PYTHONPATH": path,
-            "TZ": self.zone,
-            "LC_ALL": self.locale,
-            "LANG": self.locale,
-        }
+        kept = {name: value for name, value in os.environ.items() if name not in self.turned}
+        return (
+            kept
+            | dict.fromkeys(self.turned - os.environ.keys(), "17")
+            | {
+                "PYTHONHASHSEED": str(self.hash_seed),
+                "PYTHONPATH": path,
+                "TZ": self.zone,
+                "LC_ALL": self.locale,
+                "LANG": self.locale,
+            }
+        )
 
 
 ELSEWHERE = Surroundings(4242, "Pacific/Kiritimati", "C", 341 * 86_400 + 11 * 3_600 + 1_234)
 """Nearly a year later, so that year, month, weekday and hour differ."""
+
+
+def variables_named(reference: str) -> frozenset[str]:
+    """Return the names in modules of a definition that read the environment: those in upper case, as variables are."""
+    package = reference.partition(":")[0].partition(".")[0]
+    files = [getattr(one, "__file__", "") for name, one in [*sys.modules.items()] if name.partition(".")[0] == package]
+    sources = ["".join(linecache.getlines(file)) for file in files if file]
+    return frozenset(name for text in sources if _READS_ENVIRONMENT.search(text) for name in _VARIABLE.findall(text))
 
 
 class Worker:

@@ -13,6 +13,7 @@ from cli.__main__ import main
 from cli.definition import histories
 from cli.definition.generation.shrink import smallest
 from cli.definition.trial import Limits, Trial, lines
+from cli.definition.worker import Surroundings
 from tailrace.aggregation.fold import fold_records
 from tailrace.aggregation.row_changes import RowAccumulator
 from tailrace.definition import item_keys
@@ -93,6 +94,11 @@ IMPURE = {
     "hash()": ("def where(order): return hash(order['shop']) % 2 == 0", "depends", "the order of sets, or hash()"),
     "the process": ("def transform(order): return order | {'at': os.getpid()}", "depends", "something beside the item"),
     "the folder": ("def transform(order): return order | {'at': os.getcwd()}", "depends", "something beside the item"),
+    "a variable that is not set": (
+        "RATE = int(os.getenv('RATE_OF_MINE', '2'))\ndef transform(order): return order | {'at': RATE}",
+        "depends",
+        "the environment's variables",
+    ),
     "a counter": (
         "seen = []\ndef transform(order):\n    seen.append(1)\n    return order | {'at': len(seen)}",
         "unstable",
@@ -409,6 +415,13 @@ def test_an_overlap_that_the_definition_does_not_show_is_found_by_items(
     monkeypatch.setattr(item_keys, "_check_overlap", lambda *_: None)
     found = {one.problem.law: one.problem.text for one in tried(written(""), Limits(seconds=12, items=300)).errors}
     assert "both match this item" in found["overlap"]
+
+
+def test_a_variable_that_a_definition_names_is_missing_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STAGE", "test")
+    monkeypatch.delenv("RATE", raising=False)
+    variables = Surroundings(turned=frozenset(["STAGE", "RATE", "TZ"])).variables()
+    assert ("STAGE" in variables, "RATE" in variables, variables["TZ"]) == (False, True, "UTC")
 
 
 def test_another_process_that_ends_is_told(written: Callable[[str], str]) -> None:
