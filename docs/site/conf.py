@@ -35,6 +35,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 # the HTTP examples leave out the version, and the queries are in DuckDB's SQL
 suppress_warnings = ["misc.highlighting_failure"]
 
+highlight_language = "text"
 myst_heading_anchors = 4
 myst_fence_as_directive = ["mermaid"]
 
