@@ -39,17 +39,17 @@ test: setup  ## run all tests (T=tests/unit runs a part)
 	@$(PYTHON3) local/environments/setup.py axe java dynamodb-local docs checkov audit aws-lambda-stream || [ -z "$$CI" ]
 	@PATH="$(TOOL_PATH)" $(VENV)/python -m pytest $(if $(filter %.py,$(T))$(findstring ::,$(T)),,-n auto --dist loadscope) $(T)
 
-simulate: setup  ## try your definition (tailrace test), then play the engine's simulated histories on all cores (SEEDS=100000 FIRST=0 SECONDS=30; CARRIES=1 with write-behind)
+simulate: setup  ## test your definition (tailrace test), then run the engine's simulated histories on all cores (SEEDS=100000 FIRST=0 SECONDS=30; CARRIES=1 with write-behind)
 	@$(VENV)/tailrace test --seed "$(or $(FIRST),0)" --seconds "$(or $(SECONDS),30)"
 	@PYTHONPATH=layers/tailrace $(VENV)/python -m tests.simulation --seeds "$(or $(SEEDS),10000)" --first "$(or $(FIRST),0)" $(if $(filter-out $(NO),$(CARRIES)),--carries)
 
-chaos: setup  ## let faults happen between the functions and the emulator, and check that nothing is lost (ROUNDS=200 FIRST=0 STACKS=3 SHARDS=1)
+chaos: setup  ## inject faults between the functions and the emulator, and check that nothing is lost (ROUNDS=200 FIRST=0 STACKS=3 SHARDS=1)
 	@PATH="$(TOOL_PATH)" PYTHONPATH=layers/tailrace $(VENV)/python -m tests.chaos --rounds "$(or $(ROUNDS),105)" --first "$(or $(FIRST),0)" --stacks "$(or $(STACKS),3)" --shards "$(or $(SHARDS),1)"
 
 rebuilds: setup  ## change the definition of a running stack while flights are fed, and compare the rows with a recompute (RUNS=1 FIRST=0 DAYS=7 SHARDS=4 KILL=1; VERIFY=50 verifies a stack 50 times under the feed)
 	@PATH="$(TOOL_PATH)" PYTHONPATH=layers/tailrace $(VENV)/python -m tests.rebuilds --runs "$(or $(RUNS),1)" --first "$(or $(FIRST),0)" --days "$(or $(DAYS),7)" --shards "$(or $(SHARDS),4)" $(if $(filter-out $(NO),$(KILL)),--kill) $(if $(filter-out $(NO),$(VERIFY)),--verify "$(VERIFY)")
 
-bench: setup  ## measure costs against handwritten handlers, libraries and other engines (PARTS=a,b)
+bench: setup  ## measure costs against hand-written handlers, libraries and other engines (PARTS=a,b)
 	@$(PYTHON3) local/environments/setup.py bench bytewax aws-lambda-stream
 	@PATH="$(TOOL_PATH)" PYTHONPATH=.:layers/tailrace .tools/bench/bin/python -m benchmarks $(if $(PARTS),--parts $(PARTS))
 
@@ -66,7 +66,7 @@ check: setup $(BIOME)  ## check definition and its lock, formatting, style, type
 	$(VENV)/actionlint -shellcheck= -pyflakes= .github/workflows/*.yml
 	@$(MAKE) --no-print-directory docs
 
-audit: setup  ## ask PyPI and npm for known vulnerabilities of all locked packages (needs the network)
+audit: setup  ## look up known vulnerabilities of all locked packages at PyPI and npm (needs the network)
 	@$(PYTHON3) local/environments/setup.py audit
 	@PATH="$(TOOL_PATH)" $(VENV)/python -m local.review.audit
 
@@ -75,7 +75,7 @@ sbom: setup  ## write the layer's bill of materials (CycloneDX) to .cache/sbom.j
 	@mkdir -p .cache
 	.tools/audit/bin/cyclonedx-py requirements layers/tailrace/requirements.txt --mc-type library --output-reproducible --validate -o .cache/sbom.json
 
-definition-lock: setup  ## accept the definition's present meaning: write definition.lock.json beside it
+definition-lock: setup  ## accept the definition's current meaning: write definition.lock.json beside it
 	@$(VENV)/python -m local.deployment.check_definition --lock
 
 # -E ignores cached pages: with them, Sphinx reports a broken link only when its page has changed.

@@ -1,1 +1,1 @@
-"""`make bench`: what Tailrace costs, compared in one run with a handwritten handler and with other engines."""
+"""`make bench`: what Tailrace costs, compared in one run with a hand-written handler and with other engines."""

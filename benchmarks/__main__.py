@@ -18,7 +18,7 @@ PARTS = {
     "w": ("stages.behind", "write units with write-behind"),
     "f": ("dollars", "dollars per million items"),
     "g": ("history", "a rebuild of a million items, and the journal"),
-    "h": ("stages.compare", "the other stages against handwritten ones and libraries"),
+    "h": ("stages.compare", "the other stages against hand-written ones and libraries"),
     "v": ("stages.values", "different values, ten and a million in a row"),
     "n": ("stages.ranks", "quantiles, ten values in a row and a million"),
     "l": ("stages.elements", "lines of an item against one item for each line"),

@@ -44,7 +44,7 @@ class StageCounts:
 
 
 def run(show: Show) -> list[Result]:
-    """Return dollars per million changes by stage, and the cost of the handwritten handler for comparison."""
+    """Return dollars per million changes by stage, and the cost of the hand-written handler for comparison."""
     price = read_prices().dollars
     show("(f) counting")
     counted = _count()

@@ -99,7 +99,7 @@ def _duckdb() -> Callable[[Columns], int]:
 
 
 def _python(records: Records) -> int:
-    """Sum in a dict, as handwritten code would."""
+    """Sum in a dict, as hand-written code would."""
     sums: dict[tuple[Any, ...], list[int]] = {}
     for record in records:
         for aggregate, first, second, *numbers in rows(record):

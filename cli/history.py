@@ -18,17 +18,17 @@ from cli.stacks import DeployedStack, explained
 _REBUILD_HELP = """\
 Build the generations of aggregates that are not live: new ones, new versions,
 and those that other code has interrupted. The stream keeps running; readers
-see the old generation until the new one is complete. A rebuild that was
-interrupted resumes where it was."""
+see the old generation until the new one is complete. An interrupted rebuild
+resumes where it stopped."""
 
 _VERIFY_HELP = """\
 Compare the rows of aggregates with the items, each row at its own marks, while
-the stream keeps running. --repair adds what a row lacks.
+the stream keeps running. --repair corrects the rows that differ.
 
 exit status: 0 all rows are right, or repaired, or the command did not wait
-(--no-wait); 1 the verification failed, or goes on but cannot be followed;
+(--no-wait); 1 the verification failed, or continues but cannot be followed;
 2 an argument is invalid; 3 some rows differ, or cannot hold a sum; 4 some could
-not be judged; 130 Ctrl-C ended the display, and the job goes on."""
+not be judged; 130 Ctrl-C ended the display, and the job continues."""
 
 _DIFFERENT, _NOT_JUDGED = 3, 4
 
@@ -41,7 +41,7 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
     )
     rebuild.add_argument("names", nargs="*", metavar="NAME", help="aggregates to build")
     rebuild.add_argument("--all", action="store_true", help="build all that are not live")
-    rebuild.add_argument("--undo", action="store_true", help="show readers the generation before, if it is still fed")
+    rebuild.add_argument("--undo", action="store_true", help="show readers the previous generation, if it is still fed")
     _add_common(rebuild)
     rebuild.set_defaults(run=run_rebuild)
     verify = commands.add_parser(

@@ -38,8 +38,10 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="list refused items, by collection and date")
-    listing.add_argument("--collection", metavar="NAME", help="of this collection only")
-    listing.add_argument("--limit", type=parse_count, default=_DEFAULT_LIST, metavar="N", help="this many (100)")
+    listing.add_argument("--collection", metavar="NAME", help="only items of this collection")
+    listing.add_argument(
+        "--limit", type=parse_count, default=_DEFAULT_LIST, metavar="N", help="list at most N (default: 100)"
+    )
     listing.set_defaults(run=run_list)
     showing = actions.add_parser("show", help="print whole reports")
     showing.add_argument("names", nargs="+", metavar="NAME", help="a report, as listed")

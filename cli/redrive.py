@@ -23,8 +23,8 @@ List, count and put back what failed. Without a PLACE, this only counts:
   batches     stream batches that fanout or aggregate gave up
   quarantine  refused items; see also `tailrace quarantine`
 
-It can be interrupted and repeated. What would create or change an item is
-compared with the item first, and left unless an option allows it."""
+You can interrupt and repeat it. A message or file that would create or change
+an item is compared with the item first, and stays unless an option allows it."""
 
 
 def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
@@ -41,7 +41,9 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
     add_sending_options(parser)
     add_policy_options(parser)
     parser.add_argument(
-        "--repaired", action="store_true", help="remove batches of aggregate: verify --repair has repaired the rows"
+        "--repaired",
+        action="store_true",
+        help="remove batches of aggregate after verify --repair has repaired the rows",
     )
     parser.set_defaults(run=run)
 

@@ -1,4 +1,4 @@
-"""A handwritten handler: boto3's deserializer, jsonschema, one UpdateItem per image and aggregate.
+"""A hand-written handler: boto3's deserializer, jsonschema, one UpdateItem per image and aggregate.
 
 It retracts the old image and adds the new one, so it is correct as long as every change is delivered once. As the
 baseline of Tailrace's handler it is reasonably fast: clients are created once, and the schema is compiled.

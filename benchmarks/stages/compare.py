@@ -1,4 +1,4 @@
-"""(h) The other stages beside handwritten ones, aws-lambda-stream and Powertools' batch processor.
+"""(h) The other stages beside hand-written ones, aws-lambda-stream and Powertools' batch processor.
 
 All of them talk to a stub of AWS with 5 ms latency. What counts is CPU time per change.
 """

@@ -31,12 +31,12 @@ from tailrace.errors import TailraceError
 _HELP = """\
 Check whether a stack can be attached to an existing table: its stream, key,
 TTL attribute and encryption, compared with your definition. With --sample, read
-some items as well, and tell which collections they match, which of them are
+some items as well, and report which collections they match, which of them are
 invalid, and which aggregates would not count them. Nothing is written. A sample
 takes a read unit for each 8 KB.
 
-It needs the rights dynamodb:DescribeTable, dynamodb:DescribeTimeToLive and
-dynamodb:DescribeStream, kms:DescribeKey for a table with a key in KMS, and
+It needs the permissions dynamodb:DescribeTable, dynamodb:DescribeTimeToLive
+and dynamodb:DescribeStream, kms:DescribeKey for a table with a key in KMS, and
 dynamodb:Scan for a sample.
 
 exit status: 0 a stack can be attached; 1 it cannot, sampled items would go to

@@ -18,11 +18,11 @@ from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import DefinitionError
 
 _HELP = """\
-Try your definition on items generated from its schemas, and on histories of
+Test your definition on items generated from its schemas, and on histories of
 them: transforms and predicates must not fail on a valid item, and must depend
-on nothing but the item; what an item adds must be retracted, and the rows must
-be the same however the changes are cut into batches. What breaks is shown with
-the smallest item. Nothing of AWS is needed.
+only on the item; what an item adds must be retracted, and the rows must be the
+same however the changes are split into batches. Each failure is shown with the
+smallest item that causes it. AWS is not needed.
 
 exit status: 0 nothing is broken; 1 the definition is broken; 2 invalid arguments."""
 
@@ -31,7 +31,7 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
     """Add the subcommand."""
     parser = commands.add_parser(
         "test",
-        help="try your definition on generated items and histories",
+        help="test your definition on generated items and histories",
         description=_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -39,7 +39,9 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
     parser.add_argument(
         "--pipeline", metavar="MODULE:ATTRIBUTE", help="the pipeline (default: $TAILRACE_PIPELINE, or the template's)"
     )
-    parser.add_argument("--seed", type=int, default=default.seed, metavar="N", help="another seed tries other items")
+    parser.add_argument(
+        "--seed", type=int, default=default.seed, metavar="N", help="another seed generates other items"
+    )
     parser.add_argument(
         "--seconds", type=parse_rate, default=default.seconds, metavar="N", help="time to take (default: %(default)s)"
     )

@@ -27,11 +27,11 @@ _RATES = [1_000.0, 100_000.0, 10_000_000.0]
 _MAX_SHARE = 0.95
 
 _HELP = """\
-Estimate what your definition needs on AWS at a rate of changes: rows written,
-hot rows and keys, shards, Lambda concurrency, queues, objects, dollars a month,
-and which limit is met first. Give a sample of your items, in the order in which
-they are written; several lines with one id are changes of one item. Nothing of
-AWS is needed. docs/scaling.md says how it is computed.
+Estimate what your definition needs on AWS at a given rate of changes: rows
+written, hot rows and keys, shards, Lambda concurrency, queues, objects, dollars
+a month, and the limit that is reached first. Give a sample of your items, in
+the order in which they are written; lines with the same id are changes of one
+item. AWS is not needed. docs/scaling.md explains the computation.
 
 exit status: 0 done; 1 the definition or the sample cannot be used;
 2 invalid arguments."""
@@ -41,7 +41,7 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
     """Add the subcommand."""
     parser = commands.add_parser(
         "plan",
-        help="estimate rows, limits and dollars of your definition at a rate of changes",
+        help="estimate rows, limits and dollars of your definition at a given rate of changes",
         description=_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -55,12 +55,12 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
     add("--updates", type=_share, default=0.0, metavar="SHARE",
         help="share of changes that update an item of the sample, such as 0.3 (default: the sample's)")  # fmt: skip
     add("--deletes", type=_share, default=0.0, metavar="SHARE",
-        help="share of changes that delete one, at most half of what --updates leaves")  # fmt: skip
+        help="share of changes that delete an item, at most half of those that are not updates")  # fmt: skip
     add(
         "--window",
         type=_window,
         metavar="SECONDS",
-        help="AggregateWindowSeconds (default: the stack's, or the one advised)",
+        help="AggregateWindowSeconds (default: the stack's, or the advised one)",
     )
     add(
         "--write-behind",
@@ -69,7 +69,7 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
         help="WriteBehindSeconds (default: the stack's, or 0)",
     )
     add("--freshness", type=_freshness, default=10, metavar="SECONDS",
-        help="how old rows may be at most, for what is advised (default: %(default)s)")  # fmt: skip
+        help="maximum age of rows, for the advised times (default: %(default)s)")  # fmt: skip
     add("--shards", type=parse_count, metavar="N", help="shards of the stream, if you know them")
     add("--stack", type=parse_stack_name, metavar="NAME",
         help="a deployed stack, whose parameters name pipeline, window and write-behind")  # fmt: skip
@@ -91,8 +91,8 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"--updates and --deletes make at most {_MAX_SHARE} together")
     most_deletes = round((1 - options.updates) / 2, 9)
     if options.deletes > most_deletes:
-        text = f"--deletes is at most {most_deletes:g}, half of what --updates leaves: each insert is deleted once"
-        raise UsageError(text)
+        limit = f"--deletes is at most {most_deletes:g}, half of the changes that are not updates"
+        raise UsageError(f"{limit}: each insert is deleted once")
     deployed = _parameters(options)
     named = options.pipeline or deployed.get("Pipeline") or os.environ.get("TAILRACE_PIPELINE", "").strip()
     reference = named or DEFAULT_PIPELINE

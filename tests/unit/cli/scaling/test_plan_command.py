@@ -172,7 +172,7 @@ def test_invalid_arguments(arguments: list[str], message: str, capsys: pytest.Ca
     ("arguments", "message"),
     [
         (["--updates", "0.6", "--deletes", "0.6"], "at most 0.95 together"),
-        (["--deletes", "0.6"], "--deletes is at most 0.5, half of what --updates leaves"),
+        (["--deletes", "0.6"], "--deletes is at most 0.5, half of the changes that are not updates"),
         (["--updates", "0.3", "--deletes", "0.36"], "--deletes is at most 0.35"),
         (["--collection", "nothing"], "there is no collection 'nothing'"),
         (["--sample", "missing.jsonl"], "missing.jsonl: No such file"),
