@@ -92,7 +92,7 @@ def test_an_alarm_rolls_the_update_back() -> None:
 
 @pytest.mark.parametrize("shift", template()["Parameters"]["Deployment"]["AllowedValues"])
 def test_every_shift_lasts_longer_than_an_alarm_needs(shift: str) -> None:
-    """An alarm that rings after the shift rolls nothing back."""
+    """An alarm that fires after the shift rolls nothing back."""
     if shift == "AllAtOnce":
         return
     percent, minutes = map(int, re.findall(r"\d+", shift))

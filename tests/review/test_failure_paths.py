@@ -33,7 +33,7 @@ def without_alarm(stack: Mapping[str, dict[str, Any]]) -> set[Path]:
 
 def entries() -> dict[str, str]:
     """Return the runbook's entries by anchor, as GitHub and the site make them."""
-    text = RUNBOOK.read_text().split("## When an alarm rings\n")[1].split("\n## ")[0]
+    text = RUNBOOK.read_text().split("## When an alarm fires\n")[1].split("\n## ")[0]
     parts = re.split(r"^### (.+)$", text, flags=re.MULTILINE)[1:]
     return {title.lower().replace(" ", "-"): body for title, body in zip(parts[::2], parts[1::2], strict=True)}
 
@@ -98,7 +98,7 @@ def test_an_alarm_names_its_entry_in_the_runbook(name: str) -> None:
 
 
 def test_the_runbook_has_no_entry_without_an_alarm() -> None:
-    """What is described rings."""
+    """Every described alarm exists."""
     texts = [alarm["AlarmDescription"] for alarm in ALARMS.values()]
     linked = {LINK.search(text["Fn::Sub"] if isinstance(text, dict) else text)[2] for text in texts}  # type: ignore[index]
     assert entries().keys() == linked

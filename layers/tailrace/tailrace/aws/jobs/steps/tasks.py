@@ -17,7 +17,7 @@ def do_task(shop: Workshop, commands: Commands, event: Mapping[str, Any]) -> dic
     Raises:
         Transient: a service cannot be used now; the task may be repeated.
         Permanent: a service rejects a request; or the schedule's command was refused. Nobody reads the answer to the
-            schedule, but an alarm rings if its calls fail.
+            schedule, but an alarm fires if its calls fail.
     """
     try:
         return _do(shop, commands, event)
