@@ -264,6 +264,15 @@ def test_long_cells_and_many_columns_take_bounded_memory_and_time() -> None:
     assert time.process_time() - began < 3
 
 
+def test_many_columns_meet_many_patterns_in_bounded_time() -> None:
+    """More patterns than a small cache holds are each compiled once, not for every column."""
+    schema = Schema({"patternProperties": {rf"^c{number}_\w*$": {"type": "integer"} for number in range(100)}})
+    began = time.process_time()
+    columns = Columns([f"c7_{number}" for number in range(1_500)], LineFields(schema))
+    assert time.process_time() - began < 4
+    assert columns.fields(["5"] * 1_500) == {f"c7_{number}": 5 for number in range(1_500)}
+
+
 def test_a_long_cell_that_is_nearly_a_number_is_read_at_once() -> None:
     columns = Columns(["n"], LineFields(Schema({"properties": {"n": {"type": "number"}}})))
     nearly = "1" * 50_000 + "x"

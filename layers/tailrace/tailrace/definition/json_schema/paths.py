@@ -7,8 +7,9 @@ leaves open stays possible.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from tailrace.definition.json_schema.pattern_rules import matches
 from tailrace.definition.json_schema.references import References
-from tailrace.definition.json_schema.refusals import has_no_value, is_forbidden, matches_name, refuses_text
+from tailrace.definition.json_schema.refusals import has_no_value, is_forbidden, refuses_text
 from tailrace.definition.json_schema.types import ALL_TYPES, type_of
 
 
@@ -25,6 +26,7 @@ type Step = str | Element
 type Path = tuple[Step, ...]
 
 NOTHING: frozenset[str] = frozenset()
+_MAX_KNOWN = 100_000
 _CONTAINERS = frozenset(["array", "object"])
 _ARRAY_WORDS = frozenset(["items", "prefixItems", "contains", "unevaluatedItems"])
 """The keywords that evaluate elements."""
@@ -41,6 +43,8 @@ class Paths:
 
     def types(self, path: Path) -> frozenset[str]:
         """Return the types that a value at the path may have in a valid item; none if there can be no value."""
+        if len(self._known) > _MAX_KNOWN:  # of the columns of files, which may have any names
+            self._known.clear()
         return self._types(self._document, path) & (ALL_TYPES if path else {"object"})
 
     def texts(self, path: Path) -> frozenset[str] | None:
@@ -222,7 +226,7 @@ def _alternatives(schema: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
 def _named(schema: Mapping[str, Any], name: str) -> Iterator[Any]:
     if name in schema.get("properties", {}):
         yield schema["properties"][name]
-    yield from (inner for pattern, inner in schema.get("patternProperties", {}).items() if matches_name(pattern, name))
+    yield from (inner for pattern, inner in schema.get("patternProperties", {}).items() if matches(pattern, name))
 
 
 def _described(schema: Mapping[str, Any], step: Step) -> Iterator[Any]:

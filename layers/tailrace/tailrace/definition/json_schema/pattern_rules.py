@@ -18,6 +18,10 @@ class of the pattern after expanding its counted repeats; a text that would take
 MAX_STEPS_OF_ALL = 10 * MAX_STEPS
 """The most steps of all patterns that may meet one text, such as those of alternatives; about three seconds."""
 
+_MAX_PATTERNS, _MAX_MATCHES = 1_024, 16_384
+"""What is remembered of patterns. A table may have thousands of columns, each of which meets all patterns several
+times; those of every file that a process reads would fill its memory."""
+
 _MAX_TEXT = 400 * 1024  # the longest text of an item
 _MAX_COMPILED_BYTES = 32 * 1024 * 1024
 
@@ -142,16 +146,17 @@ def pattern_weight(schema: Mapping[str, Any]) -> int:
     return _translated(schema["pattern"]).weight if "pattern" in schema else 0
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=_MAX_PATTERNS)
 def _matcher(text: str) -> jsonschema_rs.Draft202012Validator:
     return jsonschema_rs.Draft202012Validator({"pattern": text}, pattern_options=PATTERN_OPTIONS)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=_MAX_PATTERNS)
 def _translated(pattern: str) -> Translation:
     return translate(pattern)
 
 
+@lru_cache(maxsize=_MAX_MATCHES)
 def matches(pattern: str, text: str) -> bool:
     """Tell whether a text matches a pattern of a compiled schema."""
     found = _translated(pattern)

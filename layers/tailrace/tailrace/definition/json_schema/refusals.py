@@ -1,7 +1,6 @@
 """What a part of a schema certainly refuses, as far as its own keywords say."""
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
 from tailrace.definition.json_schema.pattern_rules import matches
@@ -36,7 +35,7 @@ def has_no_value(schema: Mapping[str, Any], kind: str) -> bool:
 
 def refuses_text(schema: Mapping[str, Any], text: str) -> bool:
     """Tell whether the keywords of a schema for texts refuse one."""
-    return ("pattern" in schema and not matches_name(schema["pattern"], text)) or not (
+    return ("pattern" in schema and not matches(schema["pattern"], text)) or not (
         schema.get("minLength", 0) <= len(text) <= schema.get("maxLength", len(text))
     )
 
@@ -52,9 +51,3 @@ def is_forbidden(excluded: Any, name: str) -> bool:
         and set(excluded.get("required", ())) == {name}
         and (excluded.get("type", "object") == "object")
     )
-
-
-@cache
-def matches_name(pattern: str, name: str) -> bool:
-    """Tell whether a name matches a pattern."""
-    return matches(pattern, name)
