@@ -147,14 +147,16 @@ class RowReader:
         scan = self._scan(query, query.limit)
         for run in _runs(query, scan):
             left_out |= run.left_out
-            here = _moved(query, here, run.before)
+            before = _moved(query, here, run.before)
+            # a row may yet appear among those of the run before, on both sides of its end: it is read again from there
+            here = here if before.after else before
             for key, row in run.rows:
                 text = format_row(row)
                 size += response_size(text)
                 if len(rows) == query.limit or (rows and size > MAX_BYTES):
                     return Page(tuple(rows), query.cursor(here), left_out)
                 rows.append(text)
-                here = replace(here, after=key)
+                here = replace(before, after=key)
         if scan.out_of_reads and scan.last_position == scan.first_position:
             raise QueryTooLarge(
                 f"the rollup needs more than {MAX_READS} reads, or more time than a request has: name more groups, or "
@@ -205,7 +207,9 @@ class RowReader:
         return rows, scan.reads
 
     def _scan(self, query: RowQuery, limit: int | None) -> _Scan:
-        max_rows = None if limit is None else (limit + 1) * query.stored_rows_per_row()
+        per_row = query.stored_rows_per_row()
+        # one more tells whether there is another page; of merged rows, the last one of the page before is read again
+        max_rows = None if limit is None else per_row * (limit + (1 if per_row == 1 else 2))
         return _Scan(
             query, lambda key_range, start: self._query(query, key_range, start, max_rows), MAX_READS, self.has_time
         )
