@@ -18,6 +18,8 @@ from local.errors import LocalError
 from tailrace.backfill.fingerprints.lock import SUFFIX
 
 CHECK = ("-m", "local.deployment.check_definition", "--add")
+_CHECK_S = 60.0
+"""Longer than any check takes: while one runs, the stack is neither saved nor are saved files seen."""
 
 type Report = Callable[[str], None]
 type Signature = list[tuple[str, int, int]]
@@ -75,14 +77,21 @@ class Watcher[S: RunningStack]:
         self._on_redeploy(self._stack)
 
     def _is_valid(self) -> bool:
-        checked = subprocess.run(
-            [sys.executable, *CHECK],
-            cwd=ROOT,
-            env=clean_environment(PYTHONPATH=str(LAYER_SOURCES)),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        try:
+            checked = subprocess.run(
+                [sys.executable, *CHECK],
+                cwd=ROOT,
+                env=clean_environment(PYTHONPATH=str(LAYER_SOURCES)),
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=_CHECK_S,
+            )
+        except subprocess.TimeoutExpired:
+            self._report(
+                f"Invalid definition: its check did not end within {_CHECK_S:.0f} s; look for an endless loop."
+            )
+            return False
         for line in checked.stderr.splitlines():
             self._report(line)
         return checked.returncode == 0

@@ -32,6 +32,8 @@ class Scene:
 
     def check(self, *_: object, **__: object) -> Any:
         self.events.append("check")
+        if self.refusal == ENDLESS:
+            raise subprocess.TimeoutExpired("check", 60)
         return SimpleNamespace(returncode=1 if self.refusal else 0, stderr=self.refusal)
 
     def build(self) -> Path:
@@ -44,6 +46,7 @@ class Scene:
         self.events.append(f"deploy {built}")
 
 
+ENDLESS = "Invalid definition: its check did not end within 60 s; look for an endless loop."
 WHOLE = ["check", "build", "deploy built", "hook"]
 
 
@@ -106,9 +109,10 @@ def test_a_touched_file_is_no_change(scene: Scene) -> None:
     assert scene.events == []
 
 
-def test_a_refused_definition_is_reported_once_and_changes_nothing(scene: Scene) -> None:
+@pytest.mark.parametrize("refusal", ["Invalid definition: definition.py, line 4: no\n", ENDLESS])
+def test_a_refused_definition_is_reported_once_and_changes_nothing(scene: Scene, refusal: str) -> None:
     watching = watcher(scene)
-    scene.refusal = "Invalid definition: definition.py, line 4: no\n"
+    scene.refusal = refusal
     save(scene, "broken")
     look(watching, 5)
     assert scene.events == ["check"]
