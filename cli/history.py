@@ -11,7 +11,7 @@ from typing import Any
 
 from cli.console import counted, say
 from cli.errors import CommandError, UsageError
-from cli.jobs import follow, invoke
+from cli.jobs import follow, invoke, parts_of
 from cli.options import add_endpoint_option, add_stack_options, stack_of
 from cli.stacks import DeployedStack, explained
 
@@ -146,7 +146,7 @@ def run_status(options: argparse.Namespace) -> int:
         say(f"{one['aggregate']}@{one['version']}  {_describe(one)}")
     running = [job for job in status["jobs"] if job["state"] == "running"]
     for job in running:
-        say(f"{job['job']}  {job['kind']} of {', '.join(job['targets'])}: {job['phase']}")
+        say(f"{job['job']}  {job['kind']} of {', '.join(job['targets'])}: {job['phase']}{parts_of(job)}")
     for job in [job for job in status["jobs"] if job["state"] == "failed"][:3]:
         say(f"{job['job']}  failed: {job['reason']}")
     say(f"{counted(len(status['shards']), 'shard')} read; newest change {_newest(status['shards'])}")
@@ -158,6 +158,7 @@ def _describe(one: Mapping[str, Any]) -> str:
     parts.append("shown to readers" if one["shown"] else "not shown")
     if one["state"] == "live":
         parts.append("exact" if one["exact"] else "not verified")
+    parts += [f"{name} {_time(one[name])}" for name in ("frontier", "floor") if name in one]
     if not one["defined"]:
         parts.append("no longer in the definition")
     if one["reason"]:
@@ -169,7 +170,11 @@ def _describe(one: Mapping[str, Any]) -> str:
 
 def _newest(shards: Mapping[str, Mapping[str, Any]]) -> str:
     newest = max((one["created"] for one in shards.values()), default=None)
-    return "unknown" if newest is None else datetime.fromtimestamp(newest, UTC).isoformat()
+    return "unknown" if newest is None else _time(newest)
+
+
+def _time(second: float) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat()
 
 
 def _say_started(started: Mapping[str, Any], verb: str) -> None:

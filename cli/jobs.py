@@ -98,9 +98,13 @@ def _progress(job: Mapping[str, Any], elapsed_s: float) -> str:
     status = JobStatus(job["job"], job["kind"], job["state"], phase=job["phase"], done=done, total=total)
     filled = int((status.fraction or 0) * _BAR_WIDTH)
     within = done / total if total else 0
-    parts = f" ({done:,} of {total:,})" if total > 1 else ""
     left = f", {_remaining(within, elapsed_s)}" if total > 1 and within else ""
-    return f"[{'#' * filled}{'.' * (_BAR_WIDTH - filled)}] {job['phase']}{parts}{left}"
+    return f"[{'#' * filled}{'.' * (_BAR_WIDTH - filled)}] {job['phase']}{parts_of(job)}{left}"
+
+
+def parts_of(job: Mapping[str, Any]) -> str:
+    """Return how many parts of its phase a job has done, after a space; empty where they cannot be counted."""
+    return f" ({job['done']:,} of {job['total']:,})" if job["total"] > 1 else ""
 
 
 def _remaining(within: float, elapsed_s: float) -> str:

@@ -238,7 +238,7 @@ def test_status_says_how_things_stand(scripted: Callable[..., Stack], capsys: py
     generation = {"aggregate": "shops", "version": 1, "exact": True, "reason": "", "shown": True, "defined": True}
     status = {
         "generations": [
-            generation | {"state": "live"},
+            generation | {"state": "live", "frontier": 3600, "floor": 7200},
             generation | {"version": 2, "state": "declared", "exact": False, "shown": False},
             generation | {"aggregate": "old", "state": "interrupted", "defined": False, "reason": "another definition"},
         ],
@@ -251,9 +251,11 @@ def test_status_says_how_things_stand(scripted: Callable[..., Stack], capsys: py
     scripted(status)
     assert main(["status", "--stack", "tailrace"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "shops@1  live, shown to readers, exact"
+    boundaries = "frontier 1970-01-01T01:00:00+00:00, floor 1970-01-01T02:00:00+00:00"
+    assert lines[0] == f"shops@1  live, shown to readers, exact, {boundaries}"
     assert lines[1] == "shops@2  declared, not shown, run `tailrace rebuild shops`"
     assert "no longer in the definition, another definition" in lines[2]
+    assert lines[3] == "j  build of shops@2: reading the items (2 of 4)"
     assert lines[-1] == "1 shard read; newest change 1970-01-01T00:00:00+00:00"
     scripted(status)
     assert main(["status", "--json", "--stack", "tailrace"]) == 0

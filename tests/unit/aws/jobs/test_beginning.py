@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tailrace.aws.jobs.commands import Commands
 from tailrace.aws.jobs.genesis import write_first_control_rows
 from tailrace.aws.jobs.job import Job, Kind
 from tailrace.aws.jobs.steps import machine
@@ -59,6 +60,10 @@ def sums(world: World) -> dict[str, int]:
 
 
 def test_it_is_built_anew(player: Calm) -> None:
+    states: Any = None
+    told = Commands(player.world.workshop(), "machine", states).status()["generations"]
+    reasons = {one["aggregate"]: one["reason"] for one in told if one["reason"]}
+    assert reasons == {"large": "its meaning has changed: run `tailrace rebuild large`"}
     assert player.run("build").reason == ""
     (_, second) = sorted(sums(player.world).items())
     assert second[1] == 5

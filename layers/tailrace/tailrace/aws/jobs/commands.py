@@ -138,7 +138,7 @@ class Commands:
             "defined": meaning is not None,
         }
         if found is not None and meaning is not None and found.fingerprint != meaning:
-            described["reason"] = described["reason"] or "its meaning has changed"
+            described["reason"] = described["reason"] or f"its meaning has changed: run `tailrace rebuild {name[0]}`"
         if found is not None and found.frontier is not None:
             described["frontier"] = found.frontier.time
         if found is not None and found.floor is not None:
