@@ -30,6 +30,11 @@ EXPIRED_UNKEPT = (
 )
 
 
+def meaning_changed(aggregate: str) -> str:
+    """Return the reason for a live generation that the definition cannot feed, before the first change has come."""
+    return f"its meaning has changed: run `tailrace rebuild {aggregate}`"
+
+
 class State(StrEnum):
     """What a generation is, as the table above has it."""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from tailrace.backfill.generations import Generation, GenerationId, State, shown
+from tailrace.backfill.generations import Generation, GenerationId, State, meaning_changed, shown
 from tailrace.backfill.job_progress import BUILD, FAILED, RUNNING, JobStatus
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.pipeline import Pipeline
@@ -61,6 +61,7 @@ class ReadersView:
         pointers: by aggregate, the generation that readers are shown.
         exists: False in a stack without control rows; then the highest version of each aggregate is shown.
         jobs: the jobs' rows, newest first.
+        meanings: what stands for the meaning of each aggregate of the definition; empty if it is unknown.
     """
 
     pipeline: Pipeline
@@ -68,6 +69,7 @@ class ReadersView:
     pointers: Mapping[str, GenerationId] = field(default_factory=dict)
     exists: bool = False
     jobs: Sequence[JobStatus] = ()
+    meanings: Mapping[GenerationId, str] = field(default_factory=dict)
 
     def shown(self, name: str) -> Shown | None:
         """Return the generation of an aggregate that readers are shown; None while there is none.
@@ -119,14 +121,15 @@ class ReadersView:
         return self._told(found)
 
     def _told(self, generation: Generation) -> GenerationState:
-        progress, reason = None, _reason(generation)
+        progress, reason, exact = None, _reason(generation), generation.exact
+        known = generation.fingerprint
+        if generation.state is State.LIVE and self.meanings.get(generation.id, known) != known:
+            exact, reason = False, meaning_changed(generation.aggregate)
         if generation.state is State.BUILDING:
             job = self._build(generation)
             progress = job.fraction if job is not None and job.state == RUNNING else None
             reason = f"the build failed: {job.reason}" if job is not None and job.state == FAILED else None
-        return GenerationState(
-            generation.version, generation.state, generation.exact, reason, generation.epoch, progress
-        )
+        return GenerationState(generation.version, generation.state, exact, reason, generation.epoch, progress)
 
     def _build(self, generation: Generation) -> JobStatus | None:
         target = f"{generation.aggregate}@{generation.version}"

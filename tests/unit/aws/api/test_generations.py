@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -12,18 +13,21 @@ from functions.aggregate.app import stage as aggregate_stage
 from functions.api import app
 from tailrace.aws.backfill.control import CONTROL, ControlTable
 from tailrace.backfill.admission import epoch_key
+from tailrace.backfill.fingerprints.lock import meanings
 from tailrace.backfill.generations import Generation, State, adopted, created, interrupt
 from tailrace.encoding.dynamodb import decode_item, encode_item
 from tailrace.encoding.tagged_json import loads
 from tailrace.testing import event as stream
 from tailrace.testing import history
 from tests.api_client import call, send
+from tests.pipelines.versions import pipeline
 from tests.unit.aws.conftest import Cloud
 
-OLD = created("sales", 1, "f")
-BUILDING = Generation("sales", 2, State.BUILDING, "g", epoch=1)
-NEW = Generation("sales", 2, State.LIVE, "g", epoch=1, verified=True)
-DAYS = adopted("sale_days", 1, "f")
+MEANINGS = meanings(pipeline)
+OLD = created("sales", 1, MEANINGS["sales", 1])
+BUILDING = Generation("sales", 2, State.BUILDING, MEANINGS["sales", 2], epoch=1)
+NEW = replace(BUILDING, state=State.LIVE, verified=True)
+DAYS = adopted("sale_days", 1, MEANINGS["sale_days", 1])
 
 ROUTES = {"rows": "shop=a", "top": "shop=a&by=orders", "groups": "order=key"}
 

@@ -11,6 +11,7 @@ import pytest
 
 from functions.api import app
 from tailrace.aws.backfill.control import ControlTable
+from tailrace.backfill.fingerprints.lock import meanings
 from tailrace.backfill.generations import created
 from tailrace.definition.pipeline import load_pipeline
 from tailrace.http.problems import PROBLEM_TYPES
@@ -61,7 +62,7 @@ def _begins_now(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("_begins_now")
 def test_the_examples_are_answered_as_the_page_says(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TAILRACE_PIPELINE", "pipeline.definition:pipeline")
-    generations = [created(one.name, one.version, "f") for one in load_pipeline().aggregates]
+    generations = [created(name, version, of) for (name, version), of in meanings(load_pipeline()).items()]
     assert ControlTable(cloud.dynamodb, "aggregates").create(generations, since_creation=True)
     blocks = BLOCK.findall(PAGE)
     assert len(blocks) > 8

@@ -9,6 +9,7 @@ from local.in_memory import Database
 from tailrace.aws.backfill.control import ControlTable
 from tailrace.aws.backfill.job_status import JOBS, JobStatusReader
 from tailrace.aws.backfill.shown_generations import ShownGenerations
+from tailrace.backfill.fingerprints.lock import meanings
 from tailrace.backfill.generations import Generation, State, created
 from tailrace.backfill.job_progress import JobStatus
 from tailrace.encoding.dynamodb import encode_item
@@ -47,14 +48,23 @@ def test_the_control_rows_are_read_once_a_second(counted: Counted) -> None:
     shown = ShownGenerations(client, "aggregates", pipeline, lambda: now[0])
     assert not shown.view().exists
     table = ControlTable(counted.database, "aggregates")
-    table.create([created("sales", 1, "f")], since_creation=True)
+    table.create([created("sales", 1, meanings(pipeline)["sales", 1])], since_creation=True)
     now[0] += timedelta(seconds=0.9)
     assert not shown.view().exists
     assert counted.partitions == ["~control"]
     now[0] += timedelta(seconds=0.2)
-    assert shown.view().require_shown("sales").aggregate.version == 1
+    found = shown.view().require_shown("sales")
+    assert (found.aggregate.version, found.generation.exact) == (1, True)
     assert shown.view().pointers == {"sales": ("sales", 1)}
     assert counted.partitions == ["~control"] * 2
+
+
+def test_rows_of_another_meaning_are_no_facts_before_a_change_has_interrupted_them(counted: Counted) -> None:
+    client: Any = counted
+    ControlTable(counted.database, "aggregates").create([created("sales", 1, "another")], since_creation=True)
+    found = ShownGenerations(client, "aggregates", pipeline, lambda: STARTED).view().require_shown("sales").generation
+    assert (found.state, found.exact) == ("live", False)
+    assert found.reason == "its meaning has changed: run `tailrace rebuild sales`"
 
 
 def test_a_clock_that_is_set_back_keeps_nothing_for_longer(counted: Counted) -> None:

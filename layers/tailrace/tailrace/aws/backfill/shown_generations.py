@@ -1,6 +1,7 @@
 """What readers see, read from the control rows at most once a second."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -9,10 +10,12 @@ from tailrace.aws.backfill.control import CONTROL, Control, parse_control
 from tailrace.aws.backfill.job_status import JobStatusReader
 from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.aws.runtime.recency import is_recent
-from tailrace.backfill.generations import State
+from tailrace.backfill.fingerprints.lock import meanings
+from tailrace.backfill.generations import GenerationId, State
 from tailrace.backfill.readers import ReadersView
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.dynamodb import encode_value
+from tailrace.errors import DefinitionError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -33,6 +36,11 @@ class ShownGenerations:
     clock: Callable[[], datetime]
     _cached: ReadersView | None = field(default=None, init=False)
     _cached_at: datetime | None = field(default=None, init=False)
+    _meanings: Mapping[GenerationId, str] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        with suppress(DefinitionError):  # without sources, nothing is fed either
+            self._meanings = meanings(self.pipeline)  # now: functions may change what they refer to, such as a cache
 
     def view(self) -> ReadersView:
         """Return what readers see now.
@@ -46,7 +54,8 @@ class ShownGenerations:
             control = self._control()
             builds = any(one.state is State.BUILDING for one in control.generations.values())
             jobs = JobStatusReader(self.client, self.table).newest() if builds else ()
-            self._cached = ReadersView(self.pipeline, control.generations, control.pointers, control.exists, jobs)
+            told = control.generations, control.pointers, control.exists, jobs, self._meanings
+            self._cached = ReadersView(self.pipeline, *told)
             self._cached_at = now
         return self._cached
 

@@ -11,7 +11,7 @@ from tailrace.aws.backfill.feeder import fingerprints
 from tailrace.aws.jobs.job import Job, Kind, Overtaken
 from tailrace.aws.jobs.workshop import JobEnded, Workshop, label
 from tailrace.aws.runtime.errors import has_code, translate
-from tailrace.backfill.generations import GenerationId, State
+from tailrace.backfill.generations import GenerationId, State, meaning_changed
 from tailrace.errors import NotFound
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class Commands:
             "defined": meaning is not None,
         }
         if found is not None and meaning is not None and found.fingerprint != meaning:
-            described["reason"] = described["reason"] or f"its meaning has changed: run `tailrace rebuild {name[0]}`"
+            described["reason"] = described["reason"] or meaning_changed(name[0])
         if found is not None and found.frontier is not None:
             described["frontier"] = found.frontier.time
         if found is not None and found.floor is not None:
