@@ -259,6 +259,19 @@ DIFFERENT = {
         "2",
     ),
     "a function's attribute": ("def f(i): return f.rate\nf.rate = ?", "1", "2"),
+    "a private slot": (
+        (
+            "class C:\n  __slots__ = ('__r',)\n  def __init__(self, r): self.__r = r\n  def w(self): return self.__r\n"
+            "R = C(?)\ndef f(i): return R.w()"
+        ),
+        "1",
+        "2",
+    ),
+    "a generic class with an argument": (
+        "class C[T]:\n  def w(self): return ?\nD = C[int]\ndef f(i): return D().w()",
+        "1",
+        "2",
+    ),
     "a name with two underscores": ("__R = ?\ndef f(i): return __R", "1", "2"),
 }
 SAME = {

@@ -140,7 +140,11 @@ def state_of(value: Any) -> Mapping[str, Any]:
 
 def _slots(kind: type) -> Iterator[str]:
     slots = vars(kind).get("__slots__", ())
-    yield from (name for name in ([slots] if isinstance(slots, str) else slots) if not name.startswith("__"))
+    for name in [slots] if isinstance(slots, str) else slots:
+        if not name.startswith("__"):
+            yield name
+        elif not name.endswith("__"):  # a private one is held under the name that Python gives it
+            yield f"_{kind.__name__.lstrip('_')}{name}"
 
 
 def _members(label: str, module: types.ModuleType, names: list[str], seen: set[str]) -> Iterator[tuple[str, Any]]:

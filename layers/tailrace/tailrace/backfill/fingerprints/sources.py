@@ -17,7 +17,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import date, time, timedelta
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, get_origin
 from zoneinfo import ZoneInfo
 
 from tailrace.backfill.fingerprints.references import (
@@ -95,6 +95,8 @@ class _Description:
             return f"classmethod of {self.describe(value.__func__)}"
         if isinstance(value, type):
             return self._class(value)
+        if isinstance(origin := get_origin(value), type) and self._is_own(origin.__module__):  # such as Table[int]
+            return f"{self._class(origin)} as {value!r}"
         if hasattr(value, "__wrapped__") and callable(value) and not self._is_own(type(value).__module__):  # as a cache
             return f"{type(value).__qualname__} of {self.describe(value.__wrapped__)}"
         return self._data(value)
