@@ -45,6 +45,7 @@ def shift_clock(seconds: int) -> None:
         def today(cls) -> Any:
             return cls.now()
 
+    ShiftedDate.__name__, ShiftedDatetime.__name__ = "date", "datetime"  # which functions may show
     patched: Any = dt
     patched.date, patched.datetime = ShiftedDate, ShiftedDatetime
 

@@ -11,17 +11,15 @@ from itertools import islice
 
 from cli.definition.enum_texts import enum_texts
 from cli.definition.findings import Findings
-from cli.definition.predicates import UserPredicate, images_of, predicates_of
+from cli.definition.predicates import UserPredicate, images_of, predicates_of, uses_of
 from cli.definition.subject import example_item
 from tailrace.aggregation.contributions import item_contribution
-from tailrace.aggregation.field_usage import predicate_fields
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection
 from tailrace.definition.failures import FAILURES, describe_failure
 from tailrace.definition.field_uses import (
     FieldUse,
     field_uses,
-    in_elements,
     in_words,
     may_be_unusable,
     ratio_uses,
@@ -31,7 +29,7 @@ from tailrace.definition.field_uses import (
 from tailrace.definition.fields.paths import field_path
 from tailrace.definition.item_fields import BINARY
 from tailrace.definition.item_keys import CollectionKey
-from tailrace.definition.json_schema.types import ALL_TYPES, type_of
+from tailrace.definition.json_schema.types import type_of
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.limits import check_item
@@ -190,17 +188,14 @@ def _check_fields_read(
 ) -> None:
     """Look for misspelt fields among those that a predicate looks up, as far as its code shows them."""
     fields = collection.fields
-    for source in sorted(predicate_fields(predicate.function) or ()):
-        *outer, name = steps = field_path(source).steps
-        use = FieldUse(str(predicate), source, steps, ALL_TYPES)
-        if predicate.each is not None:
-            use = in_elements(use, predicate.each)
+    for use in uses_of(predicate):
+        *outer, name = steps = field_path(use.source).steps
         if collection.transform is None and not use.types_in(fields):
             known = fields.names((use.path_in(fields) or steps)[:-1])
-            told = unknown_field(source, name, _place_of(use, collection)[1], known, use.source_to(len(outer)))
+            told = unknown_field(use.source, name, _place_of(use, collection)[1], known, use.source_to(len(outer)))
             findings.error(f"{predicate}: {told}")
         elif items and not any(_has(value_at(item, tuple(outer)), name) for item in items):
-            findings.warn(f"{predicate}: reads {source!r}, which no example of {collection.name!r} has")
+            findings.warn(f"{predicate}: reads {use.source!r}, which no example of {collection.name!r} has")
 
 
 def _has(value: object, name: str) -> bool:

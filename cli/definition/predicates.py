@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from tailrace.aggregation.field_usage import predicate_fields
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection
 from tailrace.definition.failures import code_of
+from tailrace.definition.field_uses import FieldUse, in_elements
 from tailrace.definition.fields.elements import views
-from tailrace.definition.fields.paths import FieldPath
+from tailrace.definition.fields.paths import FieldPath, field_path
+from tailrace.definition.json_schema.types import ALL_TYPES
 from tailrace.definition.measures.linear import Measure
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Item
@@ -48,6 +51,13 @@ def predicates_of(pipeline: Pipeline, collection: Collection) -> list[UserPredic
     for predicate in _predicates(pipeline, collection):
         found.setdefault((predicate.function, predicate.each), predicate)
     return list(found.values())
+
+
+def uses_of(predicate: UserPredicate) -> Iterator[FieldUse]:
+    """Yield each field that a predicate looks up, as far as its code shows them."""
+    for source in sorted(predicate_fields(predicate.function) or ()):
+        use = FieldUse(str(predicate), source, field_path(source).steps, ALL_TYPES)
+        yield use if predicate.each is None else in_elements(use, predicate.each)
 
 
 def _predicates(pipeline: Pipeline, collection: Collection) -> Iterator[UserPredicate]:

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cli.definition.generation.constants import Constants, constants_of, stored
-from cli.definition.predicates import UserPredicate, images_of, predicates_of
+from cli.definition.generation.open_fields import open_fields
+from cli.definition.predicates import UserPredicate, images_of, predicates_of, uses_of
 from tailrace.aggregation.contributions import item_contribution
-from tailrace.aggregation.field_usage import predicate_fields
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection
 from tailrace.definition.failures import FAILURES
-from tailrace.definition.field_uses import FieldUse, field_uses
+from tailrace.definition.field_uses import field_uses
 from tailrace.definition.item_keys import ItemKeys
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.dynamodb import encode_item
@@ -19,6 +19,9 @@ from tailrace.encoding.json_types import Item, deep_copy
 from tailrace.encoding.limits import check_item
 from tailrace.encoding.tagged_json import canonical_json
 from tailrace.errors import InvalidItem, InvalidMessage
+
+type Hint = str | Mapping[str, Any]
+"""What a field is expected to be: ``scalar``, ``string``, ``number`` or ``time``; or a schema of its members."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,27 +46,23 @@ class Subject:
         aggregates = [aggregate for aggregate in pipeline.aggregates if aggregate.of is collection]
         return cls(collection, aggregates, predicates_of(pipeline, collection), pipeline.keys)
 
-    @property
-    def uses(self) -> list[FieldUse]:
-        """The fields that groups and measures use."""
-        return [use for one in self.aggregates for use in field_uses(one.by, one.stored_measures)]
-
     def examples(self) -> list[Item]:
         """Return the examples that are items of the collection."""
         examples = [example_item(self.collection, example) for example in self.collection.all_examples]
         return [example for example in examples if self.accepts(example)]
 
-    def hints(self) -> Mapping[str, str]:
-        """Return the types of the fields that the definition uses, by name, for schemas that leave them open."""
-        found: dict[str, str] = {}
-        for predicate in self.predicates:
-            found |= dict.fromkeys(sorted(predicate_fields(predicate.function) or ()), "scalar")
+    def hints(self) -> Mapping[str, Hint]:
+        """Return what the definition expects of the fields that it uses, by name, for schemas that leave them open."""
+        read = [use for predicate in self.predicates for use in uses_of(predicate)]
+        uses = [use for one in self.aggregates for use in field_uses(one.by, one.stored_measures, one.each_path)]
+        found: dict[str, Hint] = dict.fromkeys((str(use.path[0]) for use in read), "scalar")
         if self.collection.transform is not None:
             names = self.constants.texts if not self.collection.compiled.properties else ()
             found |= {name: "scalar" for name in names if name.isidentifier()}
-        for use in self.uses:
+        for use in uses:
             kind = "number" if use.types == {"number"} else "time" if "boolean" not in use.types else "string"
             found[str(use.path[0])] = kind
+        found.update(open_fields([*uses, *read], self.collection.fields))
         return found
 
     def id_of(self, item: Item) -> str | None:

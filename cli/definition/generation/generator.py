@@ -16,8 +16,8 @@ from typing import Any
 
 from cli.definition.generation.constants import stored
 from cli.definition.generation.merging import Merger, Parts, Variant
-from cli.definition.generation.texts import text_maker
-from cli.definition.subject import Subject
+from cli.definition.generation.texts import TIMES, lengths_in, text_maker
+from cli.definition.subject import Hint, Subject
 from tailrace.encoding.json_types import Item, deep_copy
 from tailrace.encoding.limits import MAX_ITEM_BYTES
 from tailrace.encoding.numbers import EXACT, Number, canonical_number
@@ -25,9 +25,11 @@ from tailrace.encoding.tagged_json import canonical_json
 
 type Maker = Callable[[Random, int], Any]
 
-_EXTREME = 10**12
+_EXTREME = 2 * 10**12  # milliseconds since 1970 of these years are below
 _SMALL = 100
 _MAX_ELEMENTS = 4
+_MOST_COMPARED = 60
+"""Of a list whose length the definition may compare with a constant."""
 _MOST_ELEMENTS = MAX_ITEM_BYTES // 2
 """No item has more: an element takes two bytes."""
 _MAX_DRAWS = 20
@@ -56,7 +58,8 @@ class Generator:
         self._makers: dict[tuple[Any, ...], Maker] = {}
         self._merger.kept.append(also)
         variants = self._merger.variants((schema.document, also))
-        self._roots = [self._object(variant, subject.hints()) for variant in variants]
+        hints = subject.hints()
+        self._roots = [self._object(variant, hints) for variant in variants]
         kinds = subject.collection.keys.fields
         self._binary = [name for name, kind in kinds.items() if kind == "binary"]
         """The fields that JSON Schema cannot describe."""
@@ -115,6 +118,18 @@ class Generator:
             self._makers[key] = partial(_one_of, found, leaves or found)
         return self._makers[key]
 
+    def _hinted(self, parts: Parts, hint: Hint) -> Maker:
+        """Return a function that makes values under schemas, and as far as possible as the definition expects them."""
+        if isinstance(hint, str):
+            return self._maker(parts, hint)
+        both = (*parts, hint)
+        if not self._merger.variants(both):
+            return self._maker(parts)
+        expected = [self._maker(both)]
+        # what the schema itself says, such as null, is made as well
+        others = [self._maker(parts)] if any(part is not True for part in parts) else []
+        return partial(_one_of, [*expected * 3, *others], expected)
+
     def _made_later(self, key: tuple[Any, ...], random: Random, depth: int) -> Any:
         return self._makers[key](random, depth)
 
@@ -127,7 +142,7 @@ class Generator:
         if hint == "any" and not any(part.keys() - _SILENT for part in variant.parts):
             types &= _SCALARS  # the schema says nothing
         if "number" in types:
-            yield self._number(variant)
+            yield self._number(variant, is_time=hint == "time")
         if "string" in types:
             made = text_maker(variant, self._constants, is_time=hint == "time")
             yield lambda random, _depth: made(random)
@@ -140,8 +155,9 @@ class Generator:
         if "null" in types:
             yield lambda _random, _depth: None
 
-    def _number(self, variant: Variant) -> Maker:
+    def _number(self, variant: Variant, *, is_time: bool) -> Maker:
         low, high = variant.bounds(_EXTREME)
+        units = [unit for unit in (1, 1000) if low <= unit * TIMES[0] and unit * TIMES[-1] <= high]
         first, final = math.ceil(low), math.floor(high)
         steps = [Decimal(step) for step in variant.every("multipleOf")]
         constants = [number for number in self._constants.numbers if low <= number <= high]
@@ -149,7 +165,9 @@ class Generator:
 
         def number(random: Random, _depth: int) -> Number:
             chance, found = random.random(), Decimal(first)
-            if constants and chance < 0.4:  # noqa: PLR2004
+            if units and random.random() < (0.9 if is_time else 0.1):
+                found = Decimal(random.choice(TIMES) * random.choice(units))
+            elif constants and chance < 0.4:  # noqa: PLR2004
                 found = Decimal(random.choice(constants)) + random.choice([0, 0, 1, -1])
                 if chance < 0.1:  # noqa: PLR2004
                     found = found * random.randint(-3, 9) + random.choice(constants)
@@ -181,11 +199,14 @@ class Generator:
             if "contains" in part
         ]
         least = max(least, heads + sum(count for _, count in wanted) if wanted else 0)
+        lengths = [length for length in lengths_in(self._constants) if least <= length <= min(most, _MOST_COMPARED)]
 
         def array(random: Random, depth: int) -> list[Any]:
             if least > _MOST_ELEMENTS:
                 raise Impossible
             length = least if depth > _MAX_DEPTH else int(min(random.randint(least, least + _MAX_ELEMENTS), most))
+            if lengths and depth <= _MAX_DEPTH and random.random() < 0.1:  # noqa: PLR2004
+                length = random.choice(lengths)
             of_each = [makers[index] if index < heads else rest for index in range(length)]
             places = iter(random.sample(range(heads, length), max(length - heads, 0)) if wanted else ())
             for contained, count in wanted:
@@ -205,10 +226,10 @@ class Generator:
 
         return array
 
-    def _object(self, variant: Variant, hints: Mapping[str, str]) -> Maker:
+    def _object(self, variant: Variant, hints: Mapping[str, Hint]) -> Maker:
         named = [*variant.names, *(name for name in hints if name not in variant.names and variant.is_open)]
         names = [name for name in named if False not in variant.field(name)]
-        makers = {name: self._maker(variant.field(name), hints.get(name, "any")) for name in names}
+        makers = {name: self._hinted(variant.field(name), hints.get(name, "any")) for name in names}
         required = frozenset(name for wanted in variant.required for name in variant.chosen_with(wanted))
         optional = [found for name in names if (found := variant.chosen_with(name)) <= makers.keys()]
         new_name, least = self._new_name(variant), int(variant.highest("minProperties", 0))

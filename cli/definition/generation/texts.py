@@ -16,12 +16,15 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyzABCXYZ0123456789 -_.,/#%äß€\n\u2028\U0
 _MOSTLY, _OFTEN, _RARELY = 0.95, 0.4, 0.1
 _BEGINNING = datetime(2013, 1, 1, tzinfo=UTC)
 _DAY_S = 86_400
+_PERIOD_S = _DAY_S * 366 * 20
+TIMES = range(int(_BEGINNING.timestamp()), int(_BEGINNING.timestamp()) + _PERIOD_S)
+"""Seconds since 1970, among which are the last and the next years: a function may compare with the present."""
 _OFFSETS = {"Z": 0.0, "+00:00": 0.0, "-05:00": -5.0, "+05:45": 5.75}
 
 
 def time_text(random: Random) -> str:
     """Return a time in RFC 3339: often within one month, so that items meet in a bucket, or beside an hour's edge."""
-    seconds = random.randrange(_DAY_S * 30 if random.random() < 0.5 else _DAY_S * 366 * 20)  # noqa: PLR2004 - a half
+    seconds = random.randrange(_DAY_S * 30 if random.random() < 0.5 else _PERIOD_S)  # noqa: PLR2004 - a half
     if random.random() < 0.2:  # noqa: PLR2004 - a fifth
         seconds -= seconds % 3600 + random.choice([0, 1])
     offset = random.choice(list(_OFFSETS))
@@ -50,11 +53,11 @@ def text_maker(variant: Variant, constants: Constants, *, is_time: bool) -> Call
 
     formats = [_FORMATS[name] for name in variant.every("format") if name in _FORMATS]
     known = [text for text in constants.texts if fits(text)]
-    lengths = [length for length in _lengths(constants) if least <= length <= most]
+    lengths = [length for length in lengths_in(constants) if least <= length <= most]
 
     def any_text(random: Random) -> str:
         chance = random.random()
-        if formats and (not patterns or chance < _OFTEN):
+        if formats and chance < (_OFTEN if patterns else _MOSTLY):  # a format is an annotation, which checks nothing
             return random.choice(formats)(random)
         if is_time and chance < _MOSTLY:
             return time_text(random)[: 10 if chance < _RARELY and not patterns else None]
@@ -83,6 +86,7 @@ def _around(pattern: str, random: Random, repeats: int) -> str:
     return before * (not pattern.startswith("^")) + found + after * (not pattern.endswith("$"))
 
 
-def _lengths(constants: Constants) -> Sequence[int]:
+def lengths_in(constants: Constants) -> Sequence[int]:
+    """Return the lengths that functions may compare with, and one more each."""
     whole = [int(number) for number in constants.numbers if number == int(number) and 0 <= number < _MAX_PADDED]
     return sorted({length for number in whole for length in (number, number + 1)})

@@ -12,7 +12,8 @@ import pytest
 from cli.definition.generation.generator import Generator
 from cli.definition.generation.patterns import matching_text
 from cli.definition.subject import Subject
-from tailrace import Collection, Pipeline
+from tailrace import Aggregate, Collection, Pipeline, count, day, field, total
+from tailrace.aggregation.contributions import item_contribution
 from tailrace.definition.json_schema.pattern_rules import matches
 from tailrace.encoding.json_types import Item
 
@@ -21,8 +22,11 @@ NODE = {"anyOf": [{"type": "null"}, {"$ref": "#"}]}
 
 
 def made(schema: dict[str, Any], most: int = 60, key: Any = None, until: float = math.inf) -> list[Item]:
-    collection = Collection("items", schema=schema, key=key)
-    subject = Subject.of(Pipeline(collections=[collection]), collection)
+    return made_for(Pipeline([Collection("items", schema=schema, key=key)]), most, until)
+
+
+def made_for(pipeline: Pipeline, most: int, until: float = math.inf) -> list[Item]:
+    subject = Subject.of(pipeline, pipeline.collections[0])
     return list(islice(Generator(subject).items(Random(1), until), most))  # noqa: S311 - not for secrets
 
 
@@ -88,6 +92,37 @@ def test_a_field_of_each_dependent_field_is_tried() -> None:
     """Also one that no other keyword names."""
     items = made({"type": "object", "properties": {"a": TEXT}, "dependentRequired": {"a": ["b"]}})
     assert {frozenset(item) for item in items} == {frozenset(), frozenset("b"), frozenset("ab")}
+
+
+def test_fields_that_a_schema_leaves_open_are_made_as_the_definition_uses_them() -> None:
+    carts = Collection("carts", schema={"properties": {"lines": {"type": ["array", "null"]}}})
+    pieces = total("stock.value.pieces", where=lambda view: view["stock"]["value"].get("pieces", 0) > 5)
+    aggregates = [
+        Aggregate("a", of=carts, each="lines", by=[field("lines.product")], measures={"n": total("lines.units")}),
+        Aggregate("b", of=carts, each="stock", by=[field("stock.key")], measures={"n": pieces}),
+        Aggregate("c", of=carts, each="order.tags", by=[field("order.tags"), day("order.at")], measures={"n": count()}),
+        Aggregate("d", of=carts, by=[], where=lambda cart: cart.get("a", {}).get("b") == 7, measures={"n": count()}),
+    ]
+    items = made_for(Pipeline([carts], aggregates), 600)
+    assert any(item.get("lines", "") is None for item in items), "what the schema says is made as well"
+    for aggregate in aggregates:
+        assert any(item_contribution(item, aggregate) for item in items if item.get("lines") != [None])
+
+
+def test_lists_are_as_long_as_a_predicate_counts() -> None:
+    schema = of_field({"type": "array", "items": TEXT})
+    items = Collection("items", schema=schema)
+    long = Aggregate("a", of=items, by=[], where=lambda item: len(item["f"]) > 23, measures={"n": count()})
+    assert {len(item["f"]) for item in made_for(Pipeline([items], [long]), 200)} >= {0, 4, 23, 24}
+
+
+def test_numbers_are_sometimes_times_of_these_years_and_texts_sometimes_none_of_their_format() -> None:
+    """A predicate may compare them with the clock; and a format, which checks nothing, may not hold."""
+    numbers = [item["f"] for item in made(of_field({"type": "integer", "minimum": 0}), 400)]
+    for unit in (1, 1000):
+        assert any(1_356_998_400 * unit < number < 1_988_150_400 * unit for number in numbers)
+    texts = [item["f"] for item in made(of_field(TEXT | {"format": "date-time"}), 100)]
+    assert 80 < sum(text[10:11] == "T" for text in texts) < 100
 
 
 @pytest.mark.parametrize("names", ["lr", "lmr", "lmrxyz"])
