@@ -114,6 +114,13 @@ class Subject:
         fixed = {name: {"const": value} for name, value in keys.match.items()}
         return {"type": "object", "required": [*fields, *fixed], "properties": fields | fixed}
 
+    def counts_in(self, aggregate: Aggregate, item: Item) -> bool:
+        """Tell whether an item that its transform accepts is in a row of an aggregate."""
+        try:
+            return item_contribution(self.collection.prepare(deep_copy(item)), aggregate) is not None
+        except InvalidItem:
+            return False
+
     def outcome(self, item: Item) -> str:
         """Return all that the definition makes of an item, as one text: equal texts are equal results."""
         try:

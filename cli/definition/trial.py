@@ -65,6 +65,12 @@ class Trial:
             )
         elif not search.pool:
             self.findings.error(f"the transform of {name!r} refuses every generated item: add examples=[…], or fix it")
+        for aggregate in search.subject.aggregates if search.pool else ():
+            if not any(search.subject.counts_in(aggregate, item) for item in search.pool):
+                self.findings.warn(
+                    f"aggregate {aggregate.name!r}: no generated item of {name!r} is in any row, so what it adds was "
+                    "not tried: add examples=[…]"
+                )
 
     def _play(self, until: float, progress: Callable[[str], None]) -> None:
         random = Random(f"{self.limits.seed} histories")  # noqa: S311 - not for secrets

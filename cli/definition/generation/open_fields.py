@@ -19,14 +19,14 @@ _MAP = {"type": "object"}
 
 
 def open_fields(uses: Iterable[FieldUse], fields: ItemFields) -> Mapping[str, Mapping[str, Any]]:
-    """Return a schema of each top-level field in which undescribed fields or elements are used."""
+    """Return a schema of each top-level field in which fields or elements are used, as far as its own does not say."""
     found = list(uses)
     entries = {each for each in {use.each for use in found if use.each} if _are_entries(each, found)}
     leaves: dict[Path, Mapping[str, Any]] = {}
     for use in found:
         path = _path(use, fields, is_entry=use.each in entries)
-        if len(path) > 1 and not fields.is_described(path):
-            leaves.setdefault(path, _LEAVES.get(use.types, _SCALAR))
+        if len(path) > 1:
+            leaves.setdefault(path, {} if fields.is_described(path) else _LEAVES.get(use.types, _SCALAR))
     return {str(name): _schema(inner, entries, (name,)) for name, inner in _by_step(leaves).items()}
 
 

@@ -252,6 +252,7 @@ def test_items_that_no_measure_can_use_are_told(written: Callable[[str], str]) -
     text = "def transform(order):\n    return order | {'amount': str(order['amount'])}"
     trial = tried(written(text), QUICK)
     assert any("cannot sum a value of type str" in one.problem.text for one in trial.searches[0].found.values())
+    assert any(text.startswith("aggregate 'shops': no generated item of") for text in trial.findings.warnings)
 
 
 @pytest.mark.parametrize("broken", ["retract", "merge"])
