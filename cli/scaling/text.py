@@ -105,8 +105,8 @@ def _written(name: str, rates: Sequence[Mapping[int, tuple[float, float]]]) -> I
 
 
 def _limits(report: Report) -> Iterator[str]:
-    yield f"Limits, in the order in which they are met at a window of {report.rates[0].plan.load.window_s:,.0f} s"
-    rows = [("", ["met at", "what helps"])]
+    yield f"Limits, in the order in which they are reached at a window of {report.rates[0].plan.load.window_s:,.0f} s"
+    rows = [("", ["reached at", "what helps"])]
     for limit, met in report.met.items():
         rows.append((f"{limit.name}: {limit.value:,.0f} {limit.unit}", [f"{number(met)}/s", limit.remedy]))
     yield from table(rows)
