@@ -73,7 +73,7 @@ def follow(stack: DeployedStack, job: str) -> dict[str, Any]:
             time.sleep(_POLL_S)
     except (KeyboardInterrupt, CommandError):
         show_progress("")
-        sys.stderr.write(f"The job goes on; `tailrace status` shows how far {job} is.\n")
+        sys.stderr.write(f"The job continues; `tailrace status` shows how far {job} is.\n")
         raise
     show_progress("")
     if found["state"] == "failed":

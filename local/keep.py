@@ -54,7 +54,7 @@ class Kept:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError) as error:
-            raise StateMismatch(f"{path} cannot be read ({error}): remove it to start anew.") from error
+            raise StateMismatch(f"{path} cannot be read ({error}): remove it to start afresh.") from error
 
     @classmethod
     def choose(cls, path: Path, port: int | None, shards: int | None, table: str | None = None) -> Self:
@@ -66,7 +66,7 @@ class Kept:
         for name, known in {"PORT": kept.port, "SHARDS": kept.shards, "TABLE": kept.table}.items():
             if asked[name] not in (None, known):
                 has = f"has {name}={known}" if known else f"has a table of its own and no {name}"
-                advice = f"leave {name} out, or remove {path} to start anew"
+                advice = f"leave {name} out, or remove {path} to start afresh"
                 raise StateMismatch(f"The kept stack {has}, not {asked[name]}: {advice}.")
         return kept
 
@@ -76,7 +76,7 @@ class Kept:
             if port and not is_free(port):
                 raise PortInUse(
                     f"Port {port} of the kept stack is in use: end the program that uses it, which may be this stack "
-                    f"itself, or remove {path} to start anew."
+                    f"itself, or remove {path} to start afresh."
                 )
 
     def free_port_beside(self) -> int:
@@ -144,7 +144,7 @@ class Keeper:
         except EmulatorFailed as error:
             self._stack.emulator.raise_if_gone()
             self._next_at = time.monotonic() + SAVE_INTERVAL_S
-            report(f"{error} It is tried again in {SAVE_INTERVAL_S:.0f} s.")
+            report(f"{error} The next attempt is in {SAVE_INTERVAL_S:.0f} s.")
 
     def _progress(self) -> object:
         return [(one.read, one.delivered, one.discarded) for one in self._stack.pollers.statistics]

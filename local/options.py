@@ -58,7 +58,7 @@ def parse_parameters(text: str, known: Mapping[str, Any]) -> dict[str, str]:
             raise OptionError(f"PARAMETERS must be NAME=VALUE of template.yaml, such as {close[0]}=…, not {part!r}.")
         if name == PIPELINE:
             raise OptionError(
-                f"{PIPELINE} is not among PARAMETERS: name it with {VARIABLE}, so that it is checked, too."
+                f"{PIPELINE} is not among PARAMETERS: name it with {VARIABLE}, so that it is also checked."
             )
         values = [value]
         if known[name].get("Type") == "CommaDelimitedList":

@@ -81,14 +81,14 @@ def _parser() -> argparse.ArgumentParser:
         "--table",
         default="",
         metavar="FILE",
-        help="attach the stack to an existing table: what `aws dynamodb describe-table` prints of it, or the input of "
+        help="attach the stack to an existing table: the output of `aws dynamodb describe-table`, or the input of "
         "`aws dynamodb create-table`; see docs/existing-tables.md",
     )
     parser.add_argument(
         "--items",
         default="",
         metavar="FILE",
-        help="with --table: the items that the table holds at first, as `aws dynamodb scan` prints them",
+        help="with --table: the table's initial items, the output of `aws dynamodb scan`",
     )
     parser.add_argument(
         "--parameters",

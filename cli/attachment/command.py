@@ -42,7 +42,7 @@ dynamodb:Scan for a sample.
 exit status: 0 a stack can be attached; 1 it cannot, sampled items would go to
 quarantine, or something is missing or denied; 2 invalid arguments."""
 
-_USER = Actor("These credentials lack", "allow it to them, or pass another --profile")
+_USER = Actor("These credentials lack", "grant it to them, or pass another --profile")
 
 
 def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:

@@ -22,7 +22,7 @@ from tailrace.encoding.keys import item_key
 from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.inputs.messages import Operation
 
-APPLIED = "changed nothing: the item is as requested"
+APPLIED = "changed nothing: the item is already as requested"
 ABSENT = "would create an item that does not exist, and may have been deleted since (--create)"
 NOTHING_TO_PATCH = "patch an item that does not exist"
 UNDECIDED = "follow others for the same item that ingest has not processed yet: run the command again later"

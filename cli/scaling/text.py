@@ -115,9 +115,9 @@ def _limits(report: Report) -> Iterator[str]:
         if over:
             then = ", ".join(use.limit.name for use in over[1:])
             times = f"{number(over[0].ratio)} times its value"
-            found = f"{_what(over[0])} is met first: {times}{'; then ' if then else ''}{then}."
+            found = f"{_what(over[0])} is reached first: {times}{'; then ' if then else ''}{then}."
         else:
-            found = f"no limit is met; the nearest is {_what(rate.first)}, {rate.first.ratio:.0%} used."
+            found = f"no limit is reached; the nearest is {_what(rate.first)}, {rate.first.ratio:.0%} used."
         yield from _prose(f"{_rate(rate.plan)}/s: {found}")
 
 
@@ -154,7 +154,7 @@ def _write_behind(rate: Rate) -> Iterator[str]:
 def _lanes(rate: Rate) -> Iterator[str]:
     for aggregate, lanes in rate.lanes.items():
         text = f"lanes={lanes}" if lanes else "even 100 lanes are too few; group more finely"
-        yield f"{aggregate}: its busiest row meets a limit: {text}"
+        yield f"{aggregate}: its busiest row reaches a limit: {text}"
     paid = rate.dollars["aggregate rows, written"]
     if rate.saving_lanes and rate.saving_dollars < paid * _WORTH_IT:
         names = ", ".join(f"{name} lanes={lanes}" for name, lanes in rate.saving_lanes.items())

@@ -92,7 +92,7 @@ def _read(reference: str, path: Path) -> MeaningLock:
     try:
         return read_lock(reference)
     except (OSError, ValueError) as error:
-        raise MeaningChanged(f"{_short(path)} cannot be read ({error}): run {COMMAND} to write it anew.") from error
+        raise MeaningChanged(f"{_short(path)} cannot be read ({error}): run {COMMAND} to rewrite it.") from error
 
 
 def _write(path: Path, lock: MeaningLock, report: Report, text: str) -> None:

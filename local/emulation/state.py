@@ -65,7 +65,7 @@ def _after_restoring(message: Any, path: Path) -> Any:
             file.readline()
             _restore(file.read())
     except DAMAGES as error:
-        text = f"the kept state cannot be used ({error}): remove {path} to start anew"
+        text = f"the kept state cannot be used ({error}): remove {path} to start afresh"
         return {"type": "lifespan.startup.failed", "message": text}
     return message
 

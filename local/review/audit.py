@@ -90,9 +90,7 @@ def main(npm: str) -> int:
     if any(one.findings for one in found):
         return VULNERABLE
     if any(one.unknown for one in found):
-        sys.stderr.write(
-            "audit: not everything could be looked up (see above). Run it again where the network allows it.\n"
-        )
+        sys.stderr.write("audit: some lookups failed (see above). Run it again where the network allows it.\n")
         return UNKNOWN
     return 0
 

@@ -130,7 +130,7 @@ def test_a_state_that_cannot_be_used_is_one_sentence(start: Start, state: Path) 
         (whole.replace(b"version", b"versiom", 1), "the kept state cannot be used .*version"),
     ):
         state.write_bytes(damaged)
-        with pytest.raises(EmulatorFailed, match=f"failed to start: {expected}.*: remove .*stack to start anew"):
+        with pytest.raises(EmulatorFailed, match=f"failed to start: {expected}.*: remove .*stack to start afresh"):
             start()
         assert state.read_bytes() == damaged
 

@@ -126,7 +126,7 @@ class ItemTable:
             except ClientError as error:
                 missing = self.definition()
                 if error.response["Error"]["Code"] == _INVALID_KEY and isinstance(missing, str):
-                    text = f"The items table has keys of its own, which only the definition can make: {missing}"
+                    text = f"The items table has its own keys, which only the definition can make: {missing}"
                     raise CommandError(text) from error
                 raise
             yield from response["Responses"].get(self.name, ())

@@ -100,7 +100,7 @@ class _Rows:
 def _file_notes(file: SampleFile | None) -> Iterator[str]:
     if file is None:
         yield (
-            "Generated items are as different as the schema allows, so real ones touch fewer rows. "
+            "Generated items vary as much as the schema allows, so real items touch fewer rows. "
             "Pass --sample with items of your own."
         )
         return
@@ -136,6 +136,6 @@ def _notes(profile: Profile, changes: Changes) -> Iterable[str]:
             "and hot rows may be missed. 10,000 or more are better."
         )
     if changes.unvaried:
-        yield f"{counted(changes.unvaried, 'update')} could not be made up: no variation of the item was valid."
+        yield f"{counted(changes.unvaried, 'update')} could not be simulated: no variation of the item was valid."
     if changes.without_item:
-        yield f"{counted(changes.without_item, 'change')} could not be made up: every item was deleted already."
+        yield f"{counted(changes.without_item, 'change')} could not be simulated: every item was deleted already."

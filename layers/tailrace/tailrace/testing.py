@@ -109,7 +109,7 @@ def history(
 
 
 def event(records: Iterable[Row], *, shard: str | None = SHARD) -> Json:
-    """Return the Lambda event of a mapping with a tumbling window; without a shard, of one without a window."""
+    """Return the Lambda event of a mapping with a tumbling window; without a shard, of a mapping without a window."""
     if shard is None:
         return {"Records": list(records)}
     return {
@@ -147,7 +147,7 @@ def stored_rows(records: Iterable[Row], pipeline: Pipeline) -> list[Json]:
 def rows(records: Iterable[Row], pipeline: Pipeline) -> Mapping[str, list[Json]]:
     """Return each aggregate's rows after a whole history, in key order; as readers get them, without ``updated_at``.
 
-    Of an aggregate with several versions, the rows of the highest are returned.
+    For an aggregate with several versions, return the rows of the highest.
 
     Raises:
         InvalidMessage: a record is not a change to an item.

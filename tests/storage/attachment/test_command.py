@@ -217,7 +217,7 @@ def test_a_missing_right_is_named(
     status, said = check(shop, "--sample", "10")
     assert status == 1
     assert f"BROKEN  These credentials lack {action}{shop}" in said
-    assert "allow it to them, or pass another --profile" in said
+    assert "grant it to them, or pass another --profile" in said
     assert said.endswith(f"It is not known whether a stack can be attached to table '{shop}' in us-east-1.\n")
 
 

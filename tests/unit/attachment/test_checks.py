@@ -196,7 +196,7 @@ def test_a_stream_that_is_gone() -> None:
     ("attributes", "told"),
     [
         ([("PK", "S")], "with a sort key that the table does not have"),
-        ([("pk", "S"), ("SK", "S")], "case counts"),
+        ([("pk", "S"), ("SK", "S")], "case matters"),
         ([("SK", "S"), ("PK", "S")], "in another order"),
         ([("PK", "N"), ("SK", "S")], "'PK' (number) and 'SK' (text)"),
         ([("PK", "S"), ("SK", "B")], "'PK' (text) and 'SK' (binary)"),

@@ -83,7 +83,9 @@ def test_a_call_that_is_not_answered_now_does_not_end_the_display(
         scripted(STARTED, last, *([DONE] if last in refused else []))
         monkeypatch.setattr("cli.jobs._PATIENCE_S", 900.0 if last in refused else 0.0)
         assert main(["verify", "--stack", "tailrace"]) == 1
-        assert capsys.readouterr().err.startswith("The job goes on; `tailrace status` shows how far j is.\ntailrace: ")
+        assert capsys.readouterr().err.startswith(
+            "The job continues; `tailrace status` shows how far j is.\ntailrace: "
+        )
 
 
 def test_a_start_that_is_not_answered_is_not_repeated(scripted: Callable[..., Stack]) -> None:

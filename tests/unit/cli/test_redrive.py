@@ -93,7 +93,7 @@ def test_what_was_done_is_told_by_place_and_reason(stack: Stack, capsys: pytest.
     lines = told.splitlines()
     assert lines[:3] == [
         "intake      0 put back",
-        "            1 removed: changed nothing: the item is as requested",
+        "            1 removed: changed nothing: the item is already as requested",
         "            7 left: would create an item that does not exist, and may have been deleted since (--create)",
     ]
     assert lines[3:9] == [*(f"              put things#new-{number}" for number in range(5)), "              …"]

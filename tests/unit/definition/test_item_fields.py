@@ -52,12 +52,12 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "an hour of a fixed text": (counting(hour("kind")), "needs a time, but 'kind' is 'Order' in the match="),
     "an hour of a fixed boolean": (counting(hour("open")), "'open' is a boolean in the match= of 'things'"),
     "a step into a fixed text": (counting(field("kind.name")), "'kind' is a string in the match= of 'things'"),
-    "a group by a key attribute": (counting(field("PK")), "'PK' is an attribute of the table's key, and no field"),
+    "a group by a key attribute": (counting(field("PK")), "'PK' is an attribute of the table's key, not a field"),
     "a measure of the TTL": (
         counting(n=maximum("expires_at")),
-        "'expires_at' is the table's TTL attribute, and no field",
+        "'expires_at' is the table's TTL attribute, not a field",
     ),
-    "a group in a key attribute": (counting(field("SK.day")), "'SK' is an attribute of the table's key, and no field"),
+    "a group in a key attribute": (counting(field("SK.day")), "'SK' is an attribute of the table's key, not a field"),
     "a group by a global table's attribute": (counting(field("aws:rep:updateregion")), "an attribute of global tables"),
     "a group by a plain key": (
         counting(field("pk", name="key"), of=Collection("x", schema={})),
@@ -158,7 +158,7 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "id_from= of a list": (
         lambda: Collection("x", schema={"properties": {"a": {"type": "array"}}}, id_from="a"),
-        "'a', which is no text",
+        "'a', which is not a text",
     ),
     "id_from= of a key attribute": (
         lambda: collection(id_from=("PK", "SK")),

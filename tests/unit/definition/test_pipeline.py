@@ -169,8 +169,8 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "a measure's name that is no text": (lambda: aggregate(measures={"\ud800": count()}), "must be a string"),
     "a field name that is no text": (lambda: total("\ud800"), "unpaired surrogate"),
     "a list of time zones": (lambda: hour("t", tz=["UTC"]), "unknown time zone ['UTC']"),  # type: ignore[arg-type]
-    "a duration that is a text": (lambda: days("90"), "days('90') is no duration"),  # type: ignore[arg-type]
-    "a duration without an end": (lambda: hours(float("inf")), "hours(inf) is no duration"),
+    "a duration that is a text": (lambda: days("90"), "days('90') is not a duration"),  # type: ignore[arg-type]
+    "a duration without an end": (lambda: hours(float("inf")), "hours(inf) is not a duration"),
     "a number for id_from": (lambda: Collection("x", schema={}, id_from=3), "id_from= must be"),  # type: ignore[arg-type]
     "a set of fields, which have no order": (
         lambda: Collection("x", schema={}, id_from={"a", "b"}),  # type: ignore[arg-type]

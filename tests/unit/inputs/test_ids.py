@@ -83,7 +83,7 @@ def test_content_that_cannot_be_digested_is_reported(line: str, columns: str) ->
 
 
 def test_a_table_without_the_columns_of_an_id_says_what_is_missing() -> None:
-    with pytest.raises(InvalidMessage, match="no column 'id', and there is no column 'n', of which the id is made"):
+    with pytest.raises(InvalidMessage, match="no column 'id', and there is no column 'n', from which the id is made"):
         read("shop,x\na,1\n", "shop", "n")
 
 

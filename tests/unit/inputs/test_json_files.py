@@ -103,9 +103,9 @@ def test_a_bad_item_is_reported_by_its_position(body: bytes, expected: list[str 
         (b"[", "ends in the middle"),
         (b'{"id":"1"}{"id":', "ends in the middle"),
         (b'[{"id":"1"}}', "ends in the middle"),
-        (b'[{"id":"1"}] {"id":"2"}', "goes on after"),
-        (b'[{"id":"1"}],', "goes on after"),
-        (b'[{"id":"1"}]' + b" " * 100_000 + b"[]", "goes on after"),
+        (b'[{"id":"1"}] {"id":"2"}', "continues after"),
+        (b'[{"id":"1"}],', "continues after"),
+        (b'[{"id":"1"}]' + b" " * 100_000 + b"[]", "continues after"),
     ],
     ids=range(9),
 )

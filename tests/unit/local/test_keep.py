@@ -42,7 +42,7 @@ def test_a_later_run_continues_the_first(tmp_path: Path) -> None:
 def test_other_options_are_refused(tmp_path: Path, port: int | None, shards: int | None, expected: str) -> None:
     """Addresses in the state have the port; other shards would count redelivered changes twice."""
     write(tmp_path / "state", Kept(5000, 4))
-    with pytest.raises(StateMismatch, match=f"{expected}, or remove .*state to start anew"):
+    with pytest.raises(StateMismatch, match=f"{expected}, or remove .*state to start afresh"):
         Kept.choose(tmp_path / "state", port, shards)
 
 
@@ -52,7 +52,7 @@ def test_the_existing_table_stays_the_same(tmp_path: Path) -> None:
     assert Kept.choose(path, None, None, "shop") == Kept(DEFAULT_PORT, 1, table="shop")
     write(path, Kept(5000, 4, table="shop"))
     assert Kept.choose(path, None, None).table == Kept.choose(path, None, None, "shop").table == "shop"
-    with pytest.raises(StateMismatch, match="has TABLE=shop, not fleet: leave TABLE out, or remove .* to start anew"):
+    with pytest.raises(StateMismatch, match="has TABLE=shop, not fleet: leave TABLE out, or remove .* to start afresh"):
         Kept.choose(path, None, None, "fleet")
     write(path, Kept(5000, 4))
     with pytest.raises(StateMismatch, match="has a table of its own and no TABLE, not fleet"):
@@ -62,7 +62,7 @@ def test_the_existing_table_stays_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"\x80", b"[]\n", b'{"port": 1}\n', b'{"ports": 1}\n'])
 def test_a_damaged_state_is_one_sentence(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "state").write_bytes(content)
-    with pytest.raises(StateMismatch, match="state cannot be read .*: remove it to start anew"):
+    with pytest.raises(StateMismatch, match="state cannot be read .*: remove it to start afresh"):
         Kept.choose(tmp_path / "state", None, None)
 
 
@@ -92,7 +92,7 @@ def test_a_kept_port_in_use_says_what_can_be_done(place: str, tmp_path: Path) ->
         taken = other.getsockname()[1]
         kept = replace(Kept(free_port(), 1, positions=POSITIONS), **{place: taken})
         with pytest.raises(
-            PortInUse, match=f"Port {taken} of the kept stack is in use: .*, or remove .* to start anew"
+            PortInUse, match=f"Port {taken} of the kept stack is in use: .*, or remove .* to start afresh"
         ):
             kept.require_ports(tmp_path / "state")
         replace(kept, positions={}).require_ports(tmp_path / "state")  # the first run tells which PORT to choose
@@ -187,7 +187,7 @@ def test_a_state_that_cannot_be_saved_does_not_end_the_stack(monkeypatch: pytest
         patched.setattr(running, "save", Mock(side_effect=EmulatorFailed("The disk is full.")))
         for now in (200.0, 201.0, 211.0):  # noqa: B007 - the clock
             keeper.look(told.append)
-    assert told == ["The disk is full. It is tried again in 10 s."] * 2
+    assert told == ["The disk is full. The next attempt is in 10 s."] * 2
     now = 222.0
     keeper.look(told.append)
     assert (len(running.saved), len(told)) == (1, 2)

@@ -24,7 +24,12 @@ RANGE = [("from", "2024-10-26"), ("to", "2024-10-27")]
 OF_SHOP = [("shop", "a")]
 
 ROWS: list[tuple[Aggregate, list[tuple[str, str]], type[Exception], str]] = [
-    (HOURS, [*OF_SHOP, ("interval", "hour")], InvalidMessage, "rows are by hour as they are: leave interval out"),
+    (
+        HOURS,
+        [*OF_SHOP, ("interval", "hour")],
+        InvalidMessage,
+        "rows are already by hour: leave interval out",
+    ),
     (
         HOURS,
         [*OF_SHOP, ("interval", "minute")],
@@ -50,7 +55,7 @@ RANKINGS: list[tuple[Aggregate, list[tuple[str, str]], type[Exception], str]] = 
     (SHOPS, OF_SHOP, UnsupportedKeyOrder, "has one row per shop: ranking needs"),
     (DAYS, [], UnsupportedKeyOrder, "give day to rank shop within it, or a time range"),
     (DAYS, [("from", "2024")], InvalidMessage, "give both from and to"),
-    (DAYS, [*RANGE, ("interval", "day")], InvalidMessage, "rows are by day as they are"),
+    (DAYS, [*RANGE, ("interval", "day")], InvalidMessage, "rows are already by day: leave interval out"),
     (HOP, [*OF_SHOP, *RANGE, ("interval", "range")], NotAdditive, "takes no interval: windows overlap"),
     (HOP_FIRST, RANGE, NotAdditive, "n of several rows cannot be ranked: windows overlap"),
     (HOURS, [*OF_SHOP, ("window", "24h")], InvalidMessage, "unknown parameter 'window'"),

@@ -114,6 +114,6 @@ def _check_replicas(wanted: Wanted, table: Mapping[str, Any]) -> Iterator[Findin
     )
     yield Finding(
         f"Table {wanted.table!r} is a global table with replicas in {', '.join(sorted(regions))}: AWS advises one "
-        f"reader for each shard of its stream, and a stack is two, so watch the alarms on the readers' lag.{writing}",
+        f"reader for each shard of its stream, and a stack has two, so watch the alarms on the readers' lag.{writing}",
         is_error=False,
     )

@@ -121,7 +121,7 @@ def _cause(has: Mapping[str, str], needs: Mapping[str, str]) -> str:
     if has == needs:
         return ", in another order (the partition key comes first)"
     if {name.lower(): kind for name, kind in has.items()} == {name.lower(): kind for name, kind in needs.items()}:
-        return ", in other letters (case counts)"
+        return ", in different case (case matters)"
     if len(has) > len(needs) and needs.items() <= has.items():
         return ", without the sort key"
     if len(needs) > len(has) and has.items() <= needs.items():

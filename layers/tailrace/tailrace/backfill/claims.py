@@ -17,7 +17,7 @@ STREAM_KEEPS_S = 23 * 3600
 """For how long a record is certainly in the stream: an hour less than DynamoDB says. A shard that is read from the
 oldest record that it still has proves nothing about anything older."""
 
-CONTRADICTED = "the stream brought a change that a job had taken to be absent"
+CONTRADICTED = "the stream delivered a change that a job had claimed to be absent"
 
 
 class Beyond(Enum):

@@ -25,8 +25,8 @@ type GenerationId = tuple[str, int]
 
 
 EXPIRED_UNKEPT = (
-    "items may not be counted that expired before their images were kept, in a batch that cannot be read, or under "
-    "another name of their collection"
+    "rows may lack items that expired before their images were kept, in a batch that cannot be read, or under another "
+    "name of their collection"
 )
 
 
@@ -133,7 +133,7 @@ def begin_build(generation: Generation, fingerprint: str, frontier: Boundary, re
         WrongState: it is live with this meaning, and no build is needed.
     """
     if generation.state is State.LIVE and generation.fingerprint == fingerprint:
-        raise WrongState(f"{generation.aggregate}@{generation.version} is live: raise the version to build it anew")
+        raise WrongState(f"{generation.aggregate}@{generation.version} is live: raise the version to rebuild it")
     epoch = generation.epoch + 1
     name, version = generation.id
     return Generation(name, version, State.BUILDING, fingerprint, epoch, frontier, revision=revision)
@@ -175,7 +175,7 @@ def go_live(generation: Generation, *, verified: bool = True) -> Generation:
         WrongState: it is not being built, or its frontier was never confirmed.
     """
     if generation.state is not State.BUILDING or generation.frontier is None or not generation.frontier.confirmed:
-        raise WrongState(f"{generation.aggregate}@{generation.version} is {generation.state}, not built to its end")
+        raise WrongState(f"{generation.aggregate}@{generation.version} is {generation.state}, not completely built")
     return replace(generation, state=State.LIVE, verified=verified, reason="" if verified else EXPIRED_UNKEPT)
 
 
@@ -186,7 +186,7 @@ def begin_verify(generation: Generation, baseline: Boundary, revision: str, *, r
         WrongState: it is not live, or another job is under way.
     """
     if generation.state is not State.LIVE or generation.baseline is not None:
-        raise WrongState(f"{generation.aggregate}@{generation.version} is {generation.state}, or has a job under way")
+        raise WrongState(f"{generation.aggregate}@{generation.version} is {generation.state}, or has a running job")
     return replace(generation, baseline=baseline, revision=revision, repairs=repairs)
 
 
@@ -208,7 +208,7 @@ def end_verify(generation: Generation, *, verified: bool | None = None) -> Gener
         return ended
     if verified:
         return replace(ended, floor=generation.baseline, verified=True, reason="")
-    wrong = f"rows were found that are not right: run `tailrace verify {generation.aggregate} --repair`"
+    wrong = f"some rows differ from the items: run `tailrace verify {generation.aggregate} --repair`"
     return replace(ended, verified=False, reason=wrong)
 
 

@@ -82,11 +82,12 @@ class Aggregate:
         name: the first part of its rows' keys.
         of: the collection whose items it aggregates.
         by: the groups, in key order: the first is the partition key, the others form the sort key. At most one is a
-            time bucket. An item whose group field is missing or null is in no row. Without groups, all items share one.
+            time bucket. An item whose group field is missing or null is in no row. Without groups, all items share one
+            row.
         measures: the measures of each row, by name.
         where: restricts the aggregate to the items that satisfy this predicate.
         each: the path of a list, map or set: each of its elements contributes, in a row of its own groups. Groups,
-            measures and predicates see the item with the element in the place of the list, so ``lines.product`` is a
+            measures and predicates see the item with the element in place of the list, so ``lines.product`` is a
             field of the line. A map's entry has the fields ``key`` and ``value``. An item without elements is in no
             row.
         keep: how long a row is kept after its time bucket has ended; None keeps it forever.
@@ -276,7 +277,7 @@ class Aggregate:
     def expires_at(self, groups: Sequence[Any]) -> int | None:
         """Return the epoch second at which a row may expire: ``keep`` after the end of its time bucket.
 
-        None if it never does, also where the second lies beyond the year 9999.
+        None if it never expires, or only after the year 9999.
         """
         if self.keep is None or (bucket := self.bucket) is None:
             return None
@@ -285,7 +286,7 @@ class Aggregate:
     def render(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return a stored row as readers get it: groups, measures, ``updated_at``; None for an empty group.
 
-        A row with fewer than no items, whose additions are still to come, is empty, too.
+        A row with a negative item count, whose additions have not arrived yet, is also empty.
         ``inexact: True`` marks a row whose measures lack a change because DynamoDB could not store the sum.
         """
         if row.get(ITEM_COUNT, 0) <= 0:

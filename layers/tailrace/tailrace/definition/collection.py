@@ -50,23 +50,23 @@ class Collection:
         name: the first part of every key: ``<name>#<id>``.
         schema: a JSON Schema 2020-12: a mapping, or a file path relative to the module that defines the collection.
         transform: a pure function from the valid item to the item that routes, archive and aggregates see. It
-            receives a copy, which it may modify. It must depend on nothing but the item: the engine calls it again for
+            receives a copy, which it may modify. It must depend only on the item: the engine calls it again for
             the old version of an item to retract what that version contributed.
         on_expiry: the effect of a TTL deletion on the aggregates: ``retract``, as for any deletion, or ``keep``.
         key: the templates of the items' keys in an existing table, by attribute, the partition key first. Their
             placeholders are fields of the item. See :mod:`tailrace.encoding.key_templates`.
         match: attributes that the collection's items have in an existing table, with their values.
         ttl: the name of the table's TTL attribute, the same for all collections.
-        id_from: the fields that make the id of a message or a file's line without one, joined with ``/``; or ``"*"``: a
-            digest of the whole content. The same content always makes the same id.
+        id_from: the fields, joined with ``/``, that make the id of a message or of a file's line that has none; or
+            ``"*"``: a digest of the whole content. The same content always makes the same id.
         keep, keep_from: how long an item is kept after the time in its field ``keep_from``, such as ``days(30)`` and
             ``"placed"``. API, queue and files give each item the ``expires_at`` that this makes, unless it has one.
             Numbers since 1970 are in ``keep_unit``: ``s``, ``ms``, ``us`` or ``ns``; times without an offset are local
             in ``keep_tz``.
         received: the field that API, queue and files fill with the time at which an item comes in, in RFC 3339, unless
-            the item brings a value.
+            the item has a value.
         description: a sentence for readers.
-        examples: valid items, without ``pk``, beside those of the schema's own ``examples``. ``make check`` tries the
+        examples: valid items, without ``pk``, in addition to the schema's own ``examples``. ``make check`` tries the
             transform, groups, measures, predicates and routes on them; a deployment does not.
 
     Example:

@@ -11,7 +11,7 @@ def days(number: float) -> timedelta:
     """Return a duration of this many days, for ``keep=``.
 
     Raises:
-        DefinitionError: the number is none, or too large.
+        DefinitionError: the number is not a number, or too large.
 
     Example:
         >>> from tailrace import days
@@ -95,4 +95,4 @@ def _duration(units: str, number: float) -> timedelta:
     try:
         return timedelta(**{units: number})
     except (TypeError, ValueError, OverflowError) as error:
-        raise DefinitionError(f"{units}({number!r}) is no duration: give a number, such as {units}(90)") from error
+        raise DefinitionError(f"{units}({number!r}) is not a duration: give a number, such as {units}(90)") from error

@@ -188,7 +188,7 @@ def check_id_columns(keys: CollectionKey, schema: Schema, id_from: str | Sequenc
         raise DefinitionError(f"{context} names {', '.join(map(repr, unknown))}, which the schema does not allow")
     for name in named:
         if not fields.types((name,)) & _ID_PARTS:
-            raise DefinitionError(f"{context} names {name!r}, which is no text, number or boolean in the schema")
+            raise DefinitionError(f"{context} names {name!r}, which is not a text, number or boolean in the schema")
     if names and not keys.is_plain:
         _check_against_key(context, keys, names)
 

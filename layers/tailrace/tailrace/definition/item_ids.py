@@ -70,12 +70,12 @@ def _value(name: str, kind: Kind, text: str) -> Any:
     if kind == "number":
         number = parse_number(text)
         if not is_representable(number) or _decimals(number) != text:
-            raise InvalidMessage(f"{name!r} in the id must be a number in decimals, without an exponent")
+            raise InvalidMessage(f"{name!r} in the id must be a decimal number without an exponent")
         return number
     try:
         value = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
     except (binascii.Error, ValueError):
         value = b""
     if not value or text_of(value) != text:
-        raise InvalidMessage(f"the id's {name!r} is not base64 for URLs, without padding")
+        raise InvalidMessage(f"the id's {name!r} is not URL-safe base64 without padding")
     return value

@@ -88,12 +88,12 @@ class CollectionKey:
                 raise DefinitionError(f"collection {collection!r}: {text}")
         for name in self.match:
             if name in self.reserved or name in self.attributes or name in self.fields:
-                told = self.told(name) if name in self.reserved else f"{name!r} is in the key, which says it already"
+                told = self.told(name) if name in self.reserved else f"{name!r} is in the key, which already gives it"
                 raise DefinitionError(f"collection {collection!r}: match=: {told}: leave it out")
 
     def told(self, name: str) -> str:
         """Return what a reserved attribute is, in words."""
-        return f"{name!r} is {self.reserved[name]}, and no field"
+        return f"{name!r} is {self.reserved[name]}, not a field"
 
     @property
     def hash_attribute(self) -> str:

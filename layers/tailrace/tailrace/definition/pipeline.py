@@ -19,7 +19,7 @@ from tailrace.errors import DefinitionError, NotFound
 class Route:
     """Sends the changes whose old or new item satisfies ``when`` to a queue of their own.
 
-    The template makes the queue: for the route ``late-flights`` the resource ``LateFlightsQueue``.
+    The template creates the queue: for the route ``late-flights`` the resource ``LateFlightsQueue``.
 
     Example:
         >>> from tailrace import Collection, Route
@@ -49,12 +49,12 @@ class Pipeline:
     """The whole definition: collections, their aggregates, and routes.
 
     Two aggregates may share a name if their versions differ: both are kept up to date, so that readers can be moved
-    from the one to the other.
+    from one to the other.
 
     Attributes:
-        strict: whether an item that no collection matches goes to quarantine; otherwise the metric ``ItemsUnmatched``
-            counts it, and nothing else. By default, it does not if a collection has ``key=`` or ``match=``: an existing
-            table holds other items.
+        strict: whether an item that no collection matches goes to quarantine; otherwise only the metric
+            ``ItemsUnmatched`` counts it. The default is False if a collection has ``key=`` or ``match=``, because an
+            existing table holds other items.
         reference: the ``module:attribute`` that it was loaded from; empty if it was not loaded by name.
 
     Example:

@@ -177,7 +177,7 @@ class Schema:
                 text = f"{values:,} values, to which more than {_MAX_ITEM_APPLICATIONS:,} parts of the schema apply"
                 return (Violation("", "schema", f"{text}: split the item, or simplify the schema"),)
             if self._max_reported_depth is not None and depth > self._max_reported_depth:
-                text = f"invalid; nested more than {self._max_reported_depth} levels deep, which hides the place"
+                text = f"invalid; nested more than {self._max_reported_depth} levels deep, which hides the location"
                 return () if self._validator.is_valid(view) else (Violation("", "schema", text),)
             is_large = self._reports.is_too_much(view)
             if is_large and self._reports.has_alternatives:

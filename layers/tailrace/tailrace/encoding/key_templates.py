@@ -81,7 +81,7 @@ class AttributeTemplate:
         if not all(map(is_encodable, (part for part in fixed if isinstance(part, str)))):
             raise ValueError(f"{self.name}: the template contains {UNPAIRED_SURROGATE}")
         if sum(map(_size, fixed)) + len(self.placeholders) > maximum:
-            raise ValueError(f"{self.name}: its keys are longer than {maximum} bytes, which is the most in DynamoDB")
+            raise ValueError(f"{self.name}: its keys are longer than {maximum} bytes, which is DynamoDB's limit")
 
     def parse(self, value: Any) -> Item | None:
         """Return the fields in an attribute's value; None if it does not match."""
@@ -239,7 +239,7 @@ def _parts(name: str, template: str) -> tuple[Kind, tuple[Part, ...]]:
         spelled = _PLACEHOLDER.fullmatch(token[1])
         if spelled is None:
             text = "write {name}, {name+}, {name:number} or {name:binary}"
-            raise ValueError(f"{name}: {token[0]!r} is no placeholder: {text}")
+            raise ValueError(f"{name}: {token[0]!r} is not a placeholder: {text}")
         parts.append(Placeholder(spelled[1], spelled[2] is not None))
         kinds.append(spelled[3] or "text")  # type: ignore[arg-type]
     return next((kind for kind in kinds if kind != "text"), "text"), tuple(parts)

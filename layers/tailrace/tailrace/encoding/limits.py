@@ -114,7 +114,7 @@ def reserved_violations(names: Iterable[str], reserved: Mapping[str, str]) -> It
     """Yield a violation for each name that is no field of a table's items."""
     for name in sorted(reserved.keys() & set(names)):
         pointer = f"/{name.replace('~', '~0').replace('/', '~1')}"
-        yield Violation(pointer, "name", f"{name!r} is {reserved[name]}, and no field: rename it")
+        yield Violation(pointer, "name", f"{name!r} is {reserved[name]}, not a field: rename it")
 
 
 def _violations(pointer: str, value: Any, depth: int) -> Iterator[Violation]:

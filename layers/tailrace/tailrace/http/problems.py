@@ -132,8 +132,8 @@ PROBLEM_TYPES = {
             "too-much",
             422,
             "Too much for one request",
-            "the rollup or ranking needs more reads than one request may make, or more time than it has, or the ranked "
-            "rows or values exceed a response of 4 MB",
+            "the rollup or ranking needs more reads or more time than a request may use, or the ranked rows or values "
+            "exceed a response of 4 MB",
         ),
         ProblemType(
             "idempotency-key-reused",

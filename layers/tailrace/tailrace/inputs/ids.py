@@ -60,7 +60,7 @@ def missing_columns(header: AbstractSet[str], columns: Sequence[str]) -> str | N
     missing = [] if tuple(columns) == CONTENT else [name for name in columns if name not in header]
     named = ", ".join(map(repr, missing))
     without = "" if "id" in columns else "there is no column 'id', and "
-    return f"{without}there is no column {named}, of which the id is made" if missing else None
+    return f"{without}there is no column {named}, from which the id is made" if missing else None
 
 
 def _text(name: str, value: Any) -> str:
@@ -68,8 +68,8 @@ def _text(name: str, value: Any) -> str:
         return canonical_json(value)
     if isinstance(value, int | Decimal):
         if not is_representable(value):  # in decimals, it may have a billion digits
-            raise InvalidMessage(f"the id is made of {name!r}, {UNREPRESENTABLE}")
+            raise InvalidMessage(f"the id is made from {name!r}, {UNREPRESENTABLE}")
         return text_of(value)
     if isinstance(value, str | bytes) and value:
         return text_of(value)
-    raise InvalidMessage(f"the id is made of {name!r}, which must be a non-empty text, a number or a boolean")
+    raise InvalidMessage(f"the id is made from {name!r}, which must be a non-empty text, a number or a boolean")

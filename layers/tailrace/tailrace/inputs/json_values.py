@@ -152,7 +152,7 @@ class _Splitter:
 
     def _check_end(self, following: bytes) -> None:
         if self._done and following.strip(_SPACE):
-            raise InvalidMessage("the file goes on after the end of its JSON array: remove what follows")
+            raise InvalidMessage("the file continues after the end of its JSON array: remove what follows")
 
     def _keep(self, part: bytes) -> None:
         if not self._size:
@@ -162,7 +162,7 @@ class _Splitter:
         if self._size > MAX_LINE_BYTES:
             self._parts.clear()
         if self._size > MAX_SKIPPED_BYTES:  # no invocation might come to its end
-            fault = "a bracket or quote in it is never closed, or the file is no list of items"
+            fault = "a bracket or quote in it is never closed, or the file is not a list of items"
             raise InvalidMessage(f"an item is longer than {MAX_SKIPPED_BYTES} bytes: {fault}")
 
     def _take(self) -> bytes | None:

@@ -15,9 +15,9 @@ _GZIP = b"\x1f\x8b"
 _PLAIN_CODINGS = frozenset(["", "identity", "aws-chunked"])
 _GZIP_CODINGS = frozenset(["gzip", "x-gzip"])
 _FOREIGN_FILES = {
-    b"PK\x03\x04": "a ZIP archive, or a workbook of a spreadsheet",
+    b"PK\x03\x04": "a ZIP archive, or a spreadsheet workbook",
     b"PK\x05\x06": "an empty ZIP archive",
-    b"\xd0\xcf\x11\xe0": "a workbook of a spreadsheet",
+    b"\xd0\xcf\x11\xe0": "a spreadsheet workbook",
     b"PAR1": "Parquet",
     b"Obj\x01": "Avro",
     b"ORC": "ORC",

@@ -50,7 +50,7 @@ def why_not_rolled_up(bucket: BucketGroup, unit: str) -> str:
     """Return why buckets do not roll up to a unit that is not among :func:`coarser_units`, and what they roll up to."""
     intervals = ", ".join((*coarser_units(bucket), RANGE))
     if unit == bucket.unit and bucket.size == 1:
-        return f"rows are by {unit} as they are: leave interval out, or give one of {intervals}"
+        return f"rows are already by {unit}: leave interval out, or give one of {intervals}"
     article = "an" if unit == "hour" else "a"
     return f"{article} {unit} is not a whole number of {bucket.plural}: interval must be one of {intervals}"
 

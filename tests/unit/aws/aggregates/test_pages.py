@@ -158,7 +158,7 @@ def test_a_ranking_that_is_too_large_for_a_response_is_refused() -> None:
     reader = RowReader(table("abc"), "aggregates")
     for number, fits in (("3", False), ("2", True)):
         query, by, _ = parse_ranking_query(by_day, [("day", "2024-03-05"), ("by", "n"), ("n", number)])
-        with nullcontext() if fits else pytest.raises(QueryTooLarge, match="ask for fewer of them with n"):
+        with nullcontext() if fits else pytest.raises(QueryTooLarge, match="request fewer of them with n"):
             page = reader.rank(query, by, lambda _: "x" * (MAX_BYTES // 2 - 2), greatest=True)
             assert len(page.rows) == 2
 

@@ -129,7 +129,7 @@ def test_a_message_without_an_id_gets_it_from_the_fields(cloud: Cloud) -> None:
         "id is missing or not a string",
         "id is missing or not a string",
         "id must be a non-empty string or an integer, or the collection's id_from makes one",
-        "the id is made of 'number', which must be a non-empty text, a number or a boolean",
+        "the id is made from 'number', which must be a non-empty text, a number or a boolean",
     ]
 
 
@@ -159,7 +159,7 @@ def test_an_expiry_may_be_counted_from_the_stamp(cloud: Cloud) -> None:
         ({"received": ""}, "a field name must be a non-empty string"),
         (
             {"received": "expires_at", "schema": {}},
-            "received=: 'expires_at' is the table's TTL attribute, and no field",
+            "received=: 'expires_at' is the table's TTL attribute, not a field",
         ),
     ],
 )

@@ -108,7 +108,7 @@ def test_a_field_named_like_an_attribute_of_the_table_is_refused_everywhere(
         case "message":
             assert ingest(batch(put(ID, item)), None) == DONE
             (report,) = cloud.quarantine()
-            assert "and no field: rename it" in report["violations"][0]["message"]
+            assert "not a field: rename it" in report["violations"][0]["message"]
         case _ if name != "ends":
             assert load(cloud, "inbox/orders/a.jsonl", json.dumps(item | IN_KEY).encode())["rejected"] == 1
     assert cloud.dynamodb.scan(TableName="items")["Items"] == []

@@ -45,7 +45,7 @@ def test_an_item_with_a_field_named_like_an_attribute_of_the_table_is_refused(
         row(collection, item_id, {name: "x", "paid": True})
     (violation,) = failure.value.violations
     assert (violation.pointer, violation.keyword) == (f"/{name.replace('~', '~0')}", "name")
-    assert "and no field: rename it" in violation.message
+    assert "not a field: rename it" in violation.message
     with pytest.raises(InvalidItem):
         collection.keys.row(item_id, {name: "x"})
 

@@ -160,7 +160,7 @@ def test_a_job_that_does_only_a_part_goes_on_and_is_not_taken_for_the_whole(
 ) -> None:
     job = commands.start("verify", **running)["job"]
     states.running.clear()
-    with pytest.raises(JobEnded, match=f"{job} is under way and does only a part of this") as refused:
+    with pytest.raises(JobEnded, match=f"{job} is running and covers only a part of this") as refused:
         commands.start("verify", **wanted)
     assert f"`tailrace verify {'shops' if running['names'] else 'large pages shops'}" in str(refused.value)
     assert ("--sample 0.01`" in str(refused.value)) == ("sample" in running)

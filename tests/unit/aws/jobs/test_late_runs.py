@@ -141,6 +141,6 @@ def test_a_build_that_is_taken_up_days_after_its_snapshot_ends(player: Calm, mon
 
     monkeypatch.setattr(machine, "_STEPS", {**machine._STEPS, "scanned": later})
     job = player._job("build", [("shops", 2)]).job
-    assert job.reason == "it began more than 36 hours ago, and what is needed of that time may be gone: run it again"
+    assert job.reason == "it began more than 36 hours ago, and data from that time may be gone: run it again"
     assert player._job("build", [("shops", 2)]).job.state == "done"
     assert player.revenue("shops@2") == 7

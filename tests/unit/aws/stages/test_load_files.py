@@ -81,7 +81,7 @@ REFUSED: dict[str, tuple[str, bytes, dict[str, str], str]] = {
     "UTF-32": ("x.jsonl", LINES.decode().encode("utf-32"), {}, "UTF-32"),
     "a Latin-1 header": ("x.csv", "id,größe\n1,2\n".encode("latin-1"), {}, "Latin-1"),
     "a ZIP archive": ("x.csv", b"PK\x03\x04" + b"\0" * 50, {}, "a ZIP archive.*save it as CSV"),
-    "a workbook": ("x.csv", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 50, {}, "a workbook"),
+    "a workbook": ("x.csv", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 50, {}, "a spreadsheet workbook"),
     "Parquet": ("x.csv", b"PAR1" + b"\0" * 50, {}, "Parquet"),
     "zstd": ("x.jsonl", b"\x28\xb5\x2f\xfd" + b"\0" * 50, {}, "zstd"),
     "bzip2": ("x.csv", bz2.compress(TABLE), {}, "compressed with bzip2"),

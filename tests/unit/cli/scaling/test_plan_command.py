@@ -57,7 +57,7 @@ def test_people_get_rows_limits_dollars_and_advice(sample: str, capsys: pytest.C
         "shops: p95: value rows, 10 per row, with nodes",
         "shops: customers: value rows, 60 per row, counted",
         "$ per month, total",
-        "is met first",
+        "is reached first",
         "AggregateWindowSeconds=",
         f"list prices of us-east-1, {read_prices().checked}",
         "handler, CPU time per change, batch of 1,000",
@@ -99,7 +99,7 @@ def test_limits_are_told_in_the_order_in_which_they_are_met() -> None:
     busy = RowClass("shops", "row", 1_000)
     text = printed(Timing(), 10_000_000, touched={busy: PROFILE.touched[SHOPS]}, growth=1)
     pattern = re.compile(
-        r"^10,000,000/s: items table is met first: 250 times its value; then (.*?)\.\n", re.MULTILINE | re.DOTALL
+        r"^10,000,000/s: items table is reached first: 250 times its value; then (.*?)\.\n", re.MULTILINE | re.DOTALL
     )
     told = pattern.search(text)
     assert told is not None

@@ -143,7 +143,7 @@ def test_updates_and_deletions_have_their_shares(file: Callable[..., Path]) -> N
 def test_changes_without_an_item_are_named(file: Callable[..., Path]) -> None:
     """Half of the lines are updates, so there are fewer items to delete than deletions."""
     found = plan(file([line(n // 2, celsius=n) for n in range(1_000)]), Shares(0, 0.5))
-    assert re.search("[0-9]+ changes could not be made up: every item was deleted already.", " ".join(found.notes))
+    assert re.search("[0-9]+ changes could not be simulated: every item was deleted already.", " ".join(found.notes))
 
 
 def test_made_up_updates_stay_in_their_rows(file: Callable[..., Path]) -> None:
@@ -243,7 +243,7 @@ def test_generated_items_are_named_as_such(monkeypatch: pytest.MonkeyPatch) -> N
     found = plan(None)
     assert found.is_generated
     assert found.source == "items generated from the schema"
-    assert "Generated items are as different as the schema allows" in found.notes[0]
+    assert "Generated items vary as much as the schema allows" in found.notes[0]
 
 
 def test_different_keys_are_estimated_in_bounded_memory() -> None:

@@ -57,7 +57,7 @@ class GroupReader:
         shown = _fitting(query, largest)
         if len(shown) < len(largest):
             raise QueryTooLarge(
-                f"the values have more than {MAX_BYTES:,} bytes: ask for fewer with n, or use order=key"
+                f"the values have more than {MAX_BYTES:,} bytes: request fewer with n, or use order=key"
             )
         return GroupPage(shown)
 

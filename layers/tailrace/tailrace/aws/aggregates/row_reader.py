@@ -185,7 +185,7 @@ class RowReader:
             )
         rows = tuple(map(format_row, ranked))
         if len(rows) > 1 and sum(map(response_size, rows)) > MAX_BYTES:
-            raise QueryTooLarge(f"the ranked rows have more than {MAX_BYTES:,} bytes: ask for fewer of them with n")
+            raise QueryTooLarge(f"the ranked rows have more than {MAX_BYTES:,} bytes: request fewer of them with n")
         return Page(rows, left_out=frozenset(left_out))
 
     def stored(self, query: RowQuery, max_reads: int) -> tuple[list[Json], int]:

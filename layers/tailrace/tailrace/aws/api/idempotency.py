@@ -80,7 +80,7 @@ class Idempotency:
         try:
             stored = run_once(request={"key": list(key), "payload": dict(payload)})
         except exceptions.IdempotencyAlreadyInProgressError as error:
-            raise IdempotencyKeyInUse("retry after the first request with this key has been answered") from error
+            raise IdempotencyKeyInUse("retry after the first request with this key has ended") from error
         except exceptions.IdempotencyValidationError as error:
             raise IdempotencyKeyReused(
                 "this key was used for another request: use a new one for each request"

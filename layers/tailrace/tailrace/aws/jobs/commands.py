@@ -81,7 +81,7 @@ class Commands:
             if set(job.targets) & set(wanted.targets):
                 self._execute(job, resumed=True)
                 raise JobEnded(
-                    f"job {job.id} is under way and does only a part of this: follow it with `{_command(job)}`, "
+                    f"job {job.id} is running and covers only a part of this: follow it with `{_command(job)}`, "
                     "and run this command again when it has ended"
                 )
         return None

@@ -42,7 +42,7 @@ def _work(event: Mapping[str, Any], settings: HistorySettings) -> str:
             return _once_allowed(lambda: _control(shop, tables, event, is_attached=settings.has_foreign_table))
         case "Custom::TableCheck":
             if _is_rolling_back(event):
-                return "not checked: the stack goes back to what it was"
+                return "not checked: the stack is being rolled back"
             pipeline = load_pipeline(settings.tailrace_pipeline)
             told = check_attached(pipeline, event["ResourceProperties"], client("dynamodb"), client("dynamodbstreams"))
             logger().info(told)

@@ -155,8 +155,8 @@ class Loader:
                 return None
             if not (work.is_compressed and start.offset):
                 raise Transient(
-                    f"{tally.upload.key}: no time left at line {start.number}; the function's timeout must be far over "
-                    f"{_MIN_TIME_LEFT_MS // 1000} s"
+                    f"{tally.upload.key}: no time left at line {start.number}; the function's timeout must be well "
+                    f"over {_MIN_TIME_LEFT_MS // 1000} s"
                 )
             failures.append(
                 InvalidMessage("the file takes too long to unpack: upload it uncompressed, or in several files")

@@ -24,8 +24,8 @@ from tailrace.inputs.changes import RawBatch, StreamPosition
 type Absorb = Callable[[RawBatch], int | None]
 """Commits a batch, and returns the first change that was not absorbed, if any."""
 
-LOST = "changes were acknowledged and not committed within the time for which the stream keeps them"
-FORGOTTEN = "the progress row of a shard is gone, which named the changes that were acknowledged and not committed"
+LOST = "acknowledged changes were not committed while the stream still kept them"
+FORGOTTEN = "the progress row that named the acknowledged, uncommitted changes of a shard is gone"
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,11 +50,11 @@ class HopGroup(BucketGroup):
 def hop(source: str, *, size: timedelta, every: timedelta, **options: Unpack[TimeOptions]) -> HopGroup:
     """Group by windows of ``size`` that begin ``every`` so often; the row attribute is ``hop``, or ``name``.
 
-    Windows begin at local midnight and every ``every`` after it. Within a day ``every`` is a number of seconds, minutes
-    or hours that divides it; else it is one day.
+    The first window of a day begins at local midnight, the others follow at intervals of ``every``: a number of
+    seconds, minutes or hours that divides a day, or one day.
 
     Raises:
-        DefinitionError: ``size`` is no multiple of ``every``, or of more than 100, or ``every`` is no such bucket.
+        DefinitionError: ``size`` is not 2 to 100 times ``every``, or ``every`` does not divide a day.
 
     Example:
         >>> from tailrace import hop, hours

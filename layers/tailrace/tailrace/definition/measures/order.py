@@ -206,7 +206,7 @@ def maximum(source: str, *, where: Predicate | None = None, **metadata: Unpack[D
 
 
 def distinct(source: str, *, where: Predicate | None = None, **metadata: Unpack[DisplayMetadata]) -> OrderMeasure:
-    """Maintain the number of different values of a field.
+    """Maintain the number of distinct values of a field.
 
     Example:
         >>> from tailrace import distinct
@@ -228,7 +228,7 @@ def quantile(
     """Maintain a quantile of a field: the smallest value that at least ``fraction`` of the values do not exceed.
 
     ``error`` rounds each value by at most this fraction of itself, which bounds the number of value rows: numbers from
-    1 to a million have fewer than 700 at 0.01.
+    1 to a million make fewer than 700 at 0.01.
 
     Raises:
         DefinitionError: the fraction is not from 0 to 1, or the error is not from 1E-9 to 0.5.

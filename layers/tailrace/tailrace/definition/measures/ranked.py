@@ -26,7 +26,7 @@ def largest(
     """Maintain the ``most`` largest values of a field, each with the fields ``show`` of its item.
 
     Equal values are ordered by the shown fields, in the order given and in the same direction: the largest first, and a
-    missing field last. Of items that agree in all of them, each is listed.
+    missing field last. Items that agree in all of them are all listed.
 
     Raises:
         DefinitionError: ``most`` is not an integer from 1 to 100, or a shown field cannot be named in the list.

@@ -29,7 +29,7 @@ def health_path() -> dict[str, Json]:
             },
             "routes": {"type": "array", "items": _named(_QUEUE)},
             "files_failed": _COUNT
-            | {"description": "Files refused in two days, files given up, and archive objects not catalogued."},
+            | {"description": "Files refused in two days, files given up, and archive objects not cataloged."},
             "quarantined_today": _COUNT
             | {"description": "Items quarantined today (UTC); counts up to 1,000 per collection."},
             "given_up": _COUNT | {"description": "Discarded stream batches; counts up to 1,000."},

@@ -72,7 +72,7 @@ def covered(shop: Workshop, job: Job) -> Next:
     generations = shop.check(job)
     boundary = boundary_of(generations[0])
     if not is_in_time(boundary.time, shop.now):
-        raise JobEnded("it began more than 36 hours ago, and what is needed of that time may be gone: run it again")
+        raise JobEnded("it began more than 36 hours ago, and data from that time may be gone: run it again")
     kept = keep_expired_images(shop, Kept(*job.data.get("kept", ())))
     job = job.remember(kept=[kept.through, kept.complete])
     if not kept.done:

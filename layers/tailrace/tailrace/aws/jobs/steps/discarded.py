@@ -182,5 +182,5 @@ def _parse(body: bytes) -> Mapping[str, Any]:
         function = record["requestContext"]["functionArn"].split(":")[6]
         return {**record, "function": function} if record["DDBStreamBatchInfo"]["shardId"] else {}
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
-        logger().warning("an object in the place of discarded batches is not a record of one")
+        logger().warning("an object among the discarded batches is not the record of one")
         return {}

@@ -76,7 +76,7 @@ def _see_stream(shop: Workshop, generations: Sequence[Generation]) -> None:
     latest = shop.shards.stream()
     if latest != shop.attached_stream:
         raise JobEnded(
-            f"the table has another stream than the stack reads: deploy with ItemsStreamArn={latest}"
+            f"the table's stream is not the one that the stack reads: deploy with ItemsStreamArn={latest}"
             if latest
             else "the table has no stream any more: turn it on with both images, and deploy its ItemsStreamArn"
         )
