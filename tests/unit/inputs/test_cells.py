@@ -231,6 +231,21 @@ def test_the_id_stays_in_the_item_if_another_field_requires_it() -> None:
     assert items(schema, "id,n\n7,2\n8,\n") == [{"id": "7", "n": 2}, {"id": "8"}]
 
 
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"if": {"properties": {"id": {"pattern": "^eu"}}}, "then": {"required": ["n"]}},
+        {"if": {"allOf": [{"properties": {"id": {"pattern": "^eu"}}}]}, "then": {"required": ["n"]}},
+        {"dependentRequired": {"id": ["n"]}},
+        {"dependentSchemas": {"id": {"required": ["n"]}}},
+    ],
+)
+def test_the_id_stays_in_the_item_if_a_condition_is_about_it(condition: dict[str, Any]) -> None:
+    schema = {"properties": {"n": {"type": "integer"}}} | condition
+    assert items(schema, "id,n\neu1,2\neu2,\n") == [{"id": "eu1", "n": 2}, {"id": "eu2"}]
+    assert not Schema(schema).is_valid({"id": "eu2"})
+
+
 def test_many_undecided_cells_take_a_bounded_time() -> None:
     either = {"anyOf": [{"type": "integer"}, {"type": "string"}]}
     names = [f"f{number}" for number in range(60)]

@@ -128,11 +128,12 @@ class Schema:
 
     @cached_property
     def named_fields(self) -> frozenset[str]:
-        """The fields that the schema names: it describes or requires them, or lists whole items that have them."""
+        """The fields that the schema describes, requires, or makes conditions of, and those of items that it lists."""
         found = {*self.properties, *self.required, *self.sometimes_required}
         for schema in self._references.in_place(self.document):
-            for whole in (schema.get("const"), *schema.get("enum", ())):
-                found.update(whole if isinstance(whole, Mapping) else ())
+            maps = [schema.get("const"), *schema.get("enum", ()), *map(schema.get, _DEPENDENT)]
+            maps += [part.get("properties") for part in self._references.in_place(schema.get("if"))]
+            found.update(*(names for names in maps if isinstance(names, Mapping)))
         return frozenset(found)
 
     @cached_property
@@ -236,7 +237,7 @@ _MAX_VALUES = 525_000  # of a line of 1 MiB
 _MAX_LEVELS = 500  # below Python's limit; no item is nested as deeply
 _MAX_REPORTED_APPLICATIONS = 300
 
-_CONDITIONAL = frozenset(["then", "else", "dependentSchemas"])
+_CONDITIONAL, _DEPENDENT = frozenset(["then", "else", "dependentSchemas"]), ("dependentRequired", "dependentSchemas")
 _REST = ("additionalProperties", "unevaluatedProperties")
 _INTO_FIELDS = frozenset(["properties", "patternProperties", *_REST])
 
