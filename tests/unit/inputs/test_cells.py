@@ -112,6 +112,19 @@ def test_the_whole_item_decides_where_a_field_alone_does_not() -> None:
     assert [item["value"] for item in found] == [7, "7", "7"]
 
 
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"if": {"properties": {"a": {"type": "integer"}}}, "else": False},
+        {"not": {"properties": {"a": {"type": "string"}}, "required": ["a"]}},
+        {"allOf": [{"not": {"properties": {"a": {"type": "string"}}}}]},
+    ],
+)
+def test_a_cell_that_only_a_condition_describes_becomes_what_the_condition_asks_for(condition: dict[str, Any]) -> None:
+    assert items(condition, "id,a,b\n1,7,7\n") == [{"a": 7, "b": "7"}]
+    assert items({"if": {"properties": {"a": {"const": 7}}}, "then": {}}, "id,a\n1,7\n") == [{"a": "7"}]
+
+
 CONDITIONS = {
     "if and then": {
         "if": {"properties": {"k": {"const": "n"}}, "required": ["k"]},
@@ -236,6 +249,7 @@ def test_the_id_stays_in_the_item_if_another_field_requires_it() -> None:
     [
         {"if": {"properties": {"id": {"pattern": "^eu"}}}, "then": {"required": ["n"]}},
         {"if": {"allOf": [{"properties": {"id": {"pattern": "^eu"}}}]}, "then": {"required": ["n"]}},
+        {"not": {"properties": {"id": {"pattern": "^eu"}, "n": False}}},
         {"dependentRequired": {"id": ["n"]}},
         {"dependentSchemas": {"id": {"required": ["n"]}}},
     ],

@@ -85,9 +85,9 @@ class Schema:
         return types_of(part for schema in schemas for part in self._references.in_place(schema))
 
     def listed_types(self, name: str) -> frozenset[str]:
-        """Return the types of a field that the schema does not describe, if it lists the items; else none."""
+        """Return the types of a field that the schema does not describe, if it lists items or has conditions of it."""
         possible = self.paths.types((name,))
-        return frozenset() if possible == ALL_TYPES else possible
+        return frozenset() if possible == ALL_TYPES and name not in self.paths.conditional else possible
 
     def _field_schemas(self, document: Any, name: str) -> Iterator[Any]:
         """Yield the subschemas of a field of a map, including those for a pattern of its name or for other fields."""
@@ -129,10 +129,9 @@ class Schema:
     @cached_property
     def named_fields(self) -> frozenset[str]:
         """The fields that the schema describes, requires, or makes conditions of, and those of items that it lists."""
-        found = {*self.properties, *self.required, *self.sometimes_required}
+        found = {*self.properties, *self.required, *self.sometimes_required, *self.paths.conditional}
         for schema in self._references.in_place(self.document):
             maps = [schema.get("const"), *schema.get("enum", ()), *map(schema.get, _DEPENDENT)]
-            maps += [part.get("properties") for part in self._references.in_place(schema.get("if"))]
             found.update(*(names for names in maps if isinstance(names, Mapping)))
         return frozenset(found)
 

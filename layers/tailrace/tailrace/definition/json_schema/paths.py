@@ -5,6 +5,7 @@ leaves open stays possible.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Final
 
 from tailrace.definition.json_schema.pattern_rules import matches
@@ -50,6 +51,13 @@ class Paths:
     def texts(self, path: Path) -> frozenset[str] | None:
         """Return the texts that a value at the path may be, if the schema lists them; None if it may be any text."""
         return self._texts(self._document, path)
+
+    @cached_property
+    def conditional(self) -> frozenset[str]:
+        """The item's fields that conditions describe: what is under ``if`` and ``not``."""
+        conditions = [one[word] for one in self._in_place(self._document) for word in ("if", "not") if word in one]
+        parts = (part for condition in conditions for part in self._in_place(condition))
+        return frozenset(name for part in parts for name in part.get("properties", ()))
 
     def is_described(self, path: Path) -> bool:
         """Tell whether the schema has anything to say of values at the path."""
