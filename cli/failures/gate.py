@@ -8,6 +8,7 @@ was compared.
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
@@ -19,7 +20,10 @@ from cli.failures.run import Policy
 from tailrace.aws.items.operations import is_applied
 from tailrace.aws.items.rows import StoredItem
 from tailrace.encoding.keys import item_key
+from tailrace.encoding.numbers import parse_number
 from tailrace.encoding.tagged_json import dumps, loads
+from tailrace.encoding.times import TimeFormatError, read_time
+from tailrace.errors import InvalidMessage
 from tailrace.inputs.messages import Operation
 
 APPLIED = "changed nothing: the item is already as requested"
@@ -117,11 +121,22 @@ class Gate:
         name = self.policy.newer_by
         if name is None or operation.op != "put":
             return None
-        ours, theirs = operation.body.get(name), current.item.get(name)
-        for kind in (str, int | Decimal):
-            if isinstance(ours, kind) and isinstance(theirs, kind) and not isinstance(ours, bool):
-                return bool(ours > theirs)  # type: ignore[operator]
+        try:
+            return bool(_ordering(operation.body.get(name)) > _ordering(current.item.get(name)))
+        except TypeError:  # a number and a time, or a time with an offset and one without
+            return None
+
+
+def _ordering(value: Any) -> Any:
+    """Return what a value is ordered by: a text of a number or time by what it says; None if it has no order."""
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         return None
+    if isinstance(value, str):
+        with suppress(InvalidMessage):
+            return parse_number(value)
+        with suppress(TimeFormatError):
+            return read_time(value)
+    return value
 
 
 def conditional_message(body: str, operation: Operation, conditions: Mapping[str, Any]) -> str:

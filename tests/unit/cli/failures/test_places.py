@@ -97,6 +97,34 @@ def test_a_field_can_say_which_version_is_newer(stack: Stack) -> None:
     assert stack.redrive("intake", Policy(newer_by="at", overwrite=True)).tally.left == {gate.OUTDATED: 1}
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs", "newer"),
+    [
+        ("2026-11-02T10:00:00Z", "2026-11-02T10:00:00.5Z", False),
+        ("2026-11-02T10:00:00.5Z", "2026-11-02T10:00:00Z", True),
+        ("2026-11-02T10:00:00+02:00", "2026-11-02T09:00:00Z", False),
+        ("2026-11-02T09:00:00Z", "2026-11-02T10:00:00+02:00", True),
+        ("2026-11-02T10:00:00.000Z", "2026-11-02T10:00:00Z", False),
+        ("2026-11-02T10:00:00", "2026-11-02T09:00:00Z", None),
+        ("9", "10", False),
+        ("10", "9", True),
+        (10, "9.5", True),
+        ("v2", "v1", True),
+        ("v2", "2026-11-02", None),
+        (True, False, None),
+        (None, None, None),
+    ],
+)
+def test_versions_are_compared_by_what_their_texts_say(
+    stack: Stack, ours: Any, theirs: Any, newer: bool | None
+) -> None:
+    stack.put_item("a", {"n": 1, "at": theirs})
+    stack.dead(put("a", {"n": 2, "at": ours}))
+    tally = stack.redrive("intake", Policy(newer_by="at")).tally
+    left = {True: {}, False: {gate.OUTDATED: 1}, None: {gate.DIFFERENT: 1}}
+    assert (tally.put_back, dict(tally.left)) == (newer is True, left[newer])
+
+
 def test_messages_of_one_item_go_back_in_order_and_never_past_one_that_stays(stack: Stack) -> None:
     stack.put_item("a", {"n": 0})
     stack.dead(put("b", {"n": 1}), patch("b", {"m": 2}), delete("b"), put("b", {"n": 4}))
