@@ -11,7 +11,7 @@ from tailrace import Collection
 from tailrace.aws.backfill.expired_images import ExpiredImages
 from tailrace.aws.jobs.genesis import write_first_control_rows
 from tailrace.aws.jobs.job import Job, JobTable, Kind
-from tailrace.aws.jobs.steps import verifying
+from tailrace.aws.jobs.steps import discarded, verifying
 from tailrace.aws.jobs.steps.discarded import Kept, keep_expired_images, tell_readers
 from tailrace.backfill.generations import EXPIRED_UNKEPT, State
 from tailrace.definition.pipeline import Pipeline
@@ -188,6 +188,24 @@ def test_rows_that_a_repair_has_not_all_judged_are_not_exact_if_readers_are_told
     assert player.run("verify").state == state
     told(player)
     assert not player.world.workshop().control.read().generations[PAGES].exact
+
+
+def test_a_repair_reads_no_batch_before_the_floor_that_is_too_old_to_be_notified_of(
+    player: Calm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There may be thousands of them, which nobody has removed."""
+    since: list[int] = []
+
+    def discarded_since(_shop: Any, second: int) -> list[Any]:
+        since.append(second)
+        return []
+
+    monkeypatch.setattr(discarded, "discarded_since", discarded_since)
+    shop = player.world.workshop()
+    generation = shop.control.read().generations[PAGES]
+    discarded.tell_before_repair(shop, [generation, replace(generation, verified=False)])
+    discarded.tell_before_repair(shop, [replace(generation, verified=False)])
+    assert since == [shop.now - 7 * 24 * 3600]
 
 
 def test_a_batch_of_the_other_reader_leaves_rows_exact(player: Calm) -> None:

@@ -24,6 +24,7 @@ from tailrace.inputs.changes import RawBatch, parse_raw_batch
 _GIVEN_UP = "aws/lambda/"
 _MAX_SECONDS = 120  # an invocation may take 900, and one batch may hold thousands of images
 _MAX_ATTEMPTS = 5
+_NOTIFIES_S = 7 * 24 * 3600  # for how long a notification may be under way, generously: Lambda drops it after six hours
 _NO_OBJECT = "NoSuchKey"
 
 
@@ -74,8 +75,10 @@ def tell_before_repair(shop: Workshop, generations: Iterable[Generation]) -> Non
         Transient: a service cannot be used now, or a control row changes too often; the call is repeated.
     """
     exact = [one for one in generations if one.exact]
-    since = relevant_since(exact) - shop.timing.margin_s if exact else 0
-    for batch in discarded_since(shop, since) if exact else ():
+    if not exact:
+        return
+    since = max(relevant_since(exact) - shop.timing.margin_s, shop.now - _NOTIFIES_S)
+    for batch in discarded_since(shop, since):
         lacking = [one for one in exact if without(one, batch, shop.firsts.stored) != one]
         for one in lacking:
             _tell(shop, one.id, batch)
