@@ -64,6 +64,7 @@ def test_it_is_built_anew(player: Calm) -> None:
     told = Commands(player.world.workshop(), "machine", states).status()["generations"]
     reasons = {one["aggregate"]: one["reason"] for one in told if one["reason"]}
     assert reasons == {"large": "its meaning has changed: run `tailrace rebuild large`"}
+    assert {one["aggregate"]: one["exact"] for one in told} == {"large": False, "pages": True, "shops": True}
     assert player.run("build").reason == ""
     (_, second) = sorted(sums(player.world).items())
     assert second[1] == 5

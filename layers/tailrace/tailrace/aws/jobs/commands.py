@@ -138,6 +138,7 @@ class Commands:
             "defined": meaning is not None,
         }
         if found is not None and meaning is not None and found.fingerprint != meaning:
+            described["exact"] = False
             described["reason"] = described["reason"] or meaning_changed(name[0])
         if found is not None and found.frontier is not None:
             described["frontier"] = found.frontier.time
