@@ -20,6 +20,9 @@ _PAUSE_S = 5.0
 _PATIENCE_S = 900.0
 """As long as a part of a job runs at most."""
 
+_SILENCE_S = 3600.0
+"""A job whose execution is alive is written more often: each minute while it waits, and after each part."""
+
 _BAR_WIDTH = 30
 _INVOKE_TIMEOUT_S = 120
 
@@ -61,21 +64,29 @@ def follow(stack: DeployedStack, job: str) -> dict[str, Any]:
     Raises:
         CommandError: the job failed, or its progress cannot be seen.
     """
-    phase, began = "", 0.0
+    phase, began, before = "", 0.0, 0
+    last, changed = None, time.monotonic()
     try:
         while True:
             found = _seen(stack, job)
             if found["state"] != "running":
                 break
             if found["phase"] != phase:
-                phase, began = found["phase"], time.monotonic()
-            show_progress(_progress(found, time.monotonic() - began))
+                phase, began, before = found["phase"], time.monotonic(), found["done"]
+            # functions of earlier releases do not tell the changes
+            if found != last or "changes" not in found:
+                last, changed = found, time.monotonic()
+            if time.monotonic() - changed > _SILENCE_S:
+                break
+            show_progress(_progress(found, time.monotonic() - began, before))
             time.sleep(_POLL_S)
     except (KeyboardInterrupt, CommandError):
         show_progress("")
         sys.stderr.write(f"The job continues; `tailrace status` shows how far {job} is.\n")
         raise
     show_progress("")
+    if found["state"] == "running":
+        raise CommandError(f"Nothing has happened to {job} for an hour: run the command again, which resumes it.")
     if found["state"] == "failed":
         raise CommandError(f"{job} failed: {found['reason']}.")
     return found
@@ -93,21 +104,22 @@ def _seen(stack: DeployedStack, job: str) -> dict[str, Any]:
         time.sleep(_PAUSE_S)
 
 
-def _progress(job: Mapping[str, Any], elapsed_s: float) -> str:
+def _progress(job: Mapping[str, Any], elapsed_s: float, before: int = 0) -> str:
+    """Return the bar; ``before`` are the parts that were done when the phase was first seen."""
     done, total = job["done"], job["total"]
     status = JobStatus(job["job"], job["kind"], job["state"], phase=job["phase"], done=done, total=total)
     filled = int((status.fraction or 0) * _BAR_WIDTH)
-    within = done / total if total else 0
-    left = f", {_remaining(within, elapsed_s)}" if total > 1 and within else ""
+    left = f", {_remaining(total - done, elapsed_s / (done - before))}" if total > 1 and done > before else ""
     return f"[{'#' * filled}{'.' * (_BAR_WIDTH - filled)}] {job['phase']}{parts_of(job)}{left}"
 
 
 def parts_of(job: Mapping[str, Any]) -> str:
     """Return how many parts of its phase a job has done, after a space; empty where they cannot be counted."""
-    return f" ({job['done']:,} of {job['total']:,})" if job["total"] > 1 else ""
+    done, total = job["done"], job["total"]
+    return f" ({min(done, total):,} of {total:,})" if total > 1 else ""  # a part that was repeated counts twice
 
 
-def _remaining(within: float, elapsed_s: float) -> str:
+def _remaining(parts: int, seconds_per_part: float) -> str:
     # of this phase only: how long the next ones take is not known
-    seconds = int(elapsed_s / within - elapsed_s)
+    seconds = int(max(parts, 0) * seconds_per_part)
     return f"{seconds // 60} min {seconds % 60} s left in this phase"

@@ -88,6 +88,21 @@ def test_a_call_that_is_not_answered_now_does_not_end_the_display(
         )
 
 
+def test_a_job_to_which_nothing_happens_is_not_followed_for_ever(
+    scripted: Callable[..., Stack], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its execution was ended, for example by hand, and could not say so."""
+    hours = iter(range(100))
+    monkeypatch.setattr("cli.jobs.time.monotonic", lambda: 1800.0 * next(hours))
+    running = [RUNNING | {"changes": changes} for changes in (1, 2, 3)]
+    stack = scripted(STARTED, *running, *[running[-1]] * 9)
+    assert main(["rebuild", "shops", "--stack", "tailrace"]) == 1
+    assert stack.answers
+    assert capsys.readouterr().err.endswith(
+        "tailrace: Nothing has happened to j for an hour: run the command again, which resumes it.\n"
+    )
+
+
 def test_a_start_that_is_not_answered_is_not_repeated(scripted: Callable[..., Stack]) -> None:
     stack = scripted(THROTTLED)
     assert main(["rebuild", "shops", "--stack", "tailrace"]) == 1
@@ -109,6 +124,19 @@ def test_the_bar_does_not_go_back() -> None:
     bars = [jobs._progress(job | {"phase": phase}, 0).count("#") for phase in phases]
     assert bars == sorted(bars)
     assert bars[0]
+
+
+@pytest.mark.parametrize(
+    ("done", "before", "told"),
+    [
+        (2, 0, "(2 of 4), 1 min 30 s left in this phase"),
+        (3, 2, "(3 of 4), 1 min 30 s left in this phase"),  # the first two were done before
+        (2, 2, "(2 of 4)"),
+        (5, 0, "(4 of 4), 0 min 0 s left in this phase"),  # a part was repeated
+    ],
+)
+def test_the_time_left_follows_from_the_parts_that_were_seen_to_end(done: int, before: int, told: str) -> None:
+    assert jobs._progress(RUNNING | {"done": done}, 90, before).endswith(f"reading the items {told}")
 
 
 def test_nothing_to_build_is_no_error(scripted: Callable[..., Stack], capsys: pytest.CaptureFixture[str]) -> None:
