@@ -243,7 +243,7 @@ class Generator:
             more = random.randint(1, 3) if random.random() < chance else 0
             for _ in range(max(more, least - len(found))):
                 name = new_name(random, depth) if new_name is not None else ""
-                if name and name not in makers:
+                if isinstance(name, str) and name and name not in makers:
                     found[name] = self._maker(variant.field(name))(random, depth + 1)
             return found
 

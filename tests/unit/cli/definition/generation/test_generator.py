@@ -136,6 +136,7 @@ def test_items_that_contain_items_come_to_an_end(names: str) -> None:
     [
         {"type": "array", "minItems": 10**6, "items": {"type": "integer"}},
         {"type": "object", "minProperties": 10**6},
+        {"type": "object", "minProperties": 1, "propertyNames": {"type": "integer"}},
         {"type": "number", "minimum": Decimal("1e37")},
         {"type": "array", "prefixItems": [TEXT, TEXT], "contains": {"type": "integer"}, "maxItems": 1},
     ],
