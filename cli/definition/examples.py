@@ -26,7 +26,7 @@ from tailrace.definition.field_uses import (
     unknown_field,
     value_at,
 )
-from tailrace.definition.fields.paths import field_path
+from tailrace.definition.fields.paths import field_path, source_of
 from tailrace.definition.item_fields import BINARY
 from tailrace.definition.item_keys import CollectionKey
 from tailrace.definition.json_schema.types import type_of
@@ -48,12 +48,17 @@ def check_definition(pipeline: Pipeline) -> Findings:
         items = list(_transformed(collection, findings))
         if len(items) < len(collection.all_examples):
             continue
+        _check_entrances(collection, findings)
         unchecked: list[str] = []
         for aggregate in aggregates:
             unchecked += _check_fields(aggregate, items, findings)
             _check_counting(aggregate, items, findings)
+        predicates = predicates_of(pipeline, collection)
+        if not items:
+            read = (use for predicate in predicates for use in uses_of(predicate))
+            unchecked += [use.source for use in read if not _is_described(collection, use)]
         _warn_of_unchecked(collection, unchecked, findings)
-        for predicate in predicates_of(pipeline, collection):
+        for predicate in predicates:
             seen = [image for item in items for image in images_of(item, predicate.each)]
             _check_fields_read(predicate, collection, seen, findings)
             if seen:
@@ -101,13 +106,33 @@ def _check_fields(aggregate: Aggregate, items: Sequence[Item], findings: Finding
     seen = [image for item in items for image in images_of(item, aggregate.each_path)]
     uses = field_uses(aggregate.by, aggregate.stored_measures, aggregate.each_path)
     for use in (*uses, *ratio_uses(aggregate.measures, aggregate.each_path)):
-        path = use.path_in(collection.fields)
-        if collection.transform is None and (path is None or collection.fields.is_described(path)):
+        if _is_described(collection, use):
             _warn_of_types(context, collection, use, findings)
         elif items:
             _check_use(context, collection, use, seen if use.each else items, findings)
         else:
             yield use.source
+
+
+def _is_described(collection: Collection, use: FieldUse) -> bool:
+    path = use.path_in(collection.fields)
+    return collection.transform is None and (path is None or collection.fields.is_described(path))
+
+
+def _check_entrances(collection: Collection, findings: Findings) -> None:
+    """Look for misspelt fields in ``keep_from=`` and ``id_from=``, which an entrance reads before the transform."""
+    paths = [("id_from", field_path(source_of([name]))) for name in collection.id_columns if name != "*"]
+    if collection.lifetime is not None:
+        paths.append(("keep_from", collection.lifetime.path))
+    items = [example_item(collection, example) for example in collection.all_examples]
+    for argument, path in paths:
+        if collection.fields.is_described(path.steps) or path.steps == (collection.received_field,):
+            continue
+        context = f"collection {collection.name!r}: {argument}= names {path.source!r}, which"
+        if not items:
+            findings.warn(f"{context} was not checked, since its schema does not describe it: add examples=[…]")
+        elif all(path.read(item) is None for item in items):
+            findings.error(f"{context} no example has: correct the name, or add an example that has it")
 
 
 def _warn_of_unchecked(collection: Collection, unchecked: Iterable[str], findings: Findings) -> None:
@@ -119,8 +144,8 @@ def _warn_of_unchecked(collection: Collection, unchecked: Iterable[str], finding
     )
     cause = "its transform may add or change them" if collection.transform else "its schema does not describe them"
     findings.warn(
-        f"collection {collection.name!r} has no examples, so fields that its aggregates use were not checked, since "
-        f"{cause}: {told}. Add examples=[…] to the collection, or examples to its schema"
+        f"collection {collection.name!r} has no examples, so fields that aggregates and predicates use were not "
+        f"checked, since {cause}: {told}. Add examples=[…] to the collection, or examples to its schema"
     )
 
 

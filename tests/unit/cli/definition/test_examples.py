@@ -114,6 +114,14 @@ def test_the_example_pipeline_passes_without_a_warning() -> None:
             "where= of aggregate 'a': fails on example 1 of 'orders': SystemExit: 0, in <lambda>",
         ),
         "a route that fails": ({"routes": [lambda order: order["vat"] > 1]}, "when= of route 'r': fails on example 1"),
+        "a misspelt keep_from=": (
+            {"collection": {"keep": days(1), "keep_from": "address.plced"}},
+            "collection 'orders': keep_from= names 'address.plced', which no example has",
+        ),
+        "a misspelt id_from=": (
+            {"collection": {"id_from": ("country", "nmber")}},
+            "collection 'orders': id_from= names 'nmber', which no example has",
+        ),
         "a predicate of a field that the schema forbids": (
             {
                 "schema": {"properties": dict.fromkeys(ORDER, True), "additionalProperties": False},
@@ -138,6 +146,19 @@ def test_what_counts_nothing_is_an_error(wanted: dict[str, Any], expected: str) 
             {"examples": ()},
             "were not checked, since its schema does not describe them: 'country'",
         ),
+        "predicates without examples": (
+            {
+                "examples": (),
+                "schema": {"properties": {"country": {"type": "string"}}},
+                "where": lambda order: (order.get("address") or {}).get("kountry") == "DE",
+                "routes": [lambda order: order["country"] == "DE" or order["vat"]],
+            },
+            "were not checked, since its schema does not describe them: 'address.kountry', 'vat'.",
+        ),
+        "keep_from= without examples": (
+            {"examples": (), "collection": {"keep": days(1), "keep_from": "plced"}},
+            "collection 'orders': keep_from= names 'plced', which was not checked",
+        ),
         "a predicate that is never true": (
             {"where": lambda order: order["amount"] > 100},
             "where= of aggregate 'a', <lambda> (definition/test_examples.py:",
@@ -159,6 +180,11 @@ def test_what_counts_nothing_is_an_error(wanted: dict[str, Any], expected: str) 
 )
 def test_what_was_not_checked_is_a_warning(wanted: dict[str, Any], expected: str) -> None:
     assert expected in "\n".join(checked(**wanted).warnings)
+
+
+def test_the_stamp_is_there_without_an_example() -> None:
+    found = checked(collection={"keep": days(1), "keep_from": "came", "received": "came"})
+    assert (found.errors, found.warnings) == ([], [])
 
 
 def test_the_examples_of_a_schema_count_as_well() -> None:

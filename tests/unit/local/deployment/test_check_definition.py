@@ -191,7 +191,7 @@ pipeline = Pipeline([orders], [Aggregate("a", of=orders, by=[field("contry")], m
     told: list[str] = []
     load_checked_pipeline(write(BEGINNING + text), told.append)
     assert told[0].startswith(
-        "Warning: collection 'orders' has no examples, so fields that its aggregates use were not"
+        "Warning: collection 'orders' has no examples, so fields that aggregates and predicates use were not"
     )
 
 
