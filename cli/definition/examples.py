@@ -11,7 +11,7 @@ from itertools import islice
 
 from cli.definition.enum_texts import enum_texts
 from cli.definition.findings import Findings
-from cli.definition.predicates import UserPredicate, images_of, predicates_of, uses_of
+from cli.definition.predicates import UserPredicate, images_of, predicates_of, says, uses_of
 from cli.definition.subject import example_item
 from tailrace.aggregation.contributions import item_contribution
 from tailrace.definition.aggregate import Aggregate
@@ -233,7 +233,7 @@ def _check_predicate(
     results: set[bool] = set()
     for number, item in enumerate(items, 1):
         try:
-            results.add(bool(predicate.function(deepcopy(item))))
+            results.add(says(predicate, deepcopy(item)))
         except FAILURES as error:  # the user's code may raise anything
             told = describe_failure(error, predicate.function)
             element = "" if predicate.each is None else f"element {number} of {predicate.each.source!r} in the examples"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cli.definition.enum_texts import enum_texts
-from cli.definition.predicates import UserPredicate, images_of, place_of
+from cli.definition.predicates import UserPredicate, images_of, place_of, says
 from cli.definition.subject import Subject
 from tailrace.aggregation.contributions import item_contribution
 from tailrace.definition.aggregate import Aggregate
@@ -78,7 +78,7 @@ def is_suspicious(subject: Subject, item: Item) -> bool:
         seen = subject.collection.prepare(item)
         for predicate in subject.predicates:
             for image in images_of(seen, predicate.each):
-                predicate.function(image)
+                says(predicate, image)
     except InvalidItem as error:
         return not isinstance(error.__cause__, ValueError)
     except FAILURES:  # the user's code may raise anything
@@ -115,12 +115,12 @@ def _prepared(subject: Subject, item: Item) -> str:
 def _predicate_problems(predicate: UserPredicate, item: Item) -> Iterator[Problem]:
     given = deepcopy(item)
     try:
-        first = bool(predicate.function(given))
+        first = says(predicate, given)
         if canonical_json(given) != canonical_json(item):
             yield Problem("modifies", str(predicate), "modifies the item, which others read after it")
-        if bool(predicate.function(deepcopy(item))) != first:
+        if says(predicate, deepcopy(item)) != first:
             yield Problem("unstable", str(predicate), f"gives different results for the same item: {_UNSTABLE}")
-        elif bool(predicate.function(reordered(item))) != first:
+        elif says(predicate, reordered(item)) != first:
             yield Problem("order", str(predicate), f"depends on the order of the item's fields, {_UNORDERED}")
     except FAILURES as error:  # the user's code may raise anything
         yield Problem("fails", str(predicate), f"fails on a valid item: {describe_failure(error, predicate.function)}")

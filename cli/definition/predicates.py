@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
+from inspect import isawaitable, isgenerator
 from pathlib import PurePath
 from typing import Any
 
@@ -31,6 +32,21 @@ class UserPredicate:
 
     def __str__(self) -> str:
         return f"{self.what}, {place_of(self.function)}"
+
+
+def says(predicate: UserPredicate, item: Item) -> bool:
+    """Return what a predicate says of an item.
+
+    Raises:
+        TypeError: it returns something that is true whatever the item is.
+        Exception: whatever the predicate raises.
+    """
+    result = predicate.function(item)
+    if callable(result) or isawaitable(result) or isgenerator(result):
+        raise TypeError(
+            f"its result is a {type(result).__name__}, which is always true: call it, await it, or use any() or all()"
+        )
+    return bool(result)
 
 
 def images_of(item: Item, each: FieldPath | None) -> Iterator[Item]:

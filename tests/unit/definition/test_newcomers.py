@@ -58,6 +58,13 @@ def each_one(order: Any) -> Any:
     yield order
 
 
+class Later:
+    """A predicate that is awaited."""
+
+    async def __call__(self, order: Any) -> Any:
+        return order
+
+
 ADDRESS: Any = {"type": "object", "properties": {"country": {}}, "additionalProperties": False}
 STATE: Any = {
     "properties": {
@@ -100,6 +107,7 @@ CASES: list[tuple[Callable[[], object], str]] = [
     (by("shop", where=lambda _old, _new: True), r"where= must take one argument, the item; <lambda>\(_old, _new\)"),
     (by("shop", where=lambda: True), "where= must take one argument, the item"),
     (by("shop", where=later), "where= must be a plain function; later is async or a generator"),
+    (by("shop", where=Later()), "where= must be a plain function; Later is async or a generator"),
     (lambda: count(where=each_one), "count: where= must be a plain function; each_one is async"),
     (lambda: total("amount", where=LATER), "must be a plain function"),
     (lambda: orders(transform=later), "collection 'orders': transform= must be a plain function; later"),

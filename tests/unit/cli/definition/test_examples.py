@@ -109,6 +109,14 @@ def test_the_example_pipeline_passes_without_a_warning() -> None:
             {"where": lambda order: order["vat"] > 1},
             "where= of aggregate 'a': fails on example 1 of 'orders': KeyError: 'vat', in <lambda>",
         ),
+        "a predicate that is not called": (
+            {"where": lambda order: order.get},
+            "TypeError: its result is a builtin_function_or_method, which is always true: call it, await it",
+        ),
+        "a generator without any()": (
+            {"where": lambda order: (tag == "b" for tag in order["tags"])},
+            "its result is a generator, which is always true",
+        ),
         "a predicate that exits": (
             {"where": lambda _: sys.exit(0)},
             "where= of aggregate 'a': fails on example 1 of 'orders': SystemExit: 0, in <lambda>",

@@ -63,7 +63,9 @@ def check_function(what: str, function: Callable[..., Any]) -> None:
         DefinitionError: it takes other arguments, or is ``async`` or a generator, so that its result would say nothing.
     """
     name = getattr(function, "__name__", type(function).__name__)
-    if iscoroutinefunction(function) or isgeneratorfunction(function) or isasyncgenfunction(function):
+    kinds = (iscoroutinefunction, isgeneratorfunction, isasyncgenfunction)
+    forms = (function, getattr(type(function), "__call__", None))  # noqa: B004 - of an object, its class defines it
+    if any(is_kind(form) for form in forms for is_kind in kinds):
         raise DefinitionError(f"{what} must be a plain function; {name} is async or a generator")
     try:
         parameters = signature(function)
