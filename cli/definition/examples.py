@@ -26,10 +26,12 @@ from tailrace.definition.field_uses import (
     unknown_field,
     value_at,
 )
-from tailrace.definition.fields.paths import field_path, source_of
+from tailrace.definition.fields.instants import EPOCH_UNITS
+from tailrace.definition.fields.paths import FieldPath, field_path, source_of
 from tailrace.definition.item_fields import BINARY
 from tailrace.definition.item_keys import CollectionKey
 from tailrace.definition.json_schema.types import type_of
+from tailrace.definition.measures.order import OrderMeasure
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.limits import check_item
@@ -38,6 +40,7 @@ from tailrace.errors import InvalidItem, InvalidMessage
 _MAX_NAMES = 12
 _FIRST_SECONDS, _LAST_SECONDS = 10**8, 10**10
 """Times in seconds from 1973 to 2286."""
+_UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds"}
 
 
 def check_definition(pipeline: Pipeline) -> Findings:
@@ -125,6 +128,11 @@ def _check_entrances(collection: Collection, findings: Findings) -> None:
     if collection.lifetime is not None:
         paths.append(("keep_from", collection.lifetime.path))
     items = [example_item(collection, example) for example in collection.all_examples]
+    if collection.lifetime is not None:
+        told = (
+            f"collection {collection.name!r}: keep_from={collection.keep_from!r} has keep_unit={collection.keep_unit!r}"
+        )
+        _warn_of_unit(told, collection.lifetime.path, collection.keep_unit, items, findings)
     for argument, path in paths:
         if collection.fields.is_described(path.steps) or path.steps == (collection.received_field,):
             continue
@@ -187,25 +195,35 @@ def _check_counting(aggregate: Aggregate, items: Sequence[Item], findings: Findi
             counted = True
     for text in islice((text for item in items for text in enum_texts(aggregate, item)), 1):
         findings.error(f"aggregate {aggregate.name!r}: {text}")
-    _warn_of_unit(aggregate, items, findings)
+    images = [image for item in items for image in images_of(item, aggregate.each_path)]
+    for told, path, unit in _times_of(aggregate):
+        _warn_of_unit(told, path, unit, images, findings)
     if items and not counted:
         findings.warn(
             f"aggregate {aggregate.name!r}: no example of {aggregate.of.name!r} is in any row: add one that is"
         )
 
 
-def _warn_of_unit(aggregate: Aggregate, items: Sequence[Item], findings: Findings) -> None:
+def _times_of(aggregate: Aggregate) -> Iterator[tuple[str, FieldPath, str]]:
+    """Yield each field that an aggregate reads times from, with its unit, in words and as it is."""
+    context, bucket = f"aggregate {aggregate.name!r}", aggregate.bucket
+    if bucket is not None:
+        unit = bucket.epoch_unit
+        yield f"{context}: {bucket.unit}({bucket.source!r}) has unit={unit!r}", bucket.path, unit
+    for name, one in aggregate.stored_measures.items():
+        if isinstance(one, OrderMeasure) and one.values.at is not None:
+            unit = one.values.epoch_unit
+            yield f"{context}: measure {name!r} has by_unit={unit!r}", field_path(one.values.at), unit
+
+
+def _warn_of_unit(told: str, path: FieldPath, unit: str, items: Iterable[Item], findings: Findings) -> None:
     """Warn of numbers since 1970 in a smaller unit than they are: such times are all in the first weeks of 1970."""
-    bucket = aggregate.bucket
-    if bucket is None or bucket.epoch_unit == "s":
-        return
-    values = [bucket.path.read(image) for item in items for image in images_of(item, aggregate.each_path)]
-    numbers = [value for value in values if isinstance(value, int | Decimal)]
-    if numbers and all(_FIRST_SECONDS < number < _LAST_SECONDS for number in numbers):
-        findings.warn(
-            f"aggregate {aggregate.name!r}: {bucket.unit}({bucket.source!r}) has unit={bucket.epoch_unit!r}, and the "
-            f"examples' numbers, such as {numbers[0]}, look like seconds"
-        )
+    numbers = [value for item in items if isinstance(value := path.read(item), int | Decimal)]
+    for larger, per_second in EPOCH_UNITS.items():
+        if larger == unit or not numbers:
+            return
+        if all(_FIRST_SECONDS < Decimal(number) / per_second < _LAST_SECONDS for number in numbers):
+            findings.warn(f"{told}, and the examples' numbers, such as {numbers[0]}, look like {_UNITS[larger]}")
 
 
 def _check_fields_read(

@@ -267,11 +267,24 @@ def test_an_example_that_no_entrance_would_take_or_no_row_could_count_is_an_erro
     assert expected in "\n".join(checked(**wanted).errors)
 
 
-def test_numbers_that_look_like_seconds_in_a_smaller_unit_are_a_warning() -> None:
+def test_numbers_in_a_smaller_unit_than_they_look_like_are_a_warning() -> None:
     by = [hour("at", unit="ms")]
     seconds = checked(by=by, examples=[ORDER | {"at": 1_700_000_000}])
     assert seconds.warnings == [
         "aggregate 'a': hour('at') has unit='ms', and the examples' numbers, such as 1700000000, look like seconds"
+    ]
+    others: dict[str, Any] = {
+        "by": [hour("at", unit="ns")],
+        "measures": {"m": last("amount", by="at", by_unit="us")},
+        "collection": {"keep": days(1), "keep_from": "at", "keep_unit": "us"},
+    }
+    assert [text.partition(", ")[::2] for text in checked(examples=[ORDER | {"at": 10**12}], **others).warnings] == [
+        (told, "and the examples' numbers, such as 1000000000000, look like milliseconds")
+        for told in (
+            "collection 'orders': keep_from='at' has keep_unit='us'",
+            "aggregate 'a': hour('at') has unit='ns'",
+            "aggregate 'a': measure 'm' has by_unit='us'",
+        )
     ]
     for right in (1_700_000_000_000, Decimal("1700000000000.5"), "2024-01-01T00:00:00Z"):
         assert checked(by=by, examples=[ORDER | {"at": right}]).warnings == []
