@@ -10,7 +10,21 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tailrace import Aggregate, Collection, Pipeline, count, day, days, distinct, field, last, maximum, quantile, total
+from tailrace import (
+    Aggregate,
+    Collection,
+    Pipeline,
+    count,
+    day,
+    days,
+    distinct,
+    field,
+    largest,
+    last,
+    maximum,
+    quantile,
+    total,
+)
 from tailrace.backfill.fingerprints import sources
 from tailrace.backfill.fingerprints.lock import meanings
 from tailrace.backfill.fingerprints.meaning import collection_fingerprint, fingerprint
@@ -95,6 +109,26 @@ def test_rows_in_another_form_mean_something_else_whatever_the_lock_accepts(
 ) -> None:
     pipeline = Pipeline([ORDERS], [aggregate(measures={"n": count(), **measures})])
     assert meanings(pipeline) == {("shops", 1): f"{fingerprint(pipeline.aggregates[0])}{form}"}
+
+
+@pytest.mark.parametrize(
+    ("measure", "known"),
+    [
+        (maximum("amount"), "c13b851df5a7843ccc8dfef619ab9d63"),
+        (last("amount", by="at", tz="Europe/Berlin"), "0deeceea6f8de4ddeb8b305d12f81e75"),
+        (last("amount", by_value="number"), "a0d858590c58b21d5dc31553796e3dbf"),
+        (last("amount", by="at", by_unit="ms"), "1c655aeeb240bf7dd4eeba79e380f7ad"),
+        (largest("amount", 2), "669ac7f0710953aa31762ca12509c2dc"),
+        (largest("amount", 2, show=["name"]), "e42c8b5a22b96821d2d427060a881758"),
+        (quantile("amount", 0.5), "3b5d00b51affdd8fbc743929c310739b"),
+    ],
+)
+def test_generations_with_order_measures_are_not_interrupted_by_a_release(
+    measure: OrderMeasure, known: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stacks hold these fingerprints: what has another one is not fed any more, and has to be built anew."""
+    monkeypatch.setattr("tailrace.backfill.fingerprints.meaning.zone_rules", lambda zone: f"rules of {zone}")
+    assert fingerprint(aggregate(measures={"m": measure})) == known
 
 
 def test_a_nested_field_means_something_else_than_a_name_with_a_dot() -> None:
