@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tailrace.aws.backfill.control import ControlTable
+from tailrace.aws.backfill.feeder import OLDER_CODE
 from tailrace.aws.jobs.folder import Folder
 from tailrace.aws.jobs.genesis import write_first_control_rows
 from tailrace.aws.jobs.job import Job, JobTable, Kind
@@ -193,3 +194,35 @@ def test_rows_that_were_not_compared_are_not_called_exact_once_others_were_wrong
     verdict = player._job("verify", TARGETS, repairs=True)
     assert [one["repaired"] for one in verdict.findings if one["finding"] == "different"] == [True]
     assert exact(player.world) == {"pages": True, "shops": leaves == "nothing"}
+
+
+def run_older_code(world: World) -> None:
+    """Process a change as code does that knows no journal."""
+    (row,) = [one for one in world.database.rows("progress") if one["pk"]["S"] == "aggregate"]
+    row["changes"] = {"N": str(int(row["changes"]["N"]) + 1)}
+    world.database.put_item(TableName="progress", Item=row)
+
+
+@pytest.mark.parametrize("finds", ["the stage", "a job"])
+def test_after_older_code_has_run_nothing_else_is_known_to_be_exact(player: Calm, finds: str) -> None:
+    run_older_code(player.world)
+    if finds == "the stage":
+        player.world.write("orders#2", {"shop": "a", "amount": 5})
+        player.world.settle()
+    else:
+        assert verify(player).state == "done"
+    generations = player.world.workshop().control.read().generations
+    assert (generations["large", 1].reason, generations["pages", 1].exact) == (OLDER_CODE, finds == "a job")
+    assert not player.world.workshop().progress.is_miscounted()
+
+
+def test_older_code_that_runs_beside_a_job_ends_it(player: Calm, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = JobTable.write
+
+    def beside(table: JobTable, job: Job) -> Job:
+        if job.step == "covered":
+            run_older_code(player.world)
+        return write(table, job)
+
+    monkeypatch.setattr(JobTable, "write", beside)
+    assert verify(player).reason == "code from before the journal ran while the job ran: run it again"
