@@ -285,5 +285,6 @@ def test_a_row_that_was_lost_with_a_change_since_the_baseline_is_repaired_by_the
     assert not player._control().generations["counts", 1].exact
     assert all(one["repaired"] for one in player.verify(repairs=True).findings)
     assert sum(row.get("n", 0) for row in player.rows()) == 3
+    assert {row["shop"] for row in player.rows() if "n" in row} == {"a"}
     assert [row["most"] for row in player.rows() if "most" in row] == [9] * (aggregate is MOST)
     assert player._control().generations["counts", 1].exact
