@@ -107,7 +107,7 @@ def test_a_value_that_does_not_know_that_it_is_counted_is_found_and_repaired(tab
     del fig["~c"]
     table.database.put_item(TableName="rows", Item=encode_item(fig))
     found = table.verified()
-    assert found.order == found.row.order | {"~c": 1}
+    assert found.order == {**found.row.order, "~c": 1}
     assert table.repair()
     again = table.verified()
     assert again.order == again.row.order == found.row.order
