@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from tailrace.aggregation.marks import Lineage
 from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.outcomes import checkpoint
 from tailrace.encoding.dynamodb import decode_item
+from tailrace.errors import Permanent
 from tailrace.testing import record
 from tests.simulation.world.serial_executor import SerialExecutor
 
@@ -32,7 +34,8 @@ FEW = 12
 class BusyTable:
     """A table in memory that refuses every second write."""
 
-    def __init__(self) -> None:
+    def __init__(self, code: str) -> None:
+        self.code = code
         self.database = Database()
         self.database.create("rows", "pk", "sk")
         self.random = Random(0)  # noqa: S311 - not a secret
@@ -43,14 +46,18 @@ class BusyTable:
     def update_item(self, **request: Any) -> Any:
         """Write a row, or refuse to."""
         if self.random.random() < 0.5:
-            raise client_error("UpdateItem", "ThrottlingException")
+            raise client_error("UpdateItem", self.code)
         return self.database.update_item(**request)
 
 
+@pytest.mark.parametrize(("code", "most"), [("ThrottlingException", FEW), ("TransactionConflictException", 2)])
 @pytest.mark.parametrize("measures", [LINEAR, ORDERED])
-def test_a_table_that_refuses_every_second_write_is_written_in_a_few_deliveries(measures: Any) -> None:
+def test_a_table_that_refuses_every_second_write_is_written_in_a_few_deliveries(
+    measures: Any, code: str, most: int
+) -> None:
+    """Where another writer's transaction is in the way, the next attempt may find the row free."""
     pipeline = Pipeline([ORDERS], [Aggregate("shops", of=ORDERS, by=[field("shop")], measures=measures, listed=False)])
-    table: Any = BusyTable()
+    table: Any = BusyTable(code)
     committer = Committer(table, "rows", clock=lambda: NOW, executor=lambda _threads: SerialExecutor(0))
     records = [record(n, "orders", (str(n), None, {"shop": str(n), "amount": n})) for n in range(1, CHANGES + 1)]
     first, deliveries = 1, 0
@@ -59,7 +66,18 @@ def test_a_table_that_refuses_every_second_write_is_written_in_a_few_deliveries(
         first, deliveries = checkpoint(outcomes) or CHANGES + 1, deliveries + 1
     rows = [row for row in map(decode_item, table.rows("rows")) if row["pk"].startswith("shops@")]
     assert [row["~n"] for row in rows] == [1] * CHANGES
-    assert deliveries <= FEW
+    assert deliveries <= most
+
+
+@pytest.mark.parametrize("measures", [LINEAR, ORDERED])
+def test_a_row_of_which_the_table_refuses_the_count_as_well_is_an_error(measures: Any) -> None:
+    pipeline = Pipeline([ORDERS], [Aggregate("shops", of=ORDERS, by=[field("shop")], measures=measures, listed=False)])
+    table: Any = BusyTable("ValidationException")
+    table.random = SimpleNamespace(random=lambda: 0)
+    committer = Committer(table, "rows", clock=lambda: NOW, executor=lambda _threads: SerialExecutor(0))
+    rows = fold_records([record(1, "orders", ("1", None, {"shop": "a", "amount": 5}))], pipeline).rows
+    with pytest.raises(Permanent):
+        committer.commit(rows, Lineage("~mark"))
 
 
 @pytest.mark.parametrize("measures", [LINEAR, ORDERED])

@@ -10,8 +10,10 @@ import pytest
 
 from local.in_memory import Database
 from tailrace import Aggregate, Collection, Pipeline, count, distinct, field, minimum, top, total
+from tailrace.aggregation.carried.rows import folded
 from tailrace.aggregation.fold import fold_records
 from tailrace.aggregation.marks import Lineage
+from tailrace.aggregation.row_changes import PartlyAbsorbed
 from tailrace.aggregation.values import frequent_values
 from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.outcomes import SumOverflow
@@ -68,7 +70,9 @@ class Client:
 
         return call
 
-    def absorb(self, *changes: tuple[Any, Any], shard: str = "1", name: str = "kind") -> Sequence[Any]:
+    def absorb(
+        self, *changes: tuple[Any, Any], shard: str = "1", name: str = "kind", carried: bool = False
+    ) -> Sequence[Any]:
         """Commit the changes of some orders, each given as its old and new kind."""
         records = []
         for old, new in changes:
@@ -79,7 +83,8 @@ class Client:
         process = self.processes.setdefault(
             shard, Committer(client, "rows", lambda: self.now, True, executor=lambda _threads: SerialExecutor(0))
         )
-        return process.commit(fold_records(records, pipeline).rows, Lineage(f"~{shard}"))
+        rows = fold_records(records, pipeline).rows
+        return process.commit([folded(row) for row in rows] if carried else rows, Lineage(f"~{shard}"))
 
     def take(self, *changes: tuple[Any, Any], shard: str = "1") -> None:
         """Commit the changes of some orders, each given as its old and new number."""
@@ -149,6 +154,12 @@ def test_changes_that_are_written_one_by_one_all_find_their_values(client: Clien
     row = decode_item(client.database.get_item(TableName="rows", Key={**KEY, "pk": {"S": "sums@1#a"}})["Item"])
     assert (row["~n"], row["sum"], row["~inexact"]) == (4, 10**37 + 10, 1)
     assert row["usual"] == [{"value": 5, "count": 2}, {"value": Decimal("1E-17"), "count": 1}]
+
+
+def test_changes_that_were_carried_in_one_sum_are_not_given_up_with_it(client: Client) -> None:
+    """The table cannot hold the sum, and may hold each of them."""
+    (outcome,) = client.absorb((None, 10**37), (None, Decimal("1E-17")), name="amount", carried=True)
+    assert isinstance(outcome.error, PartlyAbsorbed)
 
 
 def test_an_end_costs_no_more_for_the_values_that_were_there(client: Client) -> None:
