@@ -5,16 +5,19 @@ from typing import Any
 
 import pytest
 
+from tailrace.aws.backfill.control import ControlTable
 from tailrace.aws.jobs.commands import Commands
 from tailrace.aws.jobs.genesis import write_first_control_rows
 from tailrace.aws.jobs.job import Job, Kind
 from tailrace.aws.jobs.steps import machine
 from tailrace.aws.jobs.workshop import Workshop
+from tailrace.backfill.generations import GenerationId, interrupt
 from tailrace.encoding.dynamodb import decode_item
+from tailrace.errors import Transient
 from tests.simulation.jobs.history import Player
 from tests.simulation.jobs.world import World
 
-LARGE = ("large", 1)
+LARGE, PAGES = ("large", 1), ("pages", 1)
 
 
 class Calm(Player):
@@ -26,9 +29,9 @@ class Calm(Player):
     def _give_up(self) -> None:
         """Let nothing be discarded."""
 
-    def run(self, kind: Kind, *, repairs: bool = False) -> Job:
+    def run(self, kind: Kind, *others: GenerationId, repairs: bool = False) -> Job:
         """Run a job of the changed aggregate, and return it as it ended."""
-        return self._job(kind, [LARGE], repairs=repairs).job
+        return self._job(kind, [LARGE, *others], repairs=repairs).job
 
 
 @pytest.fixture
@@ -69,6 +72,29 @@ def test_it_is_built_anew(player: Calm) -> None:
     (_, second) = sorted(sums(player.world).items())
     assert second[1] == 5
     assert player.world.workshop().control.read().generations[LARGE].exact
+
+
+@pytest.mark.parametrize("name", [LARGE, PAGES])
+def test_a_build_that_is_interrupted_between_two_aggregates_comes_to_its_end(
+    player: Calm, monkeypatch: pytest.MonkeyPatch, name: GenerationId
+) -> None:
+    control = player.world.workshop().control
+    pages = control.read().generations[PAGES]
+    assert control.replace(pages, interrupt(pages, "by the test"))
+    replaced, failures = ControlTable.replace, [name]
+
+    def failing(table: ControlTable, before: Any, after: Any, **options: Any) -> bool:
+        done = replaced(table, before, after, **options)
+        if after.id in failures and after.exact:
+            failures.clear()
+            raise Transient("the answer was lost")
+        return done
+
+    monkeypatch.setattr(ControlTable, "replace", failing)
+    assert (player.run("build", PAGES).reason, failures) == ("", [])
+    generations = control.read().generations
+    assert generations[LARGE].exact
+    assert generations[PAGES].exact
 
 
 @pytest.mark.parametrize("repairs", [False, True])

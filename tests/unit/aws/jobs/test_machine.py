@@ -68,6 +68,13 @@ def test_a_control_row_that_others_write_meanwhile_is_released(
     assert world.workshop().jobs.read("j").state == "failed"
 
 
+def test_a_job_that_ends_lets_go_of_nothing_that_another_one_holds(world: World) -> None:
+    shop = world.workshop()
+    shop.jobs.create(Job("late", "verify", (("pages", 1), ("shops", 1)), world.clock().isoformat()))
+    abandon(shop, "late", "by the test")
+    assert held(world) == ["pages", "shops"]
+
+
 def test_a_job_whose_control_rows_cannot_be_released_has_not_ended(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
