@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from local.in_memory import Database
 from local.in_memory.errors import client_error
 from local.in_memory.transactions import canceled
-from tailrace import Aggregate, Collection, Pipeline, count, distinct, field
+from tailrace import Aggregate, Collection, Pipeline, count, distinct, field, total
 from tailrace.aggregation.fold import fold_records
 from tailrace.aggregation.marks import Lineage
 from tailrace.aws.aggregates.commit import Committer
@@ -102,6 +102,14 @@ def test_a_change_that_moves_no_value_needs_no_transaction(client: Client) -> No
     client.calls.clear()
     client.absorb((None, "ada"), ("ada", None))
     assert client.calls["transact_write_items"] == 0
+
+
+def test_a_change_of_another_field_touches_no_value() -> None:
+    measures = {"sum": total("amount"), "customers": distinct("customer")}
+    spent = Aggregate("spent", of=orders, by=[field("shop")], measures=measures, listed=False)
+    before, after = ({"shop": "a", "customer": "ada", "amount": amount} for amount in (1, 2))
+    (row,) = fold_records([record(1, "orders", ("1", before, after))], Pipeline([orders], [spent])).rows
+    assert (row.deltas(), row.value_changes) == ((0, 1), {})
 
 
 @pytest.mark.parametrize("there", [10, 1_000, 20_000])

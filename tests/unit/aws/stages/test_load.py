@@ -111,6 +111,7 @@ def test_a_bad_line_is_told_and_kept_and_its_neighbours_arrive(cloud: Cloud, bad
     assert set(cloud.items()) == {"orders#1", "orders#2"}
     (report,) = cloud.quarantine()
     assert (report["entrance"], report["origin"]["line"]) == ("file", "2")
+    assert report.get("expires_at") == ("soon" if bad == "an expiry that is no time" else None)
 
 
 BAD_ROWS: dict[str, bytes] = {
