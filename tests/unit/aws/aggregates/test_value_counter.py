@@ -105,7 +105,7 @@ def test_a_change_that_moves_no_value_needs_no_transaction(client: Client) -> No
 
 
 def test_a_change_of_another_field_touches_no_value() -> None:
-    measures = {"sum": total("amount"), "customers": distinct("customer")}
+    measures: Any = {"sum": total("amount"), "customers": distinct("customer")}
     spent = Aggregate("spent", of=orders, by=[field("shop")], measures=measures, listed=False)
     before, after = ({"shop": "a", "customer": "ada", "amount": amount} for amount in (1, 2))
     (row,) = fold_records([record(1, "orders", ("1", before, after))], Pipeline([orders], [spent])).rows

@@ -352,13 +352,15 @@ def test_a_receipt_whose_write_is_repeated_by_the_sdk_is_told_once() -> None:
     assert inbox.receipt("orders/x.jsonl") == at_once("lines").receipt("orders/x.jsonl")
 
 
+@pytest.mark.parametrize("place", ["receipts/", "checkpoints/"])
 @pytest.mark.parametrize("code", ["SlowDown", "ConditionalRequestConflict"])
-def test_a_receipt_that_cannot_be_written_now_is_written_by_the_next_try(code: str) -> None:
+def test_a_receipt_or_checkpoint_that_cannot_be_written_now_is_written_by_the_next_try(code: str, place: str) -> None:
     inbox = Inbox()
     event = inbox.upload(*FILES["lines"])
+    event["Records"][0]["continued"] = True  # so that the checkpoint is written at the beginning
 
     def refuse(call: str, key: str, _done: bool) -> None:
-        if call == "put" and key.startswith("receipts/"):
+        if call == "put" and key.startswith(place):
             raise client_error("PutObject", code, status=503 if code == "SlowDown" else 409)
 
     inbox.on_call = refuse
