@@ -44,7 +44,7 @@ class DiscardedBatches:
 
     Events keep their ids, so a batch that is delivered twice changes nothing for those who drop known ids. A batch of
     aggregate is never delivered again: some rows may have absorbed it, and the marks of the others have passed it.
-    It is removed on request, if every aggregate was built, repaired or found right after the batch's changes.
+    It is removed on request, if the build or repair of every aggregate began after the batch's changes.
     """
 
     s3: Any
@@ -69,7 +69,7 @@ class DiscardedBatches:
                 break
 
     def _repaired_s(self) -> float:
-        """Return the second before which no aggregate lacks changes: each was built or found right later.
+        """Return the second before which no aggregate lacks changes: its build or repair began later.
 
         A repair that failed, or was one of a sample, has raised the floor, too, and rows may still lack changes. Before
         a build or repair has read the batches, nothing else has the images of the items that expired in them.

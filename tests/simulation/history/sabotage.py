@@ -51,7 +51,7 @@ RULES = (
     "invocations from before the floor end first",
     "a repair is made once",
     "a main row is written after its value rows were repaired",
-    "records from before the marks went are refused & verified rows raise the floor",
+    "records from before the marks went are refused",
 )
 """The rules that the model keeps, or one of them not."""
 

@@ -61,8 +61,7 @@ class Generation:
             write to it.
         epoch: counts its builds; part of its rows' keys, so that what an abandoned build has left is never read.
         frontier: of its build: what lies below is in the base. None if it was fed from the stream's beginning.
-        floor: of its last repair, or of the last verification that found all rows right: what lies below is not added
-            any more.
+        floor: of its last repair: what lies below was repaired and is not added any more.
         baseline: of the verification under way.
         repairs: whether that verification repairs.
         revision: of the function's code when the job began; a deployment since then ends the job.
@@ -199,17 +198,12 @@ def raise_floor(generation: Generation) -> Generation:
 
 
 def end_verify(generation: Generation, *, verified: bool | None = None) -> Generation:
-    """Return a generation without a job; ``verified`` None leaves what is known of it, and why.
-
-    Verified rows have all that lies below the baseline, which is their floor from then on.
-    """
+    """Return a generation without a job; ``verified`` None leaves what is known of it, and why."""
     ended = replace(generation, baseline=None, repairs=False)
     if verified is None:
         return ended
-    if verified:
-        return replace(ended, floor=generation.baseline, verified=True, reason="")
     wrong = f"some rows differ from the items: run `tailrace verify {generation.aggregate} --repair`"
-    return replace(ended, verified=False, reason=wrong)
+    return replace(ended, verified=verified, reason="" if verified else wrong)
 
 
 def doubt(generation: Generation, reason: str) -> Generation:

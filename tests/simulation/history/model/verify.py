@@ -88,10 +88,7 @@ def _verify(worker: Worker, *, repairs: bool) -> Run[list[Difference]]:  # noqa:
     before = worker.check(boundary)
     shared.verdicts.append(Verdict(worker.id, tuple(one.key for one in report), before.verified, suspicious))
     known = not left and not reading.unjudged and (before.verified or found.repairs or not report)
-    after = end_verify(before, verified=known)
-    if not shared.holds("verified rows raise the floor"):
-        after = replace(after, floor=before.floor)
-    if not shared.swap(before, after):
+    if not shared.swap(before, end_verify(before, verified=known)):
         raise Ended("the control row has moved")
     if known:
         shared.clear(worker.id, reading_since, "spoiled", "given up")

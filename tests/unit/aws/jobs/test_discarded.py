@@ -169,14 +169,6 @@ def test_readers_are_told_of_a_discarded_batch_until_a_verification_has_judged_t
     assert control.read().generations[PAGES].exact
 
 
-def test_rows_that_a_verification_found_right_stay_exact_if_readers_are_told_again(player: Calm) -> None:
-    told(player)
-    assert player._job("verify", [PAGES]).job.state == "done"
-    assert player.world.workshop().control.read().generations[PAGES].exact
-    told(player)
-    assert player.world.workshop().control.read().generations[PAGES].exact
-
-
 @pytest.mark.parametrize(("sample", "state"), [(1.0, "failed"), (0.0001, "done")])
 def test_rows_that_a_repair_has_not_all_judged_are_not_exact_if_readers_are_told_after_it(
     player: Calm, monkeypatch: pytest.MonkeyPatch, sample: float, state: str
