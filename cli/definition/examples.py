@@ -209,7 +209,7 @@ def _times_of(aggregate: Aggregate) -> Iterator[tuple[str, FieldPath, str]]:
     context, bucket = f"aggregate {aggregate.name!r}", aggregate.bucket
     if bucket is not None:
         unit = bucket.epoch_unit
-        yield f"{context}: {bucket.unit}({bucket.source!r}) has unit={unit!r}", bucket.path, unit
+        yield f"{context}: {bucket.spelled} has unit={unit!r}", bucket.path, unit
     for name, one in aggregate.stored_measures.items():
         if isinstance(one, OrderMeasure) and one.values.at is not None:
             unit = one.values.epoch_unit

@@ -1,4 +1,4 @@
-"""Another process, in which everything differs that an item does not hold: hash seed, clock, time zone, locale, folder.
+"""Another process, in which all differs that no item holds: hash seed, clock, time zone, locale, folder, variables.
 
 ``python -m cli.definition.worker REFERENCE SECONDS`` writes the fingerprint of each aggregate, reads lines
 ``[collection, item]``, and writes the outcome of each.

@@ -7,7 +7,21 @@ from typing import Any
 
 import pytest
 
-from tailrace import Aggregate, Collection, DefinitionError, count, day, distinct, field, first, quantile, total
+from tailrace import (
+    Aggregate,
+    Collection,
+    DefinitionError,
+    count,
+    day,
+    distinct,
+    field,
+    first,
+    hop,
+    hours,
+    minutes,
+    quantile,
+    total,
+)
 from tailrace.definition.json_schema.paths import ELEMENT, Path
 from tailrace.definition.json_schema.types import ALL_TYPES
 from tailrace.definition.schemas import Schema
@@ -144,6 +158,8 @@ SHOP = {
         ("tags", None, r"field\('tags'\) needs a string, number or boolean, but 'tags' is a list in the schema"),
         (day("paid"), None, r"day\('paid'\) needs a time: a string or a number, but 'paid' is a boolean"),
         (day("tags"), None, "is a list"),
+        (minutes(15, "paid"), None, r"minutes\(15, 'paid'\) needs a time"),
+        (hop("paid", size=hours(6), every=hours(3)), None, r"hop\('paid'\) needs a time"),
         ("shop", total("shop"), r"measure 'm', total\('shop'\) needs a number, but 'shop' is a string"),
         ("shop", total("placed"), "'placed' is null or a string"),
         ("shop", distinct("tags"), "is a list"),

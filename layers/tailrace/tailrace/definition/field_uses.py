@@ -112,7 +112,7 @@ def in_elements(use: FieldUse, each: FieldPath) -> FieldUse:
 
 def _use_of_group(group: Group) -> FieldUse:
     if isinstance(group, BucketGroup):
-        return _use(f"{group.unit}({group.source!r})", group.source, _TIME)
+        return _use(group.spelled, group.source, _TIME)
     return _use(f"field({group.source!r})", group.source, _SCALAR)
 
 

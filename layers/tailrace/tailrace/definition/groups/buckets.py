@@ -64,6 +64,11 @@ class BucketGroup:
         return self.unit in CLOCK_UNITS
 
     @property
+    def spelled(self) -> str:
+        """The group as a definition has it: ``hour('at')``, ``minutes(15, 'at')``."""
+        return f"{self.unit}s({self.size}, {self.source!r})" if self.size > 1 else f"{self.unit}({self.source!r})"
+
+    @property
     def noun(self) -> str:
         """One bucket in words: ``hour``, ``bucket of 15 minutes``."""
         return self.unit if self.size == 1 else f"bucket of {self.size} {self.unit}s"

@@ -24,6 +24,11 @@ class HopGroup(BucketGroup):
 
     windows: int = 1
 
+    @property
+    def spelled(self) -> str:
+        """The group as a definition has it, without its size."""
+        return f"hop({self.source!r})"
+
     def labels(self, newest: str) -> Iterator[str]:
         """Yield the labels of the windows that contain a bucket, the newest first; none before the calendar begins."""
         label = newest
