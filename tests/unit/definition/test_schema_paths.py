@@ -36,6 +36,8 @@ NO_VALUES: Sequence[tuple[str, dict[str, Any]]] = [
     ("array", {"minItems": 2, "maxItems": 1}),
     ("object", {"minProperties": 2, "maxProperties": 1}),
     ("string", {"not": {"type": "string"}}),
+    ("integer", {"$ref": "#/$defs/positive", "maximum": 0}),
+    ("string", {"allOf": [{"minLength": 3}, {"allOf": [{"maxLength": 2}, {"not": {"type": "number"}}]}]}),
 ]
 TYPES: Sequence[tuple[Any, Path, set[str] | None]] = [
     ({}, ("a",), None),
@@ -92,7 +94,11 @@ TYPES: Sequence[tuple[Any, Path, set[str] | None]] = [
     ({"not": {"required": ["a"], "type": "array"}}, ("a",), None),
     ({"type": "array"}, ("a",), set()),
     *(
-        ({"properties": {"a": {"type": [kind, "null"], **bounds}}}, ("a",), {"null"})
+        (
+            {"properties": {"a": {"type": [kind, "null"], **bounds}}, "$defs": {"positive": {"exclusiveMinimum": 0}}},
+            ("a",),
+            {"null"},
+        )
         for kind, bounds in NO_VALUES
     ),
     ({"properties": {"a": {"minimum": 1, "maximum": 1, "minLength": 0, "maxLength": 0}}}, ("a",), None),

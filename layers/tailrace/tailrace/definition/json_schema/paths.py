@@ -130,7 +130,8 @@ class Paths:
             stated = schema.get("type", ALL_TYPES)
             stated = {stated} if isinstance(stated, str) else stated
             possible = {"number" if kind == "integer" else kind for kind in stated}
-            return found & possible - {kind for kind in possible if has_no_value(schema, kind)}
+            parts = list(self._always([schema]))
+            return found & possible - {kind for kind in possible if has_no_value(parts, kind)}
         step, rest = path[0], path[1:]
         if isinstance(step, Element):
             return found & NOTHING.union(*(self._types(inner, rest) for inner in self._elements(schema)))

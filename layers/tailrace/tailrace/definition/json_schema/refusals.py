@@ -1,6 +1,6 @@
 """What a part of a schema certainly refuses, as far as its own keywords say."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tailrace.definition.json_schema.pattern_rules import matches
@@ -19,14 +19,16 @@ _BOUNDS = {
 """The keywords of a type's least and most, and whether a value that equals both is left out."""
 
 
-def has_no_value(schema: Mapping[str, Any], kind: str) -> bool:
-    """Tell whether the bounds of a schema leave no value of a type, or ``not`` excludes all of them."""
+def has_no_value(parts: Sequence[Mapping[str, Any]], kind: str) -> bool:
+    """Tell whether the bounds of schemas that apply together leave no value of a type, or ``not`` excludes them all."""
     for least, most, is_open in _BOUNDS.get(kind, ()):
-        if least in schema and most in schema:
-            lowest, highest = schema[least], schema[most]
-            if lowest > highest or (is_open and lowest == highest):
-                return True
-    excluded = schema.get("not", False)
+        lows, highs = ([part[bound] for part in parts if bound in part] for bound in (least, most))
+        if lows and highs and (max(lows) > min(highs) or (is_open and max(lows) == min(highs))):
+            return True
+    return any(_excludes(part["not"], kind) for part in parts if "not" in part)
+
+
+def _excludes(excluded: Any, kind: str) -> bool:
     if not isinstance(excluded, Mapping):
         return bool(excluded)
     kinds = excluded.get("type", kind)
