@@ -11,6 +11,7 @@ from cli.definition.subject import Subject
 from tailrace.aggregation.contributions import item_contribution
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.failures import FAILURES, describe_failure
+from tailrace.definition.fields.paths import FieldPath
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.tagged_json import canonical_json
 from tailrace.errors import InvalidItem
@@ -91,10 +92,18 @@ def _counting_problems(aggregate: Aggregate, item: Item) -> Iterator[Problem]:
         item_contribution(deepcopy(item), aggregate)
     except InvalidItem as error:
         if {violation.keyword for violation in error.violations} <= _UNCOUNTED:
-            first = error.violations[0]
-            yield Problem("uncounted", f"aggregate {aggregate.name!r}: {first.pointer}", str(error))
+            pointer = _in_any_element(error.violations[0].pointer, aggregate.each_path)
+            yield Problem("uncounted", f"aggregate {aggregate.name!r}: {pointer}", str(error))
     for text in enum_texts(aggregate, item):
         yield Problem("enum", f"aggregate {aggregate.name!r}", text)
+
+
+def _in_any_element(pointer: str, each: FieldPath | None) -> str:
+    """Return a pointer with ``*`` in the place of the element, since the others have the same problem."""
+    if each is None or not pointer.startswith(f"{each.pointer}/"):
+        return pointer
+    _, slash, rest = pointer.removeprefix(f"{each.pointer}/").partition("/")
+    return f"{each.pointer}/*{slash}{rest}"
 
 
 def _transform_problem(subject: Subject, error: InvalidItem) -> Problem:

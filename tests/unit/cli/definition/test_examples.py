@@ -216,6 +216,16 @@ def test_a_member_of_an_enum_that_would_be_ordered_by_its_name_breaks_a_law() ->
         assert [one.law for one in found if one.is_error] == ["enum"] * (name in "abe")
 
 
+def test_elements_that_cannot_be_counted_are_one_problem_wherever_they_are() -> None:
+    orders = Collection("orders", schema=OPEN)
+    aggregate = Aggregate("a", of=orders, each="lines", by=[field("lines.p"), day("at")], measures={"n": count()})
+    subject = Subject.of(Pipeline([orders], [aggregate]), orders)
+    found = [{"lines": [{"p": "a"}] * good + [{"p": []}], "at": "2024-06-01"} for good in (0, 2)]
+    assert {one.where for item in found for one in problems(subject, item)} == {"aggregate 'a': /lines/*/p"}
+    (outside,) = problems(subject, {"lines": [{"p": "a"}], "at": "soon"})
+    assert outside.where == "aggregate 'a': /at"
+
+
 def test_examples_are_not_changed_by_a_transform_and_may_have_floats() -> None:
     given = {"country": "DE", "price": 12.5, "in": {"a": [1]}}
 
