@@ -220,7 +220,7 @@ def test_elements_that_cannot_be_counted_are_one_problem_wherever_they_are() -> 
     orders = Collection("orders", schema=OPEN)
     aggregate = Aggregate("a", of=orders, each="lines", by=[field("lines.p"), day("at")], measures={"n": count()})
     subject = Subject.of(Pipeline([orders], [aggregate]), orders)
-    found = [{"lines": [{"p": "a"}] * good + [{"p": []}], "at": "2024-06-01"} for good in (0, 2)]
+    found: list[dict[str, Any]] = [{"lines": [{"p": "a"}] * good + [{"p": []}], "at": "2024-06-01"} for good in (0, 2)]
     assert {one.where for item in found for one in problems(subject, item)} == {"aggregate 'a': /lines/*/p"}
     (outside,) = problems(subject, {"lines": [{"p": "a"}], "at": "soon"})
     assert outside.where == "aggregate 'a': /at"
