@@ -214,6 +214,22 @@ def test_a_header_that_cannot_be_used_says_what_to_do(header: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    "body",
+    [
+        b'[{"id": "1"}, {"id": "2"}]',
+        b'\xef\xbb\xbf\n [\r\n  {"id": "1"}\r\n]\r\n',
+        b'[ {"id": "1"},\n{"id": "2"}]\n',
+        b'{\n  "id": "1"\n}\n',
+    ],
+)
+def test_json_that_is_not_on_lines_is_refused_as_a_whole(body: bytes) -> None:
+    with pytest.raises(InvalidMessage, match=r"let its name end in \.json"):
+        read(body, "jsonl")
+    assert len(read(b'[1]\n{"id": "0"}\n' + body, "jsonl")) > 1
+    assert ids(read(body, "json"))
+
+
+@pytest.mark.parametrize(
     ("key", "known"),
     [
         ("a.JSONL", ("jsonl", False)),

@@ -1,5 +1,6 @@
 """Files of items: JSON Lines, CSV and JSON of any size, read item by item. A bad line is reported and skipped."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -103,6 +104,7 @@ def read_lines(
 _QUOTING = "; a cell with a quote or a line break is written in quotes, and each quote in it twice"
 _TOO_LONG = Violation("", "line", f"the line is longer than {MAX_LINE_BYTES} bytes")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_BEGINNING_OF_JSON = re.compile(rb"\[\s*(\{.*)?|\{", re.DOTALL)
 
 
 class LineReader:
@@ -147,7 +149,8 @@ class LineReader:
             case "json":
                 return self._json_lines(json_values(self._stream, self._start))
             case "jsonl":
-                return self._json_lines(raw_lines(self._stream, self._start))
+                lines = raw_lines(self._stream, self._start)
+                return self._json_lines(lines if self._start.offset else _on_lines(lines))
 
     def _json_lines(self, lines: Iterator[Numbered]) -> Iterator[Line | BadLine]:
         for line_number, line, end in lines:
@@ -199,6 +202,21 @@ class LineReader:
         except InvalidItem as error:
             return BadLine(line_number, size, columns.as_texts(cells), error.violations[0])
         return _parse_line(line_number, size, fields, self._fields, self._id_columns)
+
+
+def _on_lines(lines: Iterator[Numbered]) -> Iterator[Numbered]:
+    """Yield the lines of a file.
+
+    Raises:
+        InvalidMessage: the first one begins an array, or an object on several lines.
+    """
+    for number, line, end in lines:
+        text = (line or b"").removeprefix(_BYTE_ORDER_MARK).strip()
+        if _BEGINNING_OF_JSON.fullmatch(text):
+            raise InvalidMessage("the file is JSON, but has not one object on each line: let its name end in .json")
+        yield number, line, end
+        if text:
+            yield from lines
 
 
 def _bad_line(line_number: int, line: bytes, keyword: str, message: str) -> BadLine:

@@ -415,7 +415,7 @@ def test_large_lines_are_written_before_they_fill_the_memory(
 
 
 def test_of_very_many_bad_lines_the_receipt_tells_the_first(cloud: Cloud) -> None:
-    receipt = load(cloud, "inbox/orders/x.jsonl", b"{\n" * 700)
+    receipt = load(cloud, "inbox/orders/x.jsonl", b"{]\n" * 700)
     assert receipt["rejected"] == 700
     assert [error["line"] for error in receipt["errors"]] == list(range(1, 21))
 
