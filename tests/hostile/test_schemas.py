@@ -117,7 +117,7 @@ def test_hostile_schemas_are_refused_or_judge_every_item() -> None:
                 outcomes["invalid items"] += bool(error.violations)
             except InvalidMessage:
                 outcomes["unreadable items"] += 1
-        lines = "\n".join(texts).encode(errors="surrogatepass")
+        lines = "\n".join(["{}", *texts]).encode(errors="surrogatepass")
         forms: list[tuple[Format, bytes]] = [("jsonl", lines), ("csv", b"id,k,v,n,t\n" + lines)]
         for form, body in forms:
             outcomes["lines"] += len(list(read_lines(io.BytesIO(body), form, things.compiled, things.id_columns)))
