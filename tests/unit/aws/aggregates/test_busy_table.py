@@ -97,6 +97,23 @@ def test_a_row_that_is_known_absorbs_what_is_new_and_what_another_shard_brings(m
     assert row["~n"] == 4
 
 
+@pytest.mark.parametrize("measures", [LINEAR, ORDERED])
+@pytest.mark.parametrize("told", [False, True])
+def test_a_row_that_another_process_has_written_meanwhile_is_left_alone(measures: Any, told: bool) -> None:
+    """Whether or not the table tells, with a statement that it rejects, what it has found."""
+    pipeline = Pipeline([ORDERS], [Aggregate("shops", of=ORDERS, by=[field("shop")], measures=measures, listed=False)])
+    table: Any = Database(returns_rejected_item=told)
+    table.create("rows", "pk", "sk")
+    one, other = (
+        Committer(table, "rows", clock=lambda: NOW, executor=lambda _threads: SerialExecutor(0)) for _ in range(2)
+    )
+    for process, number in ((one, 1), (other, 2), (one, 2), (one, 3), (other, 3)):
+        written = record(number, "orders", (str(number), None, {"shop": "a", "amount": 7}))
+        assert process.commit(fold_records([written], pipeline).rows, Lineage("~mark")) == []
+    (row,) = [row for row in map(decode_item, table.rows("rows")) if row["pk"] == "shops@1#a"]
+    assert row["~n"] == 3
+
+
 @pytest.mark.parametrize(
     ("by", "measures", "listed", "folded"),
     [(["shop"], LINEAR, False, 7), (["kind", "shop"], LINEAR, True, 6), (["kind"], ORDERED, False, 6)],

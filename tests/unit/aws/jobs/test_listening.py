@@ -120,6 +120,14 @@ def test_after_the_claim_a_job_waits_for_every_invocation_that_may_not_have_read
     assert found.data["covered_at"] - found.data["claimed_at"] > timing.timeout_s + timing.margin_s
 
 
+def test_what_is_covered_is_used_once_every_discarded_batch_can_be_seen(world: World) -> None:
+    begin(world)
+    while world.workshop().jobs.read("job").step in ("cover", "covered"):
+        step(world)
+    covered_at = world.workshop().jobs.read("job").data["covered_at"]
+    assert world.workshop().timing.is_over(covered_at, world.now)
+
+
 def test_a_generation_with_a_boundary_tells_its_progress_for_each_batch(world: World) -> None:
     """The last batch of a quiet shard, too: no later one would make up for it."""
     create(world)
