@@ -124,8 +124,8 @@ def test_what_is_covered_is_used_once_every_discarded_batch_can_be_seen(world: W
     begin(world)
     while world.workshop().jobs.read("job").step in ("cover", "covered"):
         step(world)
-    covered_at = world.workshop().jobs.read("job").data["covered_at"]
-    assert world.workshop().timing.is_over(covered_at, world.now)
+    shop = world.workshop()
+    assert shop.timing.is_over(shop.jobs.read("job").data["covered_at"], shop.now)
 
 
 def test_a_generation_with_a_boundary_tells_its_progress_for_each_batch(world: World) -> None:
