@@ -14,6 +14,7 @@ from tailrace.definition.pipeline import load_pipeline
 from tailrace.definition.schemas import Schema
 from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import InvalidMessage
+from tailrace.inputs import raw_lines
 from tailrace.inputs.lines import BadLine, Format, Line, detect_format, read_lines
 from tailrace.inputs.raw_lines import MAX_LINE_BYTES
 from tests.strategies import values
@@ -195,6 +196,14 @@ def test_very_long_lines_that_end_with_carriage_returns_are_skipped(form: Format
     found = read(lines[form] % (b"x" * 3_500_000), form)
     assert ids(found) == ["1", "3"]
     assert len(bad_lines(found)) == 1
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r"])
+def test_a_file_that_does_not_consist_of_lines_is_not_read_on(end: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(raw_lines, "MAX_SKIPPED_BYTES", 2 * MAX_LINE_BYTES)
+    assert len(read(b'{"id":"1"}' + end + b"x" * 2 * MAX_LINE_BYTES, "jsonl")) == 2
+    with pytest.raises(InvalidMessage, match="longer than 2097152 bytes: the file must have one item on each line"):
+        read(b'{"id":"1"}' + end + b"x" * 4 * MAX_LINE_BYTES, "jsonl")
 
 
 HEADER_ADVICE = {
