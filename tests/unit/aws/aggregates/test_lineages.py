@@ -1,12 +1,14 @@
 """Lineages of shards, where the stream does not tell all at once: whoever is first decides, and all agree."""
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from local.in_memory import Database
-from tailrace.aggregation.marks import mark_attribute
+from local.in_memory.errors import client_error
+from tailrace.aggregation.marks import Lineage, mark_attribute
 from tailrace.aws.aggregates.lineages import Lineages
 from tailrace.testing import SOURCE
 
@@ -85,3 +87,17 @@ def test_a_claim_outlives_the_process_that_made_it(database: Database, monkeypat
             breaking.find(FIRST, SOURCE)
     assert process(database, PARENT, FIRST, SECOND).find(SECOND, SOURCE).ended == ()
     assert process(database, PARENT, FIRST, SECOND).find(FIRST, SOURCE).mark == mark_attribute(PARENT)
+
+
+@pytest.mark.parametrize("code", ["ResourceNotFoundException", "ValidationException"])
+def test_a_stream_that_there_is_not_has_no_shards(database: Database, code: str) -> None:
+    """A handmade event names any; its shard has a mark of its own, and ends none."""
+
+    def refused(**_request: Any) -> Any:
+        raise client_error("DescribeStream", code)
+
+    streams: Any = SimpleNamespace(describe_stream=refused)
+    process(database, PARENT).find(PARENT, SOURCE)
+    client: Any = database
+    lineages = Lineages(client, lambda: streams, TABLE, lambda: NOW)
+    assert lineages.find("handmade", "no stream") == Lineage(mark_attribute("handmade"))
