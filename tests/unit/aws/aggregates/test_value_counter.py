@@ -174,16 +174,19 @@ def test_a_value_that_is_gone_expires_with_the_write_that_takes_it_out(client: C
 
 
 CONFLICT = canceled([{"Code": "None"}, {"Code": "TransactionConflict"}])
+CHANGED = canceled([{"Code": "None"}, {"Code": "ConditionalCheckFailed"}])
 THROTTLED = canceled([{"Code": "None"}, {"Code": "ThrottlingError"}])
+EXCEEDED = canceled([{"Code": "None"}, {"Code": "ProvisionedThroughputExceeded"}])
 
 
-def test_a_row_in_another_transaction_is_tried_again(client: Client) -> None:
-    client.refusals = [CONFLICT] * 3
+@pytest.mark.parametrize("refusal", [CONFLICT, CHANGED])
+def test_rows_that_others_write_are_tried_again(client: Client, refusal: ClientError) -> None:
+    client.refusals = [refusal] * 3
     assert not client.absorb((None, "ada"))
     assert client.row()["customers"] == 1
 
 
-@pytest.mark.parametrize("refusals", [[CONFLICT] * 20, [THROTTLED]])
+@pytest.mark.parametrize("refusals", [[CONFLICT] * 20, [THROTTLED], [EXCEEDED]])
 def test_a_busy_table_fails_the_main_row_and_its_values_are_counted_on_redelivery(
     client: Client, refusals: list[ClientError]
 ) -> None:
