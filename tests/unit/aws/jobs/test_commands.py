@@ -231,6 +231,15 @@ def test_a_rebuild_shows_what_an_undo_has_hidden(world: World, second: Commands,
     assert not states.started
 
 
+def test_undo_shows_an_earlier_generation_while_the_one_that_was_shown_is_built_anew(
+    world: World, second: Commands
+) -> None:
+    control = world.workshop().control
+    shown = control.read().generations["shops", 2]
+    assert control.replace(shown, replace(shown, state=State.BUILDING))
+    assert second.undo("shops") == {"shown": "shops@1", "before": None}
+
+
 @pytest.mark.parametrize("change", ["gone", "another meaning"])
 def test_undo_does_not_show_what_the_definition_does_not_feed(world: World, second: Commands, change: str) -> None:
     control, pipeline = world.workshop().control, world.code.pipeline
