@@ -124,3 +124,13 @@ def test_rows_of_an_aggregate_that_is_gone_are_refused() -> None:
     other = Pipeline(collections=[Collection("things", schema={"type": "object"})], aggregates=[])
     with pytest.raises(InvalidMessage):
         decode_rows(encode_rows(rows), other)
+
+
+@pytest.mark.parametrize("amounts", [(10**20, Decimal("1E-15")), (Decimal("1E20"), Decimal("1E-15"), 0)])
+def test_the_steps_of_a_row_have_an_exact_sum(amounts: tuple[Any, ...]) -> None:
+    """Of more digits than Python calculates with by itself, as the threads that write rows do."""
+    orders = Collection("orders", schema={})
+    sums = Aggregate("sums", of=orders, by=[field("shop")], measures={"sum": total("amount")}, listed=False)
+    writes = [(str(number), {"shop": "a", "amount": amount}) for number, amount in enumerate(amounts)]
+    (row,) = fold_records(history("orders", writes), Pipeline([orders], [sums])).rows
+    assert row.deltas() == (len(amounts), Decimal("100000000000000000000.000000000000001"))

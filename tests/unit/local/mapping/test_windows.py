@@ -1,5 +1,7 @@
 """Tumbling windows."""
 
+import math
+
 import pytest
 
 from local.mapping import (
@@ -237,6 +239,7 @@ def test_a_state_that_is_too_large_terminates_the_window_early() -> None:
     one = shard(StreamSettings(tumbling_window_s=60, state_limit=20))
     one.add([record(1, 0)], START)
     one.complete(made(one, 0), Returned({"state": {"names": "x" * 20}}), START)
+    assert one.next_time() == -math.inf
     final = made(one, 1)
     assert final.fields["isFinalInvokeForWindow"] is True
     assert final.fields["isWindowTerminatedEarly"] is True
@@ -276,6 +279,7 @@ def test_the_end_of_the_shard_closes_the_window() -> None:
     call = made(one, 1)
     assert (len(call.records), call.fields["isFinalInvokeForWindow"]) == (2, False)
     one.complete(call, Returned({"state": {"sum": 2}}), START + 1)
+    assert one.next_time() == -math.inf
     final = made(one, 1)
     assert (final.records, final.fields["isFinalInvokeForWindow"], final.fields["state"]) == ((), True, {"sum": 2})
     one.complete(final, Returned({"state": {}}), START + 1)
