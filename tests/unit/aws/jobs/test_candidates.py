@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from local.in_memory import Database
+from local.in_memory.errors import client_error
 from tailrace import Aggregate, Collection, Pipeline, distinct, field, top
 from tailrace.aggregation.fold import fold_records
 from tailrace.aggregation.marks import Lineage
@@ -118,3 +119,11 @@ def test_a_row_that_does_not_expire_any_more_is_not_pinned(table: Table) -> None
     before = table.row()
     _pin(table.shop, KEY)
     assert table.row() == before
+
+
+def test_a_row_that_cannot_hold_what_it_lacks_is_left(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(**_request: Any) -> Any:
+        raise client_error("UpdateItem", "ValidationException")
+
+    monkeypatch.setattr(table.shop.dynamodb, "update_item", refused)
+    assert not table.repair()
