@@ -82,8 +82,7 @@ class Aggregate:
         name: the first part of its rows' keys.
         of: the collection whose items it aggregates.
         by: the groups, in key order: the first is the partition key, the others form the sort key. At most one is a
-            time bucket. An item whose group field is missing or null is in no row. Without groups, all items share one
-            row.
+            time bucket. An item whose group field is missing or null is in no row. Without groups, there is one row.
         measures: the measures of each row, by name.
         where: restricts the aggregate to the items that satisfy this predicate.
         each: the path of a list, map or set: each of its elements contributes, in a row of its own groups. Groups,
