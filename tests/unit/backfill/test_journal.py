@@ -62,3 +62,12 @@ def test_another_meaning_is_noticed_and_another_job_is_not_read() -> None:
     earlier = Generation("shops", 1, State.LIVE, "f", baseline=Boundary("u", 50))
     assert not read_journal(written(0, 9, earlier), LIVE, {"s": FIRST}).steps
     assert not WHOLE.foreign
+
+
+def test_what_a_job_needs_is_written_although_another_one_has_begun_later() -> None:
+    later = begin_verify(created("pages", 1, "f"), Boundary("w", 200), "r", repairs=False)
+    changes = [JournaledChange(number, "orders#1", None) for number in range(10, 20)]
+    for jobs in ({LIVE.id: (LIVE, FIRST), later.id: (later, 15)}, {LIVE.id: (LIVE, FIRST), later.id: (later, None)}):
+        found = journal_object("s", "~s", changes, {}, jobs)
+        assert found is not None
+        assert [change.sequence for change in found.changes] == list(range(FIRST, 20))

@@ -281,12 +281,12 @@ def test_a_file_that_is_replaced_while_it_is_read_is_left_to_its_new_upload(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], zipped: bool
 ) -> None:
     key = "inbox/orders/x.jsonl" + (".gz" if zipped else "")
-    old = b"".join(lines(GOOD | {"id": str(n), "lines": 1}) for n in range(1200))
+    old = b"".join(lines(GOOD | {"id": str(n), "lines": 1}) + b"[1]\n" * (n == 600) for n in range(1200))
     new = lines(*(GOOD | {"id": str(n), "lines": 2} for n in range(3)))
     event = upload(cloud, key, gzip.compress(old) if zipped else old, "0A")
     later = replace_while_read(cloud, monkeypatch, key, gzip.compress(new) if zipped else new, "0B")
     (receipt,) = handler(event, Context())
-    assert (receipt["accepted"], receipt["rejected"]) == (500, 0)
+    assert (receipt["accepted"], receipt["rejected"], len(cloud.quarantine())) == (500, 1, 1)
     assert "replaced" in receipt["failure"]
     assert "FilesRefused" not in capsys.readouterr().out
     (second,) = handler(later[0], Context())
