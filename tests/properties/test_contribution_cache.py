@@ -3,6 +3,7 @@
 from decimal import Decimal, localcontext
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,7 +29,7 @@ from tailrace.aggregation.contributions import contribution, delta_between
 from tailrace.aggregation.fold import fold_records
 from tailrace.aggregation.plan import plan_of
 from tailrace.aggregation.row_changes import FoldResult, RowChange
-from tailrace.definition.measures.linear import Measure
+from tailrace.definition.measures.linear import Measure, Predicate
 from tailrace.definition.measures.order import OrderMeasure
 from tailrace.encoding.numbers import EXACT
 from tailrace.errors import InvalidItem
@@ -48,6 +49,16 @@ def is_paid(item: dict[str, Any]) -> bool:
 def is_large(item: dict[str, Any]) -> bool:
     """Return whether an item is large; raises for amounts that cannot be compared."""
     return bool(item.get("amount", 0) > 100)
+
+
+def is_certain(item: dict[str, Any]) -> bool:
+    """Return whether an item is certain, which a number does not say."""
+    return item["certain"] is True
+
+
+def is_certain_inside(item: dict[str, Any]) -> bool:
+    """Return the same of a nested field."""
+    return item["all"]["certain"] is True
 
 
 SUMS: dict[str, Measure | OrderMeasure] = {
@@ -316,3 +327,16 @@ def test_a_record_that_is_not_a_change_of_an_item_is_skipped() -> None:
         broken = record(2, "things", ("2", None, {"shop": "a"}))
         broken["dynamodb"]["Keys"] = keys
         assert described(fold_records([good, broken], raw)) == described(fold_records([good], raw))
+
+
+@pytest.mark.parametrize(("where", "amount"), [(is_certain, "amount"), (is_certain_inside, "all.amount")])
+def test_values_that_are_equal_and_not_the_same_are_told_apart(where: Predicate, amount: str) -> None:
+    things = Collection("things", schema={})
+    sums = {"certain": count(where=where), "sum": total(amount)}
+    certain = Aggregate("certain", of=things, by=[field("shop")], measures=sums, listed=False)
+    writes = [
+        record(n, "things", (str(n), None, {"shop": "a", **inside, "all": inside}))
+        for n, inside in enumerate(({"certain": one, "amount": 1} for one in (True, 1, True, Decimal(1))), 1)
+    ]
+    (row,) = fold_records(writes, Pipeline([things], [certain])).rows
+    assert row.deltas()[:2] == (4, 2)
