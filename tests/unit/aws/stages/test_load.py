@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from botocore.stub import Stubber
 
 from functions.load.app import handler
+from tailrace.aws.items.batch_writer import put_all_or_raise
 from tailrace.aws.runtime.clients import client
 from tailrace.aws.runtime.object_reader import ObjectReader, ObjectReplaced, StoredVersion
 from tailrace.aws.stages.load import Loader
@@ -112,6 +114,20 @@ def test_a_bad_line_is_told_and_kept_and_its_neighbours_arrive(cloud: Cloud, bad
     (report,) = cloud.quarantine()
     assert (report["entrance"], report["origin"]["line"]) == ("file", "2")
     assert report.get("expires_at") == ("soon" if bad == "an expiry that is no time" else None)
+
+
+def test_each_line_of_an_item_is_written(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The archive and the routes have every version, not only the last one of those that are written together."""
+    written: list[Any] = []
+
+    def put(dynamodb: Any, table: str, rows: Sequence[Any], **options: Any) -> Any:
+        written.extend(rows)
+        return put_all_or_raise(dynamodb, table, rows, **options)
+
+    monkeypatch.setattr("tailrace.aws.stages.load.put_all_or_raise", put)
+    event = upload(cloud, "inbox/orders/x.jsonl", lines(*(GOOD | {"id": "1", "lines": n} for n in (1, 2, 3))))
+    (receipt,) = handler(event, Context())
+    assert (receipt["accepted"], len(written), cloud.items()["orders#1"]["lines"]) == (3, 3, 3)
 
 
 BAD_ROWS: dict[str, bytes] = {
