@@ -38,6 +38,7 @@ BEHIND = "follow a message that stays, for the same item"
 _MAX_VERSIONS = 64
 """Versions that a message can be conditional on; each adds 36 bytes to it."""
 
+_FRACTION = re.compile(r"[.,]\d{6}(\d+)", re.ASCII)
 _GROUP = re.compile(r"[!-~]{1,128}")
 """The characters of a message group: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html"""
 
@@ -135,8 +136,14 @@ def _ordering(value: Any) -> Any:
         with suppress(InvalidMessage):
             return parse_number(value)
         with suppress(TimeFormatError):
-            return read_time(value)
+            return read_time(value), _beyond_microseconds(value)
     return value
+
+
+def _beyond_microseconds(time: str) -> str:
+    """Return the digits of a time that :func:`read_time` truncates, in the order of the times."""
+    fraction = _FRACTION.search(time)
+    return fraction[1].rstrip("0") if fraction else ""
 
 
 def conditional_message(body: str, operation: Operation, conditions: Mapping[str, Any]) -> str:
