@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -167,6 +168,15 @@ def test_readers_are_told_of_a_discarded_batch_until_a_verification_has_judged_t
     assert control.read().generations[PAGES].exact
     told(player)  # S3 may tell of it twice
     assert control.read().generations[PAGES].exact
+
+
+def test_a_repair_goes_on_if_the_discarded_final_call_of_a_window_names_no_records(player: Calm) -> None:
+    world = player.world
+    time = datetime.fromtimestamp(world.now - 3600, UTC).isoformat()
+    deface(world, lambda record: record.update(timestamp=time, DDBStreamBatchInfo={"shardId": "s0"}))
+    assert player.run("verify").state == "done"
+    told(player)  # late
+    assert world.workshop().control.read().generations[PAGES].exact
 
 
 @pytest.mark.parametrize(("sample", "state"), [(1.0, "failed"), (0.0001, "done")])

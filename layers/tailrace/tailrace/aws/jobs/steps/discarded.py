@@ -26,6 +26,7 @@ _MAX_SECONDS = 120  # an invocation may take 900, and one batch may hold thousan
 _MAX_ATTEMPTS = 5
 _NOTIFIES_S = 7 * 24 * 3600  # for how long a notification may be under way, generously: Lambda drops it after six hours
 _NO_OBJECT = "NoSuchKey"
+_NO_NUMBER = -1  # below every sequence number
 
 
 def no_holes(shop: Workshop, boundary: Boundary, firsts: Mapping[str, int]) -> None:
@@ -104,10 +105,13 @@ def _given_up(record: Mapping[str, Any]) -> GivenUp:
         (info.get("startSequenceNumber"), info.get("approximateArrivalOfFirstRecord")),
         (info.get("endSequenceNumber"), info.get("approximateArrivalOfLastRecord")),
     )
-    positions = tuple(
-        Position(int(number), int(datetime.fromisoformat(time).timestamp())) for number, time in ends if number and time
+    named = [(int(number), time) for number, time in ends if number and time]
+    # the final call of a window names no records: they were created before it was discarded
+    known = named or [(_NO_NUMBER, time) for time in (record.get("timestamp"),) if time]
+    return GivenUp(
+        info["shardId"],
+        tuple(Position(number, int(datetime.fromisoformat(time).timestamp())) for number, time in known),
     )
-    return GivenUp(info["shardId"], positions)
 
 
 @dataclass(frozen=True, slots=True)
