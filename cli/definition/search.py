@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import islice, product
 from random import Random
 
 from cli.definition.generation.generator import Generator
@@ -12,7 +12,7 @@ from cli.definition.generation.shrink import smallest
 from cli.definition.laws import Problem, is_suspicious, problems
 from cli.definition.predicates import place_of
 from cli.definition.subject import Subject
-from cli.definition.worker import ELSEWHERE, Surroundings, Worker, variables_named
+from cli.definition.worker import ELSEWHERE, Surroundings, Worker, turned_variables
 from tailrace.encoding.json_types import Item
 from tailrace.errors import InvalidItem
 
@@ -97,16 +97,15 @@ class Search:
                 progress(f"{subject.collection.name}: {self.tried:,} items")
 
     def _start(self, stack: ExitStack) -> Worker | None:
-        """Start the process for comparisons; with the right clock, if a wrong one prevents the import."""
-        turned = variables_named(self.reference)
-        for shift_s in (ELSEWHERE.shift_s, 0):
-            surroundings = replace(ELSEWHERE, shift_s=shift_s, turned=turned)
-            worker = stack.enter_context(Worker(self.reference, surroundings))
+        """Start the process for comparisons; with the right clock or fewer variables, if others prevent the import."""
+        choices = turned_variables(self.reference)
+        for shift_s, turned in product((ELSEWHERE.shift_s, 0), choices):
+            worker = stack.enter_context(Worker(self.reference, replace(ELSEWHERE, shift_s=shift_s, turned=turned)))
             if worker.is_ready():
                 return worker
         text = "cannot be imported in another process"
-        if turned:
-            text += f", in whose environment {', '.join(sorted(turned))} differ"
+        if choices[-1]:
+            text += f", whose environment lacks {', '.join(sorted(choices[-1]))}"
         self._add_once(Problem("depends", self.reference, text), {})
         return None
 
@@ -193,8 +192,9 @@ class Search:
             usual = plain.outcomes(name, [item])
             if twin.outcomes(name, [item]) != usual:
                 return _HERE_ONLY
-        environment = "the environment's variables", Surroundings(turned=variables_named(self.reference))
-        for cause, surroundings in (environment, *_CAUSES) if environment[1].turned else _CAUSES:
+        choices = filter(None, turned_variables(self.reference))
+        turned = [("the environment's variables", Surroundings(turned=names)) for names in choices]
+        for cause, surroundings in (*turned, *_CAUSES):
             with Worker(self.reference, surroundings) as worker:
                 if worker.is_ready() and worker.outcomes(name, [item]) != usual:
                     return cause

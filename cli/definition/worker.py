@@ -64,12 +64,17 @@ ELSEWHERE = Surroundings(4242, "Pacific/Kiritimati", "C", 341 * 86_400 + 11 * 3_
 """Nearly a year later, so that year, month, weekday and hour differ."""
 
 
-def variables_named(reference: str) -> frozenset[str]:
-    """Return the names in modules of a definition that read the environment: those in upper case, as variables are."""
+def turned_variables(reference: str) -> Sequence[frozenset[str]]:
+    """Return the variables to turn: the names in upper case in modules of a definition that read the environment.
+
+    First all of them, then only those that are set here, since code may refuse a made-up value, such as of a log level.
+    """
     package = reference.partition(":")[0].partition(".")[0]
     files = [getattr(one, "__file__", "") for name, one in [*sys.modules.items()] if name.partition(".")[0] == package]
     sources = ["".join(linecache.getlines(file)) for file in files if file]
-    return frozenset(name for text in sources if _READS_ENVIRONMENT.search(text) for name in _VARIABLE.findall(text))
+    named = (_VARIABLE.findall(text) for text in sources if _READS_ENVIRONMENT.search(text))
+    turned = frozenset(name for names in named for name in names)
+    return list(dict.fromkeys([turned, turned.intersection(os.environ)]))
 
 
 class Worker:

@@ -425,6 +425,14 @@ def test_a_variable_that_a_definition_names_is_missing_elsewhere(monkeypatch: py
     assert ("STAGE" in variables, "RATE" in variables, variables["TZ"]) == (False, True, "UTC")
 
 
+def test_a_made_up_variable_that_a_definition_refuses_does_not_break_it(
+    written: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LEVEL_OF_MINE", raising=False)
+    text = "import logging\nlogging.getLogger('mine').setLevel(os.environ.get('LEVEL_OF_MINE', 'INFO'))\n"
+    assert tried(written(text), QUICK).errors == []
+
+
 def test_another_process_that_ends_is_told(written: Callable[[str], str]) -> None:
     """Such as one that needs too much memory."""
     ends = "os.environ['PYTHONHASHSEED'] == '4242'"  # only in the other process
