@@ -125,6 +125,20 @@ def test_a_cell_that_only_a_condition_describes_becomes_what_the_condition_asks_
     assert items({"if": {"properties": {"a": {"const": 7}}}, "then": {}}, "id,a\n1,7\n") == [{"a": "7"}]
 
 
+@pytest.mark.parametrize(
+    "banned", [{"const": "7"}, {"enum": ["7", "8"]}, {"pattern": "^7"}, {"type": "string", "minLength": 1}]
+)
+def test_a_cell_does_not_become_a_number_to_evade_a_condition_of_texts(banned: dict[str, Any]) -> None:
+    condition = {"properties": {"a": banned}, "required": ["a"]}
+    for schema in ({"not": condition}, {"if": condition, "then": {"required": ["b"]}}):
+        assert items(schema, "id,a\n1,7\n") == [{"a": "7"}]
+    mixed = {"anyOf": [{"type": "integer"}, {"const": "none"}]}
+    assert items({"if": {"properties": {"a": mixed}}, "else": False}, "id,a\n1,7\n2,none\n") == [
+        {"a": 7},
+        {"a": "none"},
+    ]
+
+
 CONDITIONS = {
     "if and then": {
         "if": {"properties": {"k": {"const": "n"}}, "required": ["k"]},

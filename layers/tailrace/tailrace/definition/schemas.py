@@ -86,8 +86,11 @@ class Schema:
 
     def listed_types(self, name: str) -> frozenset[str]:
         """Return the types of a field that the schema does not describe, if it lists items or has conditions of it."""
-        possible = self.paths.types((name,))
-        return frozenset() if possible == ALL_TYPES and name not in self.paths.conditional else possible
+        possible, conditions = self.paths.types((name,)), self.paths.conditional.get(name, ())
+        # as a number, a text would evade a condition of texts; one of the type alone may ask for a number
+        of_texts = [{word: part[word] for word in part if word != "type"} for part in conditions]
+        is_text = types_of(conditions) == types_of(of_texts) == frozenset(["string"])
+        return frozenset() if possible == ALL_TYPES and (is_text or not conditions) else possible
 
     def _field_schemas(self, document: Any, name: str) -> Iterator[Any]:
         """Yield the subschemas of a field of a map, including those for a pattern of its name or for other fields."""

@@ -53,11 +53,14 @@ class Paths:
         return self._texts(self._document, path)
 
     @cached_property
-    def conditional(self) -> frozenset[str]:
-        """The item's fields that conditions describe: what is under ``if`` and ``not``."""
+    def conditional(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        """What conditions, which are under ``if`` and ``not``, say of the item's fields, by name."""
+        found: dict[str, list[Mapping[str, Any]]] = {}
         conditions = [one[word] for one in self._in_place(self._document) for word in ("if", "not") if word in one]
-        parts = (part for condition in conditions for part in self._in_place(condition))
-        return frozenset(name for part in parts for name in part.get("properties", ()))
+        for part in (part for condition in conditions for part in self._in_place(condition)):
+            for name, inner in part.get("properties", {}).items():
+                found.setdefault(name, []).extend(self._in_place(inner))
+        return found
 
     def is_described(self, path: Path) -> bool:
         """Tell whether the schema has anything to say of values at the path."""
