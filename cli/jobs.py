@@ -86,7 +86,7 @@ def follow(stack: DeployedStack, job: str) -> dict[str, Any]:
         raise
     show_progress("")
     if found["state"] == "running":
-        raise CommandError(f"Nothing has happened to {job} for an hour: run the command again, which resumes it.")
+        raise CommandError(f"Nothing has happened to {job} for an hour: run the command again to resume it.")
     if found["state"] == "failed":
         raise CommandError(f"{job} failed: {found['reason']}.")
     return found

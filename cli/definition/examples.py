@@ -123,7 +123,7 @@ def _is_described(collection: Collection, use: FieldUse) -> bool:
 
 
 def _check_entrances(collection: Collection, findings: Findings) -> None:
-    """Look for misspelt fields in ``keep_from=`` and ``id_from=``, which an entrance reads before the transform."""
+    """Look for misspelled fields in ``keep_from=`` and ``id_from=``, which an entrance reads before the transform."""
     paths = [("id_from", field_path(source_of([name]))) for name in collection.id_columns if name != "*"]
     if collection.lifetime is not None:
         paths.append(("keep_from", collection.lifetime.path))
@@ -229,7 +229,7 @@ def _warn_of_unit(told: str, path: FieldPath, unit: str, items: Iterable[Item], 
 def _check_fields_read(
     predicate: UserPredicate, collection: Collection, items: Sequence[Item], findings: Findings
 ) -> None:
-    """Look for misspelt fields among those that a predicate looks up, as far as its code shows them."""
+    """Look for misspelled fields among those that a predicate looks up, as far as its code shows them."""
     fields = collection.fields
     for use in uses_of(predicate):
         *outer, name = steps = field_path(use.source).steps

@@ -193,7 +193,7 @@ class Search:
             if twin.outcomes(name, [item]) != usual:
                 return _HERE_ONLY
         choices = filter(None, turned_variables(self.reference))
-        turned = [("the environment's variables", Surroundings(turned=names)) for names in choices]
+        turned = [("environment variables", Surroundings(turned=names)) for names in choices]
         for cause, surroundings in (*turned, *_CAUSES):
             with Worker(self.reference, surroundings) as worker:
                 if worker.is_ready() and worker.outcomes(name, [item]) != usual:

@@ -24,8 +24,8 @@ NOT_COUNTED = (
 )
 DISCARDED = "of aggregate"
 NOT_REPAIRED = (
-    "of aggregate, and some aggregate may lack their changes: run `tailrace verify --repair` before this command, "
-    "for all rows"
+    "of aggregate, and some aggregate may lack their changes: run `tailrace verify --repair`, without --sample, before "
+    "this command"
 )
 SENT_IN_PART = "were sent in part; run the command again"
 

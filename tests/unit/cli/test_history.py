@@ -99,7 +99,7 @@ def test_a_job_to_which_nothing_happens_is_not_followed_for_ever(
     assert main(["rebuild", "shops", "--stack", "tailrace"]) == 1
     assert stack.answers
     assert capsys.readouterr().err.endswith(
-        "tailrace: Nothing has happened to j for an hour: run the command again, which resumes it.\n"
+        "tailrace: Nothing has happened to j for an hour: run the command again to resume it.\n"
     )
 
 

@@ -232,7 +232,7 @@ def test_a_header_that_cannot_be_used_says_what_to_do(header: bytes) -> None:
     ],
 )
 def test_json_that_is_not_on_lines_is_refused_as_a_whole(body: bytes) -> None:
-    with pytest.raises(InvalidMessage, match=r"let its name end in \.json"):
+    with pytest.raises(InvalidMessage, match=r"name that ends in \.json"):
         read(body, "jsonl")
     assert len(read(b'[1]\n{"id": "0"}\n' + body, "jsonl")) > 1
     assert ids(read(body, "json"))

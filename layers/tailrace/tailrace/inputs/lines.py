@@ -213,7 +213,7 @@ def _on_lines(lines: Iterator[Numbered]) -> Iterator[Numbered]:
     for number, line, end in lines:
         text = (line or b"").removeprefix(_BYTE_ORDER_MARK).strip()
         if _BEGINNING_OF_JSON.fullmatch(text):
-            raise InvalidMessage("the file is JSON, but has not one object on each line: let its name end in .json")
+            raise InvalidMessage("the file is JSON, but not one object per line: give it a name that ends in .json")
         yield number, line, end
         if text:
             yield from lines

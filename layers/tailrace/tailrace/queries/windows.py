@@ -19,7 +19,7 @@ from tailrace.queries.time_ranges import BucketRange, bounds
 MAX_WINDOW_BUCKETS = 10_000
 """The most buckets in a window."""
 
-WITHOUT_WINDOW = "a window adds up sums; order measures and counts of items in several buckets are no sums"
+WITHOUT_WINDOW = "a window adds up sums; order measures and counts of items in several buckets are not sums"
 """Why some measures have no moving sums."""
 
 _FORM = re.compile(r"([0-9]{1,6})(s|min|h|d|w|mo|q|y)", re.ASCII)

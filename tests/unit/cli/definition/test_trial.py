@@ -97,7 +97,7 @@ IMPURE = {
     "a variable that is not set": (
         "RATE = int(os.getenv('RATE_OF_MINE', '2'))\ndef transform(order): return order | {'at': RATE}",
         "depends",
-        "the environment's variables",
+        "environment variables",
     ),
     "a counter": (
         "seen = []\ndef transform(order):\n    seen.append(1)\n    return order | {'at': len(seen)}",
