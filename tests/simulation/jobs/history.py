@@ -55,6 +55,7 @@ class Player:
         self.expired: list[tuple[str, dict[str, Any]]] = []
         self.spoiled: set[GenerationId] = set()
         self.lacking: set[GenerationId] = set()
+        self.left_out: dict[GenerationId, float] = {}
         self.untold: list[str] = []
         self.wrong: list[str] = []
 
@@ -137,8 +138,11 @@ class Player:
                 self.wrong.append(f"{name} was spoiled, and nothing was found")
         if repairs:
             left = {(one["aggregate"], one["version"]) for one in verdict.findings if not one["repaired"]}
-            self.spoiled -= set(verdict.job.targets) - left
-            self.lacking -= set(verdict.job.targets) - left
+            repaired = (self.spoiled | self.lacking) & set(verdict.job.targets) - left
+            self.spoiled -= repaired
+            self.lacking -= repaired
+            timing = self._shop().timing  # rows that end so soon are not judged
+            self.left_out |= dict.fromkeys(repaired, self.world.now + timing.margin_s + timing.timeout_s)
 
     @property
     def _breaks_bounds(self) -> bool:
@@ -276,7 +280,8 @@ class Player:
         control = self._control()
         for generation in control.generations.values():
             if generation.exact and generation.id not in excused:
-                self.wrong += _differences(self.world, generation)
+                ended_at = max(self.world.now, self.left_out.get(generation.id, 0))
+                self.wrong += _differences(self.world, generation, ended_at)
 
     def _check_reasons(self) -> None:
         """Nothing is lost, and a stream within its bounds contradicts no claim; a verification forgets the reason."""
@@ -304,8 +309,8 @@ def _owns(generation: Generation, pk: str) -> bool:
     return text.partition("#")[0] == f"{generation.aggregate}@{generation.version}{epoch}"
 
 
-def _differences(world: World, generation: Generation) -> Iterator[str]:
-    """Yield how a generation's rows differ from a count of the items by hand."""
+def _differences(world: World, generation: Generation, ended_at: float) -> Iterator[str]:
+    """Yield how a generation's rows differ from a count of the items by hand, without those that end by then."""
     aggregate = world.code.ids.get(generation.id)
     if aggregate is None:
         return
@@ -323,7 +328,7 @@ def _differences(world: World, generation: Generation) -> Iterator[str]:
         before = stored.get(key)
         summed: dict[str, Any] = {one: value + (before or {}).get(one, 0) for one, value in counters.items()}
         stored[key] = summed
-    for key in sorted(key for key in expected.keys() | stored.keys() if not has_ended(aggregate, key, world.now)):
+    for key in sorted(key for key in expected.keys() | stored.keys() if not has_ended(aggregate, key, ended_at)):
         have = {one: value for one, value in stored.get(key, {}).items() if value}
         want = {one: value for one, value in expected.get(key, {}).items() if value}
         if have.get("~n", 0) == want.get("~n", 0) == 0:
