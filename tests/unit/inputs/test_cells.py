@@ -272,6 +272,7 @@ def test_the_id_stays_in_the_item_if_a_condition_is_about_it(condition: dict[str
     schema = {"properties": {"n": {"type": "integer"}}} | condition
     assert items(schema, "id,n\neu1,2\neu2,\n") == [{"id": "eu1", "n": 2}, {"id": "eu2"}]
     assert not Schema(schema).is_valid({"id": "eu2"})
+    assert items(schema | {"additionalProperties": False}, "id,n\neu1,2\n") == [{"n": 2}]  # which allows no such field
 
 
 def test_many_undecided_cells_take_a_bounded_time() -> None:

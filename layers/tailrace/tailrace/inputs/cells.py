@@ -55,8 +55,8 @@ class LineFields:
 
     @property
     def has_id_field(self) -> bool:
-        """Whether the item has a field named ``id``."""
-        return "id" in self.schema.named_fields or "id" in self.in_key
+        """Whether the item has a field named ``id``. A schema may name one, such as in a condition, and forbid it."""
+        return "id" in self.in_key or ("id" in self.schema.named_fields and bool(self.schema.paths.types(("id",))))
 
     def types(self, name: str) -> frozenset[str]:
         """Return the types that a column's values may have, as far as is known; a text if nothing is."""
