@@ -308,11 +308,19 @@ def test_long_cells_and_many_columns_take_bounded_memory_and_time() -> None:
     assert time.process_time() - began < 3
 
 
-def test_many_columns_meet_many_patterns_in_bounded_time() -> None:
-    """More patterns than a small cache holds are each compiled once, not for every column."""
-    schema = Schema({"patternProperties": {rf"^c{number}_\w*$": {"type": "integer"} for number in range(100)}})
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"patternProperties": {rf"^c{number}_\w*$": {"type": "integer"} for number in range(100)}},
+        {"properties": {f"c7_{number}": {"type": "integer"} for number in range(9_000)}},
+    ],
+    ids=["patterns", "properties"],
+)
+def test_many_columns_meet_many_fields_of_a_schema_in_bounded_time(schema: dict[str, Any]) -> None:
+    """More patterns than a small cache holds are each compiled once, and no column looks at all the properties."""
+    fields = LineFields(Schema(schema))
     began = time.process_time()
-    columns = Columns([f"c7_{number}" for number in range(1_500)], LineFields(schema))
+    columns = Columns([f"c7_{number}" for number in range(1_500)], fields)
     assert time.process_time() - began < 4
     assert columns.fields(["5"] * 1_500) == {f"c7_{number}": 5 for number in range(1_500)}
 

@@ -84,8 +84,10 @@ class Columns:
         self._header = tuple(header)
         self._line = fields
         self._schema = fields.schema
-        self._types = {name: fields.types(name) for name in header}
-        self._possible = {name: fields.possible_types(name) for name in header}
+        # name by name: what is known of a schema's paths is forgotten after many
+        both = {name: (fields.types(name), fields.possible_types(name)) for name in header}
+        self._types = {name: likely for name, (likely, _) in both.items()}
+        self._possible = {name: possible for name, (_, possible) in both.items()}
         self._texts = {name for name, types in self._possible.items() if types == _TEXT}
         self._if_empty = {name: self._empty_cell(name) for name in header}
         self._fitting: dict[tuple[str, str], list[Any]] = {}

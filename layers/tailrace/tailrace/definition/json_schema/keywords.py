@@ -113,9 +113,9 @@ def subschemas(schema: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
 
 def applied_in_place(schema: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield each direct subschema that applies to the same value as the schema, with its keyword; no references."""
-    for keyword, _, inner in subschemas(schema):
-        if keyword in _SAME_INSTANCE:
-            yield keyword, inner
+    # without a look at the properties: each of thousands of columns asks
+    for keyword, _, inner in subschemas({word: value for word, value in schema.items() if word in _SAME_INSTANCE}):
+        yield keyword, inner
 
 
 def escape_pointer(name: str) -> str:

@@ -177,7 +177,9 @@ class Paths:
             self._evaluates(inner, name, schema) for inner in self._annotating(schema)
         ):
             yield schema["unevaluatedProperties"]
-        if is_forbidden(schema.get("not", False), name) or self._refuses_name(schema, name):
+        if is_forbidden(schema.get("not", False), name):
+            yield False
+        if "propertyNames" in schema and self._refuses_name(schema["propertyNames"], name):
             yield False
 
     def _annotating(self, schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -193,9 +195,8 @@ class Paths:
         words = ["additionalProperties"] if schema is around else ["additionalProperties", "unevaluatedProperties"]
         return any(True for _ in _named(schema, name)) or any(schema.get(word, False) is not False for word in words)
 
-    def _refuses_name(self, schema: Mapping[str, Any], name: str) -> bool:
-        """Tell whether ``propertyNames`` certainly refuses a name."""
-        names = schema.get("propertyNames", True)
+    def _refuses_name(self, names: Any, name: str) -> bool:
+        """Tell whether a schema of names certainly refuses one."""
         texts = self._texts(names, ())
         return (
             names is False
