@@ -36,11 +36,23 @@ def rank(test: str) -> int:
 
 
 class Grouped(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
-    """Sends each group to one worker, in the order of the tests."""
+    """Sends each group to one worker, in the order of the tests where `_assign_work_unit` does not change it."""
 
     def __init__(self, config: Any, log: Any = None) -> None:
         config.option.loadscopereorder = False
         super().__init__(config, log)
+
+    def _assign_work_unit(self, node: Any) -> None:
+        """Give a worker the next group; one worker has no stack, so that the processors are busy while stacks wait."""
+        others = [units for other, units in self.assigned_work.items() if other is not node]
+        waiting = sum(
+            any(name in GROUPS and not all(unit.values()) for name, unit in units.items()) for units in others
+        )
+        is_next = waiting < len(self.nodes) - 1
+        chosen = next((name for name in self.workqueue if (name in GROUPS) == is_next), None)
+        if chosen is not None:
+            self.workqueue.move_to_end(chosen, last=False)
+        super()._assign_work_unit(node)
 
     def _split_scope(self, nodeid: str) -> str:
         return group_of(nodeid)

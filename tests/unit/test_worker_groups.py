@@ -1,9 +1,12 @@
 """The groups of tests that workers take as one name files that are there, and keep together what has to be."""
 
+from collections import OrderedDict
+from unittest.mock import Mock
+
 import pytest
 
 from tests.architecture.stack import ROOT
-from tests.worker_groups import APART, GROUPS, group_of, rank
+from tests.worker_groups import APART, GROUPS, Grouped, group_of, rank
 
 
 @pytest.mark.parametrize("member", [*(member for members in GROUPS.values() for member in members), *APART])
@@ -21,3 +24,20 @@ def test_what_writes_the_same_file_or_shares_a_stack_stays_together() -> None:
     assert all(group_of(one) == group_of(other) for one, other in together)
     assert group_of("tests/simulation/test_growth.py::a") != group_of("tests/simulation/test_growth.py::b")
     assert rank("tests/stack/test_demo.py::a") < rank("tests/simulation/a.py::b") < rank("tests/unit/a.py::b")
+
+
+def test_one_worker_has_no_stack_as_long_as_there_are_other_tests() -> None:
+    scheduler = Grouped.__new__(Grouped)
+    names = ["chaos", "sam_local", "stack", "tests/unit/a.py", "tests/unit/b.py"]
+    nodes = [Mock(), Mock(), Mock()]
+    scheduler.workqueue = OrderedDict((name, {f"{name}::test": False}) for name in names)
+    scheduler.registered_collections = {node: [f"{name}::test" for name in names] for node in nodes}
+    scheduler.assigned_work = {node: {} for node in nodes}
+    for node in nodes:
+        scheduler._assign_work_unit(node)
+    assert [[*units] for units in scheduler.assigned_work.values()] == [["chaos"], ["sam_local"], ["tests/unit/a.py"]]
+    scheduler.assigned_work[nodes[0]]["chaos"]["chaos::test"] = True
+    scheduler._assign_work_unit(nodes[2])
+    assert [*scheduler.assigned_work[nodes[2]]] == ["tests/unit/a.py", "stack"]
+    scheduler._assign_work_unit(nodes[0])
+    assert [*scheduler.assigned_work[nodes[0]]] == ["chaos", "tests/unit/b.py"]
