@@ -238,6 +238,13 @@ def test_json_that_is_not_on_lines_is_refused_as_a_whole(body: bytes) -> None:
     assert ids(read(body, "json"))
 
 
+@pytest.mark.parametrize("line", [b"{", b'[{"id": "1"}]', b"\n{\n"])
+def test_a_first_line_that_is_not_an_object_leaves_the_others(line: bytes) -> None:
+    found = read(line + b'\n{"id": "2"}\n{"id": "3"}\n', "jsonl")
+    assert len(bad_lines(found)) == 1
+    assert ids(found) == ["2", "3"]
+
+
 @pytest.mark.parametrize(
     ("key", "known"),
     [

@@ -208,15 +208,24 @@ def _on_lines(lines: Iterator[Numbered]) -> Iterator[Numbered]:
     """Yield the lines of a file.
 
     Raises:
-        InvalidMessage: the first one begins an array, or an object on several lines.
+        InvalidMessage: the file is an array, or objects on several lines. One such line before objects is a bad line.
     """
-    for number, line, end in lines:
-        text = (line or b"").removeprefix(_BYTE_ORDER_MARK).strip()
+    for first in lines:
+        text = _text(first)
+        second = None
         if _BEGINNING_OF_JSON.fullmatch(text):
-            raise InvalidMessage("the file is JSON, but not one object per line: give it a name that ends in .json")
-        yield number, line, end
+            second = next((one for one in lines if one[1] is None or _text(one)), None)
+            if not text.endswith((b"]", b"{")) or second is None or not _text(second).startswith(b"{"):
+                raise InvalidMessage("the file is JSON, but not one object per line: give it a name that ends in .json")
+        yield first
+        if second is not None:
+            yield second
         if text:
             yield from lines
+
+
+def _text(line: Numbered) -> bytes:
+    return (line[1] or b"").removeprefix(_BYTE_ORDER_MARK).strip()
 
 
 def _bad_line(line_number: int, line: bytes, keyword: str, message: str) -> BadLine:
