@@ -1,4 +1,4 @@
-"""(f) The cost of a million changes on AWS, from measurements and the list prices in `cli/scaling/prices.json`.
+"""(f) The cost of a million changes on AWS, from measurements and the list prices in `cli/plan/prices.json`.
 
 Excludes upstream's writes to the items table and the routes' subscribers; Lambda reads the stream for free.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from benchmarks.changes import events
 from benchmarks.report import RESULTS, Result, Show
 from benchmarks.stage import CountingClient, stage
-from cli.scaling.sources import read_prices
+from cli.plan.sources import read_prices
 from pipeline.definition import pipeline
 from tailrace.inputs.changes import parse_raw_batch
 from tailrace.outputs.packing import pack

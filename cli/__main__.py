@@ -8,12 +8,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from cli import dashboard, history, quarantine, redrive, replay
-from cli.attachment import command as check
+from cli import history, quarantine, redrive, replay
+from cli.check import command as check
 from cli.console import ESCAPES, drop_output, interrupt, visible
-from cli.definition import command as test
+from cli.dashboard import command as dashboard
 from cli.errors import CommandError
-from cli.scaling import command as plan
+from cli.plan import command as plan
+from cli.test import command as test
 from tailrace.version import VERSION
 
 _EPILOG = """\

@@ -5,10 +5,10 @@ from contextlib import contextmanager
 
 from botocore.credentials import Credentials
 
-from cli.dashboard import read_site, running_server
+from cli.dashboard.command import read_site, running_server
+from cli.dashboard.server import DashboardServer
+from cli.dashboard.upstream import Upstream, http_session
 from cli.errors import CommandError
-from cli.server import DashboardServer
-from cli.upstream import Upstream, http_session
 from local.deployment.deploy import STACK_NAME
 from local.deployment.emulator import REGION
 from local.errors import DashboardFailed

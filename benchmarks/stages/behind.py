@@ -13,7 +13,7 @@ from itertools import batched
 from benchmarks.changes import event, records
 from benchmarks.report import Result, Show
 from benchmarks.stage import CountingClient, stage
-from cli.scaling.sources import read_prices
+from cli.plan.sources import read_prices
 from tailrace.encoding.json_types import Json
 
 _FLEETS = 3

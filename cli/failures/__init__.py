@@ -1,1 +1,1 @@
-"""What failed, by the place where it is kept, and how each is put back."""
+"""``tailrace redrive``, ``replay``, ``quarantine``: what failed, by the place that keeps it, and how it is put back."""

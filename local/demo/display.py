@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from cli.dashboard import REFERENCE
+from cli.dashboard.command import REFERENCE
 from local.demo.feed import FeedResult
 from local.demo.verify import Verdict
 from local.deployment.emulator import REGION

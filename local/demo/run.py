@@ -14,7 +14,7 @@ from types import FrameType
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli.browser import open_browser
+from cli.dashboard.browser import open_browser
 from local.demo.display import Display, Timings
 from local.demo.feed import COLLECTION, Feed, FeedResult
 from local.demo.flights import Flight, Source, SourceError, read_flights

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from cli.definition.worker import unstable_meanings
+from cli.test.worker import unstable_meanings
 from local.errors import InvalidDefinition, MeaningChanged
 from tailrace.backfill.fingerprints.lock import MeaningLock, lock_path, read_lock
 from tailrace.definition.pipeline import Pipeline

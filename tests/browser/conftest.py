@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Response, expect, sync_playwright
 
-from cli.dashboard import SITE
+from cli.dashboard.command import SITE
 from tests.browser.page_state import wait_for
 from tests.browser.site import Respond, Site, running_site
 from tests.conftest import ROOT

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from cli.dashboard import running_server
-from cli.server import DashboardServer
-from cli.upstream import Upstream, http_session
+from cli.dashboard.command import running_server
+from cli.dashboard.server import DashboardServer
+from cli.dashboard.upstream import Upstream, http_session
 from tailrace.http.static_site import Site
 from tests.unit.cli.conftest import CREDENTIALS, REGION, FakeApi, running_api
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from cli.dashboard import REFERENCE
+from cli.dashboard.command import REFERENCE
 from tailrace.definition.pipeline import load_pipeline
 from tailrace.http.openapi.document import build_document
 from tests.browser.conftest import SCREENSHOTS

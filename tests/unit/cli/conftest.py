@@ -14,8 +14,8 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from cli.server import DashboardServer
-from cli.upstream import Upstream, http_session
+from cli.dashboard.server import DashboardServer
+from cli.dashboard.upstream import Upstream, http_session
 from tailrace.http.static_site import Site
 
 REGION = "eu-west-1"

@@ -24,12 +24,13 @@ import urllib3
 
 import cli
 from cli import __main__ as command
-from cli import browser, dashboard
 from cli.console import make_state_folder, say, show_progress, state_folder, uninterrupted
-from cli.definition import command as test
+from cli.dashboard import browser
+from cli.dashboard import command as dashboard
 from cli.errors import CommandError, UsageError
 from cli.options import parse_count, parse_rate
 from cli.stacks import find_stack, sign_in
+from cli.test import command as test
 from tests.unit.cli.conftest import CREDENTIALS, REGION, FakeApi
 
 ROOT = Path(__file__).parents[3]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.server import API
+from cli.dashboard.server import API
 from tests.conftest import ROOT
 
 DASHBOARD = ROOT / "functions" / "dashboard"

@@ -1,0 +1,1 @@
+"""``tailrace check``: a table's description and a sample of its items, compared with a definition."""

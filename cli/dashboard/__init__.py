@@ -1,0 +1,1 @@
+"""``tailrace dashboard``: a deployed stack's page on loopback, in front of its API."""

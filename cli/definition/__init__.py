@@ -1,1 +1,0 @@
-"""What a definition must keep: tried on examples, and on generated items and histories."""
