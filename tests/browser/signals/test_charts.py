@@ -118,9 +118,12 @@ def current_hours(number: int) -> list[Json]:
 
 
 def test_the_bucket_that_is_not_over_is_drawn_as_open(serve: Serve, visit: Visit) -> None:
-    page = visit(serve(FakeApi(rows={"sensor_hours": current_hours(20)}).respond).url)
+    hours = current_hours(20)
+    idle = [one | {"sensor": "s1"} for one in hours[:5]]
+    page = visit(serve(FakeApi(rows={"sensor_hours": hours + idle}).respond).url)
     assert page.evaluate(f"{CHART_DATA}.openFrom") == 19
-    expect(page.locator(".legend .value")).to_have_text("3 so far")
+    # the latest value is where the line ends: s1 has no row in the hour that is not over
+    expect(page.locator(".legend .value")).to_have_text(["3 so far", "0 so far"])
     expect(page.locator(".foot-note")).to_contain_text("dashed: the hour is not over")
     page.evaluate(HOVER)
     expect(page.locator(".readout .when")).to_contain_text(", so far")

@@ -220,11 +220,11 @@ export class TimePanel extends Panel {
   }
 
   #latestValue(chartData, lineIndex) {
-    const seconds = [...(chartData.rows.get(chartData.lines[lineIndex].key)?.keys() ?? [])];
-    if (seconds.length === 0) return NO_VALUE;
-    const newest = Math.max(...seconds);
-    const value = valueAt(chartData, lineIndex, newest, { brief: true }) ?? NO_VALUE;
-    return chartData.xs.indexOf(newest) >= chartData.openFrom ? `${value} so far` : value;
+    const { xs, openFrom } = chartData;
+    const value = (second) => valueAt(chartData, lineIndex, second, { brief: true });
+    const latest = xs.findLastIndex((second) => value(second) !== null);
+    if (latest < 0) return NO_VALUE;
+    return latest >= openFrom ? `${value(xs[latest])} so far` : value(xs[latest]);
   }
 
   #describe(chartData, closed) {
