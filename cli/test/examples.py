@@ -30,6 +30,7 @@ from tailrace.definition.fields.instants import EPOCH_UNITS
 from tailrace.definition.fields.paths import FieldPath, field_path, source_of
 from tailrace.definition.item_fields import BINARY
 from tailrace.definition.item_keys import CollectionKey
+from tailrace.definition.json_schema.paths import ELEMENT
 from tailrace.definition.json_schema.types import type_of
 from tailrace.definition.measures.order import OrderMeasure
 from tailrace.definition.pipeline import Pipeline
@@ -115,6 +116,19 @@ def _check_fields(aggregate: Aggregate, items: Sequence[Item], findings: Finding
             _check_use(context, collection, use, seen if use.each else items, findings)
         else:
             yield use.source
+            if _is_in_elements(aggregate, use):
+                findings.warn(
+                    f"{context}: {use.what} reads {use.source!r} of the item, which its schema does not describe; each "
+                    f"element has {f'{aggregate.each}.{use.source}'!r}"
+                )
+
+
+def _is_in_elements(aggregate: Aggregate, use: FieldUse) -> bool:
+    """Tell whether the schema describes a field of the elements that count, and not of the item, by this name."""
+    if aggregate.each_path is None or use.each:
+        return False
+    path = (*aggregate.each_path.steps, ELEMENT, *use.path)
+    return aggregate.of.transform is None and aggregate.of.fields.is_described(path)
 
 
 def _is_described(collection: Collection, use: FieldUse) -> bool:

@@ -154,6 +154,15 @@ def test_what_counts_nothing_is_an_error(wanted: dict[str, Any], expected: str) 
             {"examples": ()},
             "were not checked, since its schema does not describe them: 'country'",
         ),
+        "a field of elements without examples": (
+            {
+                "examples": (),
+                "schema": {"properties": {"lines": {"items": {"properties": {"sku": {"type": "string"}}}}}},
+                "each": "lines",
+                "by": [field("sku")],
+            },
+            "field('sku') reads 'sku' of the item, which its schema does not describe; each element has 'lines.sku'",
+        ),
         "predicates without examples": (
             {
                 "examples": (),
