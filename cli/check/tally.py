@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tailrace.aggregation.contributions import contribution_of
 from tailrace.aggregation.evaluator import Evaluator
 from tailrace.definition.collection import Collection
 from tailrace.definition.pipeline import Pipeline
@@ -120,7 +121,7 @@ class Tally:
         except InvalidItem as error:
             tally.invalid.add(error.violations, key)
             return
-        counted = tally.evaluator.contributions_of(prepared)
+        counted = map(contribution_of, *tally.evaluator.contributions(prepared))
         for aggregate, contribution in zip(tally.evaluator.aggregates, counted, strict=True):
             name = _name(aggregate)
             if isinstance(contribution, InvalidItem):

@@ -25,7 +25,8 @@ from tailrace import (
     total,
     variance,
 )
-from tailrace.aggregation.contributions import contribution, delta_between
+from tailrace.aggregation.contributions import contribution, contribution_of
+from tailrace.aggregation.deltas import delta_between
 from tailrace.aggregation.fold import fold_records
 from tailrace.aggregation.plan import plan_of
 from tailrace.aggregation.row_changes import FoldResult, RowChange
@@ -212,7 +213,9 @@ def test_contributions_from_caches_equal_those_of_the_reference_path(item: Any) 
     for pipeline in (raw, closed, whole):
         plan = plan_of(pipeline)
         with localcontext(EXACT):  # like the fold
-            found, expected = (one["things"].contributions(item) for one in (plan.cached, plan.evaluators))
+            found, expected = (
+                map(contribution_of, *one["things"].contributions(item)) for one in (plan.cached, plan.evaluators)
+            )
         assert list(map(comparable, found)) == list(map(comparable, expected))
 
 

@@ -27,7 +27,7 @@ from tailrace import (
     total,
     variance,
 )
-from tailrace.aggregation.contributions import ItemContribution, item_contribution
+from tailrace.aggregation.contributions import ItemContribution, contribution_of, item_contribution
 from tailrace.aggregation.fold import fold_records
 from tailrace.aggregation.plan import plan_of
 from tailrace.aggregation.row_changes import FoldResult, RowChange
@@ -228,7 +228,6 @@ def comparable(contribution: ItemContribution | InvalidItem) -> Any:
 def test_the_evaluation_equals_the_definition_of_a_contribution(item: Item) -> None:
     plan = plan_of(cached)
     evaluator = plan.evaluators["orders"]
-    found = evaluator.contributions(item)
-    for aggregate, contribution in zip(evaluator.aggregates, found, strict=True):
-        assert comparable(contribution) == comparable(by_definition(item, aggregate))
-    assert list(map(comparable, plan.cached["orders"].contributions(item))) == list(map(comparable, found))
+    found = [comparable(one) for one in map(contribution_of, *evaluator.contributions(item))]
+    assert found == [comparable(by_definition(item, aggregate)) for aggregate in evaluator.aggregates]
+    assert found == [comparable(one) for one in map(contribution_of, *plan.cached["orders"].contributions(item))]

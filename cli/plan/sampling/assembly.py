@@ -13,7 +13,6 @@ from cli.plan.profile import Profile
 from cli.plan.sampling.changes import Changes, Shares, group_fields
 from cli.plan.sampling.counting import Counting, named
 from cli.plan.sampling.sample import Progress, SampleFile, generated, subject_of
-from tailrace.aggregation.contributions import Contribution
 from tailrace.aggregation.plan import plan_of
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Item
@@ -93,8 +92,8 @@ class _Rows:
             seen = self._collection.prepare(deepcopy(item))
         except InvalidItem:
             return None
-        found = self._evaluator.contributions(seen)
-        return [one.row_ref.key if isinstance(one, Contribution) else None for one in found]
+        row_refs, _ = self._evaluator.contributions(seen)
+        return [None if one is None else one.key for one in row_refs]
 
 
 def _file_notes(file: SampleFile | None) -> Iterator[str]:

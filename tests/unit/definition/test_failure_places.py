@@ -161,7 +161,7 @@ def test_every_kind_of_failure_concerns_one_aggregate_and_one_route_only(functio
         Aggregate("good", of=orders, by=[field("shop")], measures={"n": count()}),
     ]
     item = {"shop": "a", "net": 1, "lines": [1]}
-    *failed, good = Evaluator(orders, aggregates).contributions(item)
+    _, (*failed, good) = Evaluator(orders, aggregates).contributions(item)
     assert not isinstance(good, InvalidItem)
     for aggregate, found in zip(aggregates, failed, strict=False):
         assert isinstance(found, InvalidItem)

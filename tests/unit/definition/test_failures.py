@@ -112,7 +112,7 @@ REASONS = {
 
 
 def test_each_aggregate_that_cannot_count_an_item_is_named() -> None:
-    found = Evaluator(orders, AGGREGATES).contributions({"shop": "a", "net": 1, "at": "yesterday"})
+    _, found = Evaluator(orders, AGGREGATES).contributions({"shop": "a", "net": 1, "at": "yesterday"})
     for aggregate, contribution in zip(AGGREGATES, found, strict=True):
         assert isinstance(contribution, InvalidItem)
         (violation,) = contribution.violations

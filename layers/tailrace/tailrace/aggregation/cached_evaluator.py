@@ -31,6 +31,6 @@ class CachedEvaluator(Evaluator):
         if self.cache is None:
             return super().contributions(item)
         try:
-            return self.with_spreads([*self.cache.contributions(item)], item)
+            return self.with_spreads(self.cache.contributions(item), item)
         except FAILURES:  # a predicate may raise anything; the reference path reports it
             return super().contributions(item)

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import Any, Protocol
 
-from tailrace.aggregation.cache_keys import CacheKey, FieldValues, cache_key_function
-from tailrace.aggregation.contributions import Amount, Contribution, RowRef, row_ref_for
+from tailrace.aggregation.cache_keys import FieldValues, cache_key_function
+from tailrace.aggregation.contributions import Amount, RowRef, RowRefs, row_ref_for
 from tailrace.aggregation.field_usage import predicate_fields
 from tailrace.aggregation.row_evaluator import RowEvaluator
 from tailrace.definition.aggregate import Aggregate
@@ -77,25 +77,22 @@ class ContributionCache:
         self._amounts: dict[FieldValues, tuple[Amount | None, ...]] = {}
         self._row_refs: dict[FieldValues, list[RowRef | None]] = {}
 
-    def contributions(self, image: Item) -> Sequence[Contribution | None]:
-        """Return the contribution of an image to each aggregate; None if it is in no row.
+    def contributions(self, image: Item) -> tuple[RowRefs, Sequence[Amount | None]]:
+        """Return the contribution of an image to each aggregate.
 
         Raises:
             TypeError: its fields cannot be part of a cache key.
             Exception: whatever a predicate, measure or group raises.
         """
-        return self._contributions(image, self._cache_key(image))
-
-    def _contributions(self, image: Item, key: CacheKey) -> list[Contribution | None]:
-        groups, others = key
-        amounts = self._amounts_of(image, others)
+        groups, others = self._cache_key(image)
+        amounts = self._amounts.get(others)
+        if amounts is None:
+            amounts = self._evaluator.amounts(image)
+            store(self._amounts, others, amounts)
         row_refs = self._row_refs.get(groups)
         if row_refs is None or None in row_refs:  # an image outside an aggregate's `where` may have no valid group
             row_refs = self._find_row_refs(image, groups, amounts)
-        return [
-            None if amount is None or row_ref is None else Contribution(row_ref, *amount)
-            for row_ref, amount in zip(row_refs, amounts, strict=True)
-        ]
+        return row_refs, amounts
 
     def _find_row_refs(self, image: Item, groups: FieldValues, amounts: Sequence[Amount | None]) -> list[RowRef | None]:
         values = self._with_labels(groups, image)
@@ -115,13 +112,6 @@ class ContributionCache:
                 store(known, time, labels)
             groups += labels
         return groups
-
-    def _amounts_of(self, image: Item, values: FieldValues) -> tuple[Amount | None, ...]:
-        amounts = self._amounts.get(values)
-        if amounts is None:
-            amounts = self._evaluator.amounts(image)
-            store(self._amounts, values, amounts)
-        return amounts
 
 
 def store[K, V](cache: dict[K, V], key: K, value: V) -> None:

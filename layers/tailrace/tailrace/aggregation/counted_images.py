@@ -63,7 +63,7 @@ class CountedImages:
     def remember(self, counted: CountedImage) -> None:
         """Remember an item's newest image, if every aggregate can count it."""
         found = counted.contributions
-        if self._newest is not None and counted.text and found is not None and InvalidItem not in map(type, found):
+        if self._newest is not None and counted.text and found is not None and InvalidItem not in map(type, found[1]):
             counted.fields = {}
             self._newest.put(counted.key, counted, len(counted.text))
 

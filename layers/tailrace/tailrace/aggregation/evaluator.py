@@ -5,7 +5,14 @@ If anything fails for an item, it is evaluated again aggregate by aggregate, to 
 
 from collections.abc import Sequence
 
-from tailrace.aggregation.contributions import Contributions, ItemContribution, item_contribution
+from tailrace.aggregation.contributions import (
+    Amount,
+    Contribution,
+    Contributions,
+    RowContributions,
+    RowRef,
+    item_contribution,
+)
 from tailrace.aggregation.row_evaluator import RowEvaluator
 from tailrace.aggregation.spread import Spread, spreads_of
 from tailrace.definition.aggregate import Aggregate
@@ -29,7 +36,7 @@ class Evaluator:
     def __init__(self, collection: Collection, aggregates: Sequence[Aggregate]) -> None:
         self.collection = collection
         self.aggregates = tuple(aggregates)
-        self.no_contributions: Contributions = (None,) * len(self.aggregates)
+        self.no_contributions: Contributions = ((None,) * len(self.aggregates),) * 2
         self.rows = RowEvaluator([aggregate for aggregate in aggregates if not aggregate.is_spread])
         self.spreads: tuple[Spread, ...] = spreads_of(aggregates)
         evaluated = [*self.rows.aggregates, *(one for spread in self.spreads for one in spread.aggregates)]
@@ -42,28 +49,29 @@ class Evaluator:
     def contributions(self, item: Item) -> Contributions:
         """Return the contributions of a valid, transformed item. Never raises."""
         try:
-            return self.with_spreads([*self.rows.contributions(item)], item)
+            return self.with_spreads(self.rows.contributions(item), item)
         except FAILURES:  # it may concern one aggregate only, so evaluate each separately
-            return tuple(_evaluate_separately(item, self.aggregates))
+            row_refs, amounts = zip(*[_evaluate_separately(item, one) for one in self.aggregates], strict=True)
+            return row_refs, amounts
 
-    def with_spreads(self, found: list[ItemContribution], item: Item) -> Contributions:
+    def with_spreads(self, found: Contributions, item: Item) -> Contributions:
         """Add the contributions to the aggregates in which an item may be in several rows, and put all in order.
 
         Raises:
             Exception: whatever a predicate, measure or group raises, even if it concerns one aggregate only.
         """
         if not self.spreads:
-            return tuple(found)
-        for spread in self.spreads:
-            found += spread.contributions(item)
-        return tuple([found[position] for position in self._positions])
+            return found
+        spread = [one for spread in self.spreads for one in spread.contributions(item)]
+        row_refs, amounts = [*found[0], *(None for _ in spread)], [*found[1], *spread]
+        return [row_refs[position] for position in self._positions], [amounts[position] for position in self._positions]
 
 
-def _evaluate_separately(item: Item, aggregates: Sequence[Aggregate]) -> list[ItemContribution | InvalidItem]:
-    found: list[ItemContribution | InvalidItem] = []
-    for aggregate in aggregates:
-        try:
-            found.append(item_contribution(item, aggregate))
-        except InvalidItem as error:
-            found.append(error.without_frames())
-    return found
+def _evaluate_separately(
+    item: Item, aggregate: Aggregate
+) -> tuple[RowRef | None, Amount | RowContributions | InvalidItem | None]:
+    try:
+        found = item_contribution(item, aggregate)
+    except InvalidItem as error:
+        return None, error.without_frames()
+    return (found.row_ref, Amount(found.deltas, found.entries)) if isinstance(found, Contribution) else (None, found)

@@ -7,17 +7,16 @@ from operator import add
 from typing import Any, NamedTuple
 
 from tailrace.aggregation.contributions import (
-    Contribution,
+    Amount,
     Contributions,
     Deltas,
     Entries,
     EntryCounts,
     ItemContribution,
-    RowDelta,
     RowRef,
-    delta_between,
-    deltas_of,
+    contribution_of,
 )
+from tailrace.aggregation.deltas import RowDelta, delta_between, deltas_of
 from tailrace.definition.aggregate import Aggregate, GroupList, Layout
 from tailrace.definition.measures.value_rows import ValueEntry
 from tailrace.encoding.keys import MAX_BYTES_PER_CHARACTER, MAX_SORT_KEY_BYTES, RowKey, lane_key, value_rows_key
@@ -169,12 +168,13 @@ class RowAccumulator:
         self, aggregates: Iterable[Aggregate], event_id: str, sequence: int, old: Contributions, new: Contributions
     ) -> None:
         """Add a change to each aggregate, given the contributions of the old and the new item."""
-        for aggregate, before, after in zip(aggregates, old, new, strict=True):
-            if type(before) is Contribution and type(after) is Contribution and before.row_ref is after.row_ref:
-                delta = delta_between(before, after)  # most changes leave an item in its row
+        for aggregate, was_in, was, is_in, now in zip(aggregates, *old, *new, strict=True):
+            if type(now) is Amount and is_in is not None and (was is None or (type(was) is Amount and was_in is is_in)):
+                delta = delta_between(was, now)  # most changes insert an item, or leave it in its row
                 if delta is not None:
-                    self.add_delta(aggregate, after.row_ref, sequence, delta)
+                    self.add_delta(aggregate, is_in, sequence, delta)
                 continue
+            before, after = contribution_of(was_in, was), contribution_of(is_in, now)
             # reported once, when the item becomes uncountable; it contributes nothing until it is countable again
             if isinstance(after, InvalidItem) and not isinstance(before, InvalidItem):
                 self.poison.append(Poison(event_id, aggregate.name, after))

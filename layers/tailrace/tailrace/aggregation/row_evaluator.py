@@ -10,7 +10,7 @@ from dataclasses import replace
 from operator import itemgetter
 from typing import Any
 
-from tailrace.aggregation.contributions import Amount, Contribution, Deltas, RowRef, row_ref_for
+from tailrace.aggregation.contributions import Amount, Deltas, RowRef, RowRefs, row_ref_for
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.fields.paths import FieldPath, field_path
 from tailrace.definition.measures.linear import Column, Predicate
@@ -49,17 +49,15 @@ class RowEvaluator:
         ]
         self._row_ref_caches = [_RowRefCache(aggregate) for aggregate in self.aggregates]
 
-    def contributions(self, item: Item) -> list[Contribution | None]:
-        """Return the contribution of an image to each aggregate; None if it is in no row.
+    def contributions(self, item: Item) -> tuple[RowRefs, Sequence[Amount | None]]:
+        """Return the contribution of an image to each aggregate.
 
         Raises:
             Exception: whatever a predicate, measure or group raises, even if it concerns one aggregate only.
         """
-        found: list[Contribution | None] = []
-        for amount, row_refs in zip(self.amounts(item), self._row_ref_caches, strict=True):
-            row_ref = None if amount is None else row_refs.find(item)
-            found.append(None if row_ref is None or amount is None else Contribution(row_ref, *amount))
-        return found
+        amounts = self.amounts(item)
+        pairs = zip(amounts, self._row_ref_caches, strict=True)
+        return [None if amount is None else row_refs.find(item) for amount, row_refs in pairs], amounts
 
     def amounts(self, item: Item) -> tuple[Amount | None, ...]:
         """Return what an item adds to each aggregate, in whichever row; None if the aggregate's ``where`` is false.

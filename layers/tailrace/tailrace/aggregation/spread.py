@@ -7,7 +7,7 @@ Elements of different items that agree in the fields that count are evaluated on
 from collections.abc import Iterable, Sequence
 
 from tailrace.aggregation.contribution_cache import ContributionCache, cache_for
-from tailrace.aggregation.contributions import Contribution, RowContributions, merged
+from tailrace.aggregation.contributions import Amount, Contribution, RowContributions, RowRefs, merged
 from tailrace.aggregation.row_evaluator import RowEvaluator
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.fields.elements import views
@@ -29,10 +29,6 @@ class Spread:
         self._evaluator = RowEvaluator(aggregates)
         self._cache = cache_for(self._evaluator, ContributionCache)
 
-    def contributions_of(self, item: Item | None) -> Sequence[RowContributions | None]:
-        """Return the contributions of an item, or of an absent one (None); raises as :meth:`contributions`."""
-        return self._nothing if item is None else self.contributions(item)
-
     def contributions(self, item: Item) -> Sequence[RowContributions | None]:
         """Return an item's contributions to each aggregate; None if it is in no row.
 
@@ -53,10 +49,17 @@ class Spread:
     def _contributions(self, view: Item) -> Sequence[Contribution | None]:
         if self._cache is not None:
             try:
-                return self._cache.contributions(view)
+                return _joined(*self._cache.contributions(view))
             except TypeError:  # a value that cannot be part of a cache key
                 pass
-        return self._evaluator.contributions(view)
+        return _joined(*self._evaluator.contributions(view))
+
+
+def _joined(row_refs: RowRefs, amounts: Sequence[Amount | None]) -> list[Contribution | None]:
+    return [
+        None if row_ref is None or amount is None else Contribution(row_ref, *amount)
+        for row_ref, amount in zip(row_refs, amounts, strict=True)
+    ]
 
 
 def spreads_of(aggregates: Iterable[Aggregate]) -> tuple[Spread, ...]:

@@ -8,6 +8,7 @@ The result does not depend on when the snapshot was taken, nor on how often: a j
 from collections.abc import Iterable, Mapping
 from decimal import localcontext
 
+from tailrace.aggregation.contributions import contribution_of
 from tailrace.aggregation.evaluator import Evaluator
 from tailrace.aggregation.marks import Lineage
 from tailrace.aggregation.row_changes import FoldResult, RowAccumulator
@@ -62,7 +63,8 @@ def base_rows(items: Iterable[Item], evaluator: Evaluator, lane_hash: int = 0) -
                 prepared = evaluator.collection.prepare(item)
             except InvalidItem:
                 continue
-            for aggregate, worth in zip(evaluator.aggregates, evaluator.contributions_of(prepared), strict=True):
+            found = map(contribution_of, *evaluator.contributions(prepared))
+            for aggregate, worth in zip(evaluator.aggregates, found, strict=True):
                 if not isinstance(worth, InvalidItem):
                     rows.add(aggregate, _AT_THE_BOUNDARY, None, worth)
     return rows.result()

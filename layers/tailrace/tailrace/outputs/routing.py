@@ -146,8 +146,8 @@ def _uncountable(item: Item, collection: Collection, pipeline: Pipeline) -> list
     Reported here, not by the aggregate stage, so that counting does not depend on the failures bucket.
     """
     with localcontext(EXACT):  # as in the fold, which may share the cache
-        contributions = plan_of(pipeline).cached[collection.name].contributions(item)
-    return [contribution for contribution in contributions if isinstance(contribution, InvalidItem)]
+        _, amounts = plan_of(pipeline).cached[collection.name].contributions(item)
+    return [amount for amount in amounts if isinstance(amount, InvalidItem)]
 
 
 def _report(change: Change[DecodedImage], routed: RoutedChange) -> StoredObject:
