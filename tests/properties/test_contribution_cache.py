@@ -112,11 +112,29 @@ def nested(collection: Collection) -> Pipeline:
     )
 
 
+def summing(collection: Collection) -> Pipeline:
+    """Return a pipeline with fields that are only summed, at two depths."""
+    measures: dict[str, Measure | OrderMeasure] = {
+        "sum": total("amount"),
+        "spread": variance("lines", where=is_paid),
+        "inner": total("in.amount"),
+        "shares": total("share", where=lambda item: 1 / item["share"] > 0),
+    }
+    return Pipeline(
+        [collection],
+        [
+            Aggregate("hours", of=collection, by=[field("shop"), hour("at")], measures=measures),
+            Aggregate("shops", of=collection, by=[field("in.shop")], measures=measures, where=is_paid),
+        ],
+    )
+
+
 raw = counting(Collection("things", schema={"type": "object"}))
 kept = counting(Collection("things", schema={}, on_expiry="keep"))
 closed = counting(Collection("things", schema={"required": ["shop"], "properties": {"shop": {"type": "string"}}}))
 changed = counting(Collection("things", schema={}, transform=lambda item: item | {"shop": item["shop"]}))
 inner = nested(Collection("things", schema={"type": "object"}))
+summed = summing(Collection("things", schema={"type": "object"}))
 whole = Pipeline(
     [raw.collections[0]],
     [
@@ -206,6 +224,53 @@ def test_both_are_equal_for_validated_and_transformed_items(steps: list[tuple[An
         assert described(fold_records(records, pipeline, lane_seed="b")) == described(
             by_reference_path(records, pipeline)
         )
+
+
+numeric = st.sampled_from(
+    [0, 1, 1, 1, 10**18 - 1, 10**19 + 1, -(10**19) - 1, 10**38, True, Decimal("1.5"), Decimal("1E-100"), "7", None]
+)
+similar = st.fixed_dictionaries(
+    {
+        "shop": st.just("a"),
+        "at": st.sampled_from(["2024-10-27T00:30:00Z", "2024-10-27T00:30:00Z", "yesterday"]),
+        "in": st.fixed_dictionaries({"shop": st.just("a"), "amount": numeric}),
+        "amount": numeric,
+        "lines": numeric,
+        "share": st.sampled_from([1, 1, 1, 0]),
+    },
+    optional={"paid": st.sampled_from([True, True, False])},
+)
+
+
+@given(st.lists(st.one_of(similar, similar, regular, things), max_size=12))
+def test_why_an_item_is_not_counted_does_not_depend_on_the_items_before(items: list[Any]) -> None:
+    for pipeline in (summed, raw, inner):
+        plan = plan_of(pipeline)
+        for item in items:
+            with localcontext(EXACT):
+                _, amounts = plan.evaluators["things"].contributions(item)
+            expected = [one.violations for one in amounts if isinstance(one, InvalidItem)]
+            assert [one.violations for one in plan.cached["things"].uncountable(item)] == expected
+
+
+@pytest.mark.parametrize(
+    "changed_fields",
+    [
+        {"amount": "7"},
+        {"amount": True},
+        {"in": {"shop": "a", "amount": [1]}},
+        {"lines": 10**19 + 1},
+        {"lines": -(10**19) - 1},
+        {"share": 0},
+        {"at": "yesterday"},
+    ],
+)
+def test_an_item_like_one_that_was_counted_is_examined_itself(changed_fields: dict[str, Any]) -> None:
+    whole = {"amount": 1, "lines": 1, "share": 1, "in": {"shop": "a", "amount": 1}}
+    item = whole | {"shop": "a", "at": "2024-10-27T00:30:00Z", "paid": True}
+    evaluator = plan_of(summed).cached["things"]
+    assert evaluator.uncountable(item) == []
+    assert evaluator.uncountable(item | changed_fields)
 
 
 @given(st.one_of(regular, things))

@@ -7,15 +7,17 @@ Images that agree in these fields count alike, so each case is computed once, by
 
 from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
-from typing import Any, Protocol
+from typing import Any
 
 from tailrace.aggregation.cache_keys import FieldValues, cache_key_function
 from tailrace.aggregation.contributions import Amount, RowRef, RowRefs, row_ref_for
 from tailrace.aggregation.field_usage import predicate_fields
 from tailrace.aggregation.row_evaluator import RowEvaluator
 from tailrace.definition.aggregate import Aggregate
+from tailrace.definition.fields.paths import field_path
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.definition.groups.group import FieldGroup
+from tailrace.definition.measures.linear import SMALL_INTEGER
 from tailrace.encoding.dynamodb import ENGINE_ATTRIBUTES
 from tailrace.encoding.json_types import Item
 
@@ -55,9 +57,15 @@ class ContributionCache:
     An image whose fields cannot be part of a key, such as a list, raises TypeError.
     """
 
-    def __init__(self, evaluator: RowEvaluator, groups: tuple[str, ...], others: Iterable[str]) -> None:
+    def __init__(
+        self, evaluator: RowEvaluator, groups: tuple[str, ...], others: Iterable[str], summed: frozenset[str]
+    ) -> None:
+        """Build a cache from the paths of the group fields, of the others, and of those that are only summed."""
         self._evaluator = evaluator
         self._cache_key = cache_key_function(groups, others)
+        self._summed = tuple([field_path(source).read for source in others if source in summed])
+        self._case_key = cache_key_function(groups, [source for source in others if source not in summed])
+        self._countable: dict[FieldValues, bool] = {}
         by = [group for aggregate in evaluator.aggregates for group in aggregate.by]
         # rows are cached by bucket label, not by time: nearly every item has its own time, but many share an hour
         self._times: list[tuple[int, list[BucketGroup], dict[Any, FieldValues]]] = []
@@ -94,6 +102,28 @@ class ContributionCache:
             row_refs = self._find_row_refs(image, groups, amounts)
         return row_refs, amounts
 
+    def is_countable(self, image: Item) -> bool:
+        """Tell whether every aggregate is known to count an image, without computing what it adds.
+
+        It is known if the image's rows are, if no predicate or order measure failed on the same values, and if the
+        numbers that are only summed are of those that can be.
+
+        Raises:
+            TypeError: the fields cannot be part of a cache key.
+        """
+        groups, others = self._case_key(image)
+        if others not in self._countable or None in self._row_refs.get(groups, (None,)):
+            return False
+        for read in self._summed:
+            value = read(image)
+            if value is not None and not (type(value) is int and -SMALL_INTEGER < value < SMALL_INTEGER):
+                return False
+        return True
+
+    def remember_countable(self, image: Item) -> None:
+        """Remember that no predicate or measure fails on an image's values."""
+        store(self._countable, self._case_key(image)[1], value=True)
+
     def _find_row_refs(self, image: Item, groups: FieldValues, amounts: Sequence[Amount | None]) -> list[RowRef | None]:
         values = self._with_labels(groups, image)
         row_refs = [
@@ -122,11 +152,7 @@ def store[K, V](cache: dict[K, V], key: K, value: V) -> None:
     cache[key] = value
 
 
-class _Make[Cache](Protocol):
-    def __call__(self, evaluator: RowEvaluator, groups: tuple[str, ...], others: Iterable[str]) -> Cache: ...
-
-
-def cache_for[Cache](evaluator: RowEvaluator, make: _Make[Cache]) -> Cache | None:
+def cache_for(evaluator: RowEvaluator) -> ContributionCache | None:
     """Return a cache for the aggregates of an evaluator; None if the fields that a predicate reads are unknown."""
     aggregates = evaluator.aggregates
     by = [group for aggregate in aggregates for group in aggregate.by]
@@ -141,9 +167,10 @@ def cache_for[Cache](evaluator: RowEvaluator, make: _Make[Cache]) -> Cache | Non
         if fields is None:
             return None
         others |= dict.fromkeys(sorted(fields))
-    others |= dict.fromkeys(one.source for one in columns if one.source is not None)
     others |= dict.fromkeys(source for one in selections for source in one.sources)
     groups = tuple(dict.fromkeys(group.source for group in by))
+    summed = frozenset(one.source for one in columns if one.source is not None) - others.keys()
+    others |= dict.fromkeys(one.source for one in columns if one.source is not None)
     if not aggregates or not {*groups, *others}.isdisjoint(ENGINE_ATTRIBUTES):
         return None
-    return make(evaluator, groups, others)
+    return ContributionCache(evaluator, groups, others, summed)

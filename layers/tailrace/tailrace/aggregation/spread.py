@@ -6,7 +6,7 @@ Elements of different items that agree in the fields that count are evaluated on
 
 from collections.abc import Iterable, Sequence
 
-from tailrace.aggregation.contribution_cache import ContributionCache, cache_for
+from tailrace.aggregation.contribution_cache import cache_for
 from tailrace.aggregation.contributions import Amount, Contribution, RowContributions, RowRefs, merged
 from tailrace.aggregation.row_evaluator import RowEvaluator
 from tailrace.definition.aggregate import Aggregate
@@ -27,7 +27,7 @@ class Spread:
         self._path = path
         self._nothing = (None,) * len(self.aggregates)
         self._evaluator = RowEvaluator(aggregates)
-        self._cache = cache_for(self._evaluator, ContributionCache)
+        self._cache = cache_for(self._evaluator)
 
     def contributions(self, item: Item) -> Sequence[RowContributions | None]:
         """Return an item's contributions to each aggregate; None if it is in no row.

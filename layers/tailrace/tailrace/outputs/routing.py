@@ -2,16 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import localcontext
 from itertools import zip_longest
 from typing import NamedTuple
 
 from tailrace.aggregation.plan import plan_of
-from tailrace.definition.collection import Collection
 from tailrace.definition.pipeline import Pipeline
-from tailrace.encoding.json_types import Item
 from tailrace.encoding.keys import item_key
-from tailrace.encoding.numbers import EXACT
 from tailrace.errors import InvalidItem, Violation
 from tailrace.inputs.changes import Change, RawBatch, UnreadableRecord, is_sentinel
 from tailrace.inputs.effects import change_kind, unknown_collection
@@ -135,19 +131,10 @@ def route_change(change: Change[DecodedImage], pipeline: Pipeline, images: Prepa
     # a failure on the old item was reported when that item arrived
     tried = zip(defined, after.matches, strict=True)
     failed = {route.name: match for route, match in tried if isinstance(match, InvalidItem)}
-    failures = [*failed.values(), *_uncountable(after.item, collection, pipeline)]
+    # reported here, not by the aggregate stage, so that counting does not depend on the failures bucket
+    failures = [*failed.values(), *plan_of(pipeline).cached[collection.name].uncountable(after.item)]
     partial = [violation for failure in failures for violation in failure.violations]
     return RoutedChange(event, routes, partial, refused=False, failed_routes=list(failed))
-
-
-def _uncountable(item: Item, collection: Collection, pipeline: Pipeline) -> list[InvalidItem]:
-    """Return why some aggregates cannot count an item; empty for most items.
-
-    Reported here, not by the aggregate stage, so that counting does not depend on the failures bucket.
-    """
-    with localcontext(EXACT):  # as in the fold, which may share the cache
-        _, amounts = plan_of(pipeline).cached[collection.name].contributions(item)
-    return [amount for amount in amounts if isinstance(amount, InvalidItem)]
 
 
 def _report(change: Change[DecodedImage], routed: RoutedChange) -> StoredObject:

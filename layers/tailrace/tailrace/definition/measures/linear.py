@@ -31,7 +31,8 @@ from tailrace.errors import InvalidItem, Violation
 type Predicate = Callable[[Item], bool]
 
 _DISPLAY_CONTEXT = Context(prec=MAX_DIGITS)
-_SMALL_INTEGER = 10**18  # its square has 37 digits, which DynamoDB can store
+SMALL_INTEGER = 10**18
+"""Every column can add an integer below it: its square has up to 36 digits, which DynamoDB can store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class Column:
     def number_of(self, value: Any) -> Number:
         """Return what an item adds whose field has this value, which is not null; raises as :meth:`number`."""
         power = self.power
-        if type(value) is int and -_SMALL_INTEGER < value < _SMALL_INTEGER:
+        if type(value) is int and -SMALL_INTEGER < value < SMALL_INTEGER:
             return value if power == 1 else 1 if power == 0 else value * value
         return self._checked_number(value, "" if self.path is None else self.path.pointer)
 
