@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal
 
 from tailrace.errors import InvalidMessage
@@ -43,18 +44,22 @@ def split_item_key(pk: str) -> tuple[str, str]:
     Raises:
         InvalidMessage: the key does not have the form ``collection#id`` with an id of 1 to 1,024 characters.
     """
-    if not is_item_key(pk):
+    collection, _, item_id = pk.partition("#")
+    if not 1 <= len(item_id) <= MAX_ID_CHARACTERS or not _is_collection_name(collection):
         text = f"expected collection#id, with an id of 1 to {MAX_ID_CHARACTERS} characters"
         raise InvalidMessage(f"invalid item key {pk[:80]!r}: {text}")
-    collection, _, item_id = pk.partition("#")
     return collection, item_id
 
 
 def is_item_key(pk: str) -> bool:
     """Tell whether a key has the form ``collection#id``."""
-    collection, separator, item_id = pk.partition("#")
-    is_named = bool(separator) and COLLECTION_NAME.fullmatch(collection) is not None
-    return is_named and 1 <= len(item_id) <= MAX_ID_CHARACTERS
+    collection, _, item_id = pk.partition("#")
+    return 1 <= len(item_id) <= MAX_ID_CHARACTERS and _is_collection_name(collection)
+
+
+@lru_cache(maxsize=1024)
+def _is_collection_name(text: str) -> bool:
+    return COLLECTION_NAME.fullmatch(text) is not None
 
 
 def escape(text: str) -> str:
