@@ -36,7 +36,7 @@ class CountedImage:
         """Validate, transform and evaluate the item, unless that was done before; an invalid one adds nothing."""
         if self.contributions is None:
             try:
-                self.contributions = evaluator.contributions(evaluator.collection.prepare(self.fields))
+                self.contributions = evaluator.contributions(evaluator.collection.prepare(self.fields, keep=False))
             except InvalidItem:
                 self.contributions = evaluator.no_contributions
         return self.contributions

@@ -153,8 +153,10 @@ class Collection:
         """The examples of the schema alone."""
         return self.compiled.document.get("examples", ())  # type: ignore[no-any-return]
 
-    def prepare(self, item: Item) -> Item:
+    def prepare(self, item: Item, *, keep: bool = True) -> Item:
         """Validate and transform an item (fields only, without ``pk`` and ``expires_at``).
+
+        The transform gets a copy, because the original is stored or reported; itself if ``keep`` is false.
 
         Raises:
             InvalidItem: with every schema violation, or with the error that the transform raised.
@@ -164,9 +166,8 @@ class Collection:
         if self.transform is None:
             return item
         try:
-            # a copy, which the transform may modify: the original is stored, or reported if it fails
             with localcontext(_TRANSFORM_CONTEXT):
-                transformed = normalise(self.transform(deep_copy(item)))
+                transformed = normalise(self.transform(deep_copy(item) if keep else item))
         except FAILURES as error:  # any error of the user's function makes this item invalid, nothing else
             told = describe_failure(error, self.transform)
             raise InvalidItem([Violation("", "transform", told)]) from error
