@@ -7,6 +7,7 @@ old item comes with the change. The number of writes depends on the rows touched
 import sys
 import zlib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from decimal import localcontext
 from typing import Any
 
@@ -16,9 +17,9 @@ from tailrace.aggregation.plan import plan_of
 from tailrace.aggregation.row_changes import FoldResult, RowAccumulator
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.numbers import EXACT
-from tailrace.inputs.changes import Change, position_of
+from tailrace.inputs.changes import UNREADABLE, Change, position_of, read_versions, sequence_of
 from tailrace.inputs.effects import Effect
-from tailrace.inputs.item_changes import changes_of
+from tailrace.inputs.item_changes import changes_of, is_expiry
 
 
 def fold_records(
@@ -38,29 +39,57 @@ def fold_records(
     Raises:
         InvalidMessage: a record has no sequence number.
     """
-    rows = RowAccumulator(zlib.crc32(lane_seed.encode()))
     images = CountedImages(0) if images is None else images
-    evaluators = plan_of(pipeline).cached
+    fold = _Fold(pipeline, images, RowAccumulator(zlib.crc32(lane_seed.encode())), plan_of(pipeline).cached)
+    absorb_record = fold.absorb_plain if pipeline.keys is None else fold.absorb_own
     number = 0
     with localcontext(EXACT):
         for record in records:
             number += 1
-            for change in changes_of(record, None, position_of(record), pipeline, images.decode):
-                if isinstance(change, Change) and change.collection in evaluators:
-                    _absorb(rows, change, evaluators[change.collection], images)
-            if rows.touched >= enough_rows:
+            absorb_record(record)
+            if fold.rows.touched >= enough_rows:
                 break
-    return rows.result(number)
+    return fold.rows.result(number)
 
 
-def _absorb(rows: RowAccumulator, change: Change[CountedImage], evaluator: Evaluator, images: CountedImages) -> None:
-    if change.expired and evaluator.collection.on_expiry == "keep":
-        return
-    old = evaluator.no_contributions if change.old is None else change.old.count(evaluator)
-    new = evaluator.no_contributions if change.new is None else change.new.count(evaluator)
-    rows.add_contributions(evaluator.aggregates, change.event_id, change.sequence, old, new)
-    if change.new is not None:
-        images.remember(change.new)
+@dataclass(frozen=True, slots=True)
+class _Fold:
+    pipeline: Pipeline
+    images: CountedImages
+    rows: RowAccumulator
+    evaluators: Mapping[str, Evaluator]
+
+    def absorb_plain(self, record: Mapping[str, Any]) -> None:
+        """Absorb a record of a table with the engine's own keys. Nothing is read of it but what counts."""
+        sequence = sequence_of(record)
+        try:
+            collection, _, old, new, expired = read_versions(record, self.images.decode)
+        except UNREADABLE:
+            return
+        keeping = new is None and collection in self.pipeline.keeping
+        if keeping and (expired or is_expiry(record, collection, self.pipeline)):
+            return
+        if collection in self.evaluators:
+            event_id = str(record.get("eventID", sequence))
+            self._absorb(self.evaluators[collection], event_id, sequence, old, new)
+
+    def absorb_own(self, record: Mapping[str, Any]) -> None:
+        """Absorb a record of a table with keys of its own: one change, two, or none."""
+        for change in changes_of(record, None, position_of(record), self.pipeline, self.images.decode):
+            if not isinstance(change, Change) or change.collection not in self.evaluators:
+                continue
+            if not (change.expired and change.collection in self.pipeline.keeping):
+                evaluator = self.evaluators[change.collection]
+                self._absorb(evaluator, change.event_id, change.sequence, change.old, change.new)
+
+    def _absorb(
+        self, evaluator: Evaluator, event_id: str, sequence: int, old: CountedImage | None, new: CountedImage | None
+    ) -> None:
+        before = evaluator.no_contributions if old is None else old.count(evaluator)
+        after = evaluator.no_contributions if new is None else new.count(evaluator)
+        self.rows.add_contributions(evaluator.aggregates, event_id, sequence, before, after)
+        if new is not None:
+            self.images.remember(new)
 
 
 def absorb(rows: RowAccumulator, effect: Effect, evaluators: Mapping[str, Evaluator]) -> None:

@@ -20,6 +20,9 @@ _NO_FIELDS = frozenset(ENGINE_ATTRIBUTES)
 _TTL_IDENTITY = ("Service", "dynamodb.amazonaws.com")
 
 
+UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, TailraceError)
+"""What reading a record raises that is not a change to an item."""
+
 type Decode[Fields] = Callable[[str, Image, Callable[[Image], Item]], Fields]
 """Gets an item's key in the engine's own form, an image, and the function that decodes its fields."""
 
@@ -112,12 +115,16 @@ def position_of(record: Mapping[str, Any]) -> StreamPosition:
     Raises:
         InvalidMessage: it has no sequence number.
     """
+    sequence = sequence_of(record)
+    return StreamPosition(sequence, _iso_seconds(int(record["dynamodb"].get("ApproximateCreationDateTime", 0))))
+
+
+def sequence_of(record: Mapping[str, Any]) -> int:
+    """Return the sequence number of a record; raises as :func:`position_of`."""
     try:
-        body = record["dynamodb"]
-        sequence = int(body["SequenceNumber"])
+        return int(record["dynamodb"]["SequenceNumber"])
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidMessage("a stream record has no sequence number") from error
-    return StreamPosition(sequence, _iso_seconds(int(body.get("ApproximateCreationDateTime", 0))))
 
 
 def decode_record(record: Mapping[str, Any], shard: str | None) -> Change | UnreadableRecord:
@@ -139,19 +146,30 @@ def read_record[Fields](
 ) -> Change[Fields] | UnreadableRecord:
     """Read one stream record; ``decode`` gets each of its images, the old one first."""
     sequence, time = position
-    body = record["dynamodb"]
     event_id = str(record.get("eventID", sequence))
     try:
-        key = body["Keys"]["pk"]["S"]
-        collection, item_id = split_item_key(key)
+        collection, item_id, old, new, expired = read_versions(record, decode)
         source = str(record.get("eventSourceARN", ""))
-        old_image, new_image = body.get("OldImage"), body.get("NewImage")
-        old = None if old_image is None else decode(key, old_image, decode_fields)
-        new = None if new_image is None else decode(key, new_image, decode_fields)
-        expired = new is None and is_ttl_deletion(record)
         return Change(event_id, source, shard, sequence, time, collection, item_id, old, new, expired)
-    except (KeyError, TypeError, ValueError, AttributeError, TailraceError) as error:
+    except UNREADABLE as error:
         return UnreadableRecord(event_id, sequence, time, record, str(error) or type(error).__name__)
+
+
+def read_versions[Fields](
+    record: Mapping[str, Any], decode: Decode[Fields]
+) -> tuple[str, str, Fields | None, Fields | None, bool]:
+    """Return the collection and the id of a record's item, its old and its new version, and whether TTL deleted it.
+
+    Raises:
+        Exception: one of :data:`UNREADABLE`; the row has another format.
+    """
+    body = record["dynamodb"]
+    key = body["Keys"]["pk"]["S"]
+    collection, item_id = split_item_key(key)
+    old_image, new_image = body.get("OldImage"), body.get("NewImage")
+    old = None if old_image is None else decode(key, old_image, decode_fields)
+    new = None if new_image is None else decode(key, new_image, decode_fields)
+    return collection, item_id, old, new, new is None and is_ttl_deletion(record)
 
 
 def decode_fields(image: Image) -> Item:

@@ -15,8 +15,9 @@ from tailrace.encoding.dynamodb import Image
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.keys import is_item_key
 from tailrace.encoding.numbers import parse_number
-from tailrace.errors import InvalidMessage, TailraceError
+from tailrace.errors import InvalidMessage
 from tailrace.inputs.changes import (
+    UNREADABLE,
     Change,
     Decode,
     StreamPosition,
@@ -76,7 +77,7 @@ def changes_of[Fields](
     if pipeline.keys is not None:
         return _own_changes(record, shard, position, pipeline.keys, pipeline, decode)
     change = read_record(record, shard, position, decode)
-    if isinstance(change, Change) and change.new is None and _is_expiry(record, change.collection, pipeline):
+    if isinstance(change, Change) and change.new is None and is_expiry(record, change.collection, pipeline):
         change = change._replace(expired=True)
     return (change,)
 
@@ -138,10 +139,10 @@ def _own_changes[Fields](  # noqa: PLR0913, PLR0917 - what it works on
                     *identity,
                     _decoded(keys, before, old_image, decode) if is_old else None,
                     _decoded(keys, after, new_image, decode) if is_new else None,
-                    new_image is None and _is_expiry(record, identity[0], pipeline),
+                    new_image is None and is_expiry(record, identity[0], pipeline),
                 )
             )
-    except (KeyError, TypeError, ValueError, AttributeError, TailraceError) as error:
+    except UNREADABLE as error:
         return (UnreadableRecord(event_id, *position, record, str(error) or type(error).__name__),)
     if isinstance(after, str):
         found.append(UnreadableRecord(event_id, *position, record, after))
@@ -169,7 +170,8 @@ def _decoded[Fields](keys: ItemKeys, identity: Identity | str | None, image: Ima
     return decode(identity.key, image, partial(keys.decode, identity))
 
 
-def _is_expiry(record: Mapping[str, Any], collection: str, pipeline: Pipeline) -> bool:
+def is_expiry(record: Mapping[str, Any], collection: str, pipeline: Pipeline) -> bool:
+    """Tell whether the deletion of an item of a collection is its expiry."""
     ttl = PLAIN_TTL if pipeline.keys is None else pipeline.keys.ttl
     return is_ttl_deletion(record) or (collection in pipeline.keeping and _has_ended(record, ttl))
 

@@ -236,14 +236,14 @@ def test_a_batch_that_takes_too_long_is_counted_and_told_in_parts(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Forty items of five seconds each take longer than a function may: whole, the batch would never be counted."""
-    context, absorb = SimpleNamespace(left_ms=0), fold._absorb
+    context, absorb = SimpleNamespace(left_ms=0), fold._Fold._absorb
 
     def slowly(*arguments: Any) -> None:
         context.left_ms -= 5_000
         absorb(*arguments)
 
     context.get_remaining_time_in_millis = lambda: context.left_ms
-    monkeypatch.setattr(fold, "_absorb", slowly)
+    monkeypatch.setattr(fold._Fold, "_absorb", slowly)
     records = [record(n, "visits", (str(n), None, {"page": "a"})) for n in range(1, 41)]
     cuts = []
     while records:
