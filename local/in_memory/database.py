@@ -200,7 +200,7 @@ class Database:
     def _execute(table: Table, key: Key, statement: Statement, values: list[Value], *, shown: bool) -> None:
         old = table.rows.get(key)
         scope = Scope(old or {}, {}, dict(enumerate(values)))
-        if old is None or not all(condition(scope) for _, condition in statement.conditions):
+        if old is None or not all(condition(scope) for condition in statement.conditions):
             raise Rejected(*_CONDITION_FAILED, item=dict(old) if shown and old is not None else None)
         table.replace(key, statement.update.apply(scope))
 

@@ -30,7 +30,7 @@ class Statement:
     table: str
     update: Update = field(default_factory=Update)
     equal: dict[str, int] = field(default_factory=dict)
-    conditions: list[tuple[str, Condition]] = field(default_factory=list)
+    conditions: list[Condition] = field(default_factory=list)
     parameters: int = 0
 
 
@@ -60,13 +60,23 @@ def parse_statement(text: str) -> Statement:
 
 def _where(tokens: Tokens, statement: Statement) -> None:
     while True:
-        name = _name(tokens.expect())
-        sign = tokens.expect(*COMPARISONS)
-        if sign == "=" and tokens.peek == "?":
-            statement.equal[name] = statement.parameters
-        statement.conditions.append((name, comparison(attribute(name), sign, _operand(tokens, statement))))
+        statement.conditions.append(_condition(tokens, statement))
         if not tokens.accept("AND"):
             return
+
+
+def _condition(tokens: Tokens, statement: Statement) -> Condition:
+    negated = tokens.accept("NOT")
+    name = _name(tokens.expect())
+    if tokens.accept("IS"):
+        negated ^= tokens.accept("NOT")
+        tokens.expect("MISSING")
+        return lambda scope: (name in scope.row) == negated
+    sign = tokens.expect(*COMPARISONS)
+    if sign == "=" and tokens.peek == "?" and not negated:
+        statement.equal[name] = statement.parameters
+    found = comparison(attribute(name), sign, _operand(tokens, statement))
+    return (lambda scope: not found(scope)) if negated else found
 
 
 def _operand(tokens: Tokens, statement: Statement) -> Operand:

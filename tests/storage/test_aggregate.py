@@ -14,9 +14,7 @@ from tailrace.testing import event, history, record
 from tests import strategies
 from tests.pipelines.orders import pipeline
 from tests.storage.conftest import Aggregates
-from tests.storage.orders import DAY, HOUR, steps
-
-OTHER_SHARD = "shardId-00000001700000000000-ffffffff"
+from tests.storage.orders import DAY, HOUR, OTHER_SHARD, steps
 
 orders_history = st.lists(
     st.tuples(st.sampled_from(["1", "2", "3"]), st.one_of(st.none(), strategies.orders)), min_size=1, max_size=10

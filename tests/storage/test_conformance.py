@@ -64,6 +64,9 @@ ROWS = [
     for number, sk in enumerate(("b", "c", "ba", "B", "\u00e9"))
 ]
 MARKED = "attribute_not_exists(m) OR m < :v"
+UNMARKED = (
+    'UPDATE "T" SET "n" = "n" + ? SET "m" = ? WHERE "pk" = ? AND "sk" = ? AND "n" IS NOT MISSING AND NOT "m" >= ?'
+)
 MOVE = 'UPDATE "T" SET "n" = "n" + ? SET "m" = ? WHERE "pk" = ? AND "sk" = ? AND "m" < ?'
 
 CASES: dict[str, Requests] = {
@@ -129,6 +132,12 @@ CASES: dict[str, Requests] = {
     "statement not below": [put(n=1, m="2"), batch(statement(MOVE, 2, "2", "a", "b", "2"))],
     "statement on no row": [batch(statement(MOVE, 2, "2", "a", "nobody", "2"))],
     "statement on a row without the mark": [put(n=1), batch(statement(MOVE, 2, "2", "a", "b", "2"))],
+    "statement on a row with or without the mark": [
+        put(n=1),
+        *[batch(statement(UNMARKED, 2, mark, "a", "b", mark)) for mark in ("2", "3", "2")],
+    ],
+    "statement on a row without counters": [put(o=1), batch(statement(UNMARKED, 2, "2", "a", "b", "2"))],
+    "statement on an unmarked row that does not exist": [batch(statement(UNMARKED, 2, "2", "a", "b", "2"))],
     "statement removes what is missing": [
         put(n=1, m="1"),
         batch(statement(MOVE.replace(" WHERE", ' REMOVE "o" REMOVE "p" WHERE'), 2, "2", "a", "b", "2")),
@@ -144,6 +153,18 @@ CASES: dict[str, Requests] = {
         put(n=1, m="1"),
         update("SET m = :m ADD n :n", key=OTHER, m="5", n=1),
         batch(statement(MOVE, 2, "2", "a", "c", "2"), statement(MOVE, 2, "2", "a", "b", "2")),
+    ],
+    "statement on what is missing, or of another type": [
+        put(n=1, o=1),
+        *[
+            batch(statement(UNMARKED.replace('NOT "m" >= ?', condition), 1, "2", "a", "b"))
+            for condition in ('"m" IS MISSING', '"o" IS MISSING', 'NOT "m" IS MISSING', 'NOT "m" IS NOT MISSING')
+        ],
+        batch(statement(UNMARKED.replace('"m" >=', '"o" >='), 2, "2", "a", "b", "2")),
+    ],
+    "statement with a key that is not equal": [
+        put(n=1),
+        batch(statement('UPDATE "T" SET "n" = ? WHERE "pk" = ? AND NOT "sk" = ?', 2, "a", "c")),
     ],
     "statement with half a key": [put(n=1), batch(statement('UPDATE "T" SET "n" = ? WHERE "pk" = ?', 2, "a"))],
     "statement that removes": [

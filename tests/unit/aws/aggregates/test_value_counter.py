@@ -157,7 +157,7 @@ def test_a_main_row_that_was_empty_is_kept_with_its_counts(client: Client) -> No
         return update(**request)
 
     client.database.update_item = fails  # type: ignore[method-assign]
-    client.committer.known.rows.clear()
+    client.committer.known.keys.clear()
     assert [type(one) for one in client.absorb((None, "eve"))] == [Failed]
     assert (client.row()["customers"], client.row()["~n"]) == (1, 0)
     assert "expires_at" not in client.row()

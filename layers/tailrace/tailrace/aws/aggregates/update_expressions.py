@@ -1,8 +1,8 @@
 """Requests that write a folded row; built here, sent elsewhere.
 
 UpdateItem and the PartiQL statement do the same thing under the same condition: add the row's deltas and move the mark,
-if the mark is below the first change that touches the row. UpdateItem also creates a missing row or mark; the statement
-requires both, and one call carries 25 of them.
+if the mark is missing or below the first change that touches the row. UpdateItem also creates a missing row; the
+statement requires one with counters, and one call carries 25 of them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -253,7 +253,7 @@ def zero_counters(layout: Layout) -> Sequence[str]:
 
 
 def partiql_statement(table: str, row: RowChange, lineage: Lineage, now: datetime) -> "BatchStatementRequestTypeDef":
-    """Return the conditional PartiQL update of a row that exists and has the mark."""
+    """Return the conditional PartiQL update of a row that exists."""
     # a parameter costs the client more than the rest of the statement, so zero deltas are left out
     added = [(name, delta) for name, delta in zip(row.layout.counters, row.deltas(), strict=True) if delta]
     parameters: list[Any] = [{"N": number_text(delta)} for _, delta in added]
@@ -284,7 +284,8 @@ def _statement_text(
         changes.append(f"SET {_quoted(EXPIRES_AT)} = ?")
     changes += [f"SET {_quoted(name)} = ?" for name in (UPDATED_AT, mark)]
     changes += [f"REMOVE {_quoted(name)}" for name in ((EXPIRES_AT,) if never_expires else ()) + retired]
-    condition = f'"pk" = ? AND "sk" = ? AND {_quoted(mark)} < ?'
+    # NOT >= also accepts a row without the mark, which another shard has made
+    condition = f'"pk" = ? AND "sk" = ? AND {_quoted(ITEM_COUNT)} IS NOT MISSING AND NOT {_quoted(mark)} >= ?'
     return f"UPDATE {_quoted(table)} {' '.join(changes)} WHERE {condition}"
 
 
