@@ -9,10 +9,7 @@ from local.deployment.mappings import EventSourceMapping
 from local.mapping import InvocationResult, Message, QueueInvocation, QueueMapping, QueueSettings
 from local.pollers.emulator_client import CallFailed, EmulatorClient
 from local.pollers.events import payload, queue_message
-from local.pollers.source_poller import SourcePoller
-
-MAX_CONCURRENT_INVOCATIONS = 2
-"""Concurrent invocations of a queue's function. Each one occupies a process, and a local machine has few cores."""
+from local.pollers.source_poller import MAX_CONCURRENT_INVOCATIONS, SourcePoller
 
 MAX_DELETE_BATCH = 10
 

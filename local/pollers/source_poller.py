@@ -21,6 +21,10 @@ POLL_INTERVAL_S = 0.25
 
 STOP_TIMEOUT_S = 5.0
 
+MAX_CONCURRENT_INVOCATIONS = 2
+"""Concurrent invocations for a source. Each one occupies a process, which has to learn which rows exist, and a local
+machine has few cores."""
+
 INVOKE_MARGIN_S = 15
 """Time allowed beyond the function's timeout, for a cold start and the transfer."""
 

@@ -19,7 +19,7 @@ from local.pollers.destinations import FailureDestination
 from local.pollers.emulator_client import CallFailed, EmulatorClient
 from local.pollers.events import payload, stream_record, virtual_shard, virtual_shard_ids
 from local.pollers.shards import Position, ReadShard, StreamShards
-from local.pollers.source_poller import SourcePoller
+from local.pollers.source_poller import MAX_CONCURRENT_INVOCATIONS, SourcePoller
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,8 @@ class StreamPoller(SourcePoller[Call]):
         *,
         shards: int,
     ) -> None:
-        super().__init__(mapping, emulator, calls=shards * settings.parallelization)
+        calls = min(shards * settings.parallelization, MAX_CONCURRENT_INVOCATIONS)
+        super().__init__(mapping, emulator, calls=calls)
         self._settings = settings
         self._destination = destination
         self._undelivered: deque[DiscardedRecords[bytes]] = deque()  # not yet sent to the destination
