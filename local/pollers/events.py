@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from local.mapping import Filter, Message, QueueSettings, StreamRecord
+from local.mapping import Message, QueueSettings, StreamRecord
 
 type Json = dict[str, Any]
 
@@ -13,7 +13,7 @@ _EMPTY_LISTS: Json = {"stringListValues": [], "binaryListValues": []}
 """Part of every message attribute in an event (with-sqs, example event), although SQS never fills them."""
 
 
-def stream_record(record: Json, source_arn: str, record_filter: Filter) -> StreamRecord[bytes]:
+def stream_record(record: Json, source_arn: str) -> StreamRecord[bytes]:
     """Convert a record of GetRecords to its form in an event, with its source (with-ddb, example event)."""
     record["eventSourceARN"] = source_arn
     if identity := record.get("userIdentity"):  # of an item that expired; in events, its names begin in lower case
@@ -28,7 +28,6 @@ def stream_record(record: Json, source_arn: str, record_filter: Filter) -> Strea
         len(content),
         content,
         key=_json(change["Keys"]).decode(),
-        passes=record_filter.passes(content),
     )
 
 
@@ -78,11 +77,9 @@ def virtual_shard_ids(shard_id: str, count: int) -> list[str]:
     return [f"{opened}-{zlib.crc32(f'{shard_id}/{index}'.encode()):08x}" for index in range(count)]
 
 
-def virtual_shard(record: Json, count: int) -> int:
-    """Which of `count` virtual shards a record belongs to. An item's changes share a shard, as in DynamoDB."""
-    if count == 1:
-        return 0
-    return zlib.crc32(_json(record["dynamodb"]["Keys"])) % count
+def virtual_shard(key: str, count: int) -> int:
+    """Which of `count` virtual shards an item's records belong to. They share a shard, as in DynamoDB."""
+    return zlib.crc32(key.encode()) % count
 
 
 def _json(value: object) -> bytes:

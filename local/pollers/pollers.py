@@ -20,6 +20,7 @@ from local.pollers.queue import QueuePoller
 from local.pollers.shards import Position
 from local.pollers.source_poller import Statistics
 from local.pollers.stream import StreamPoller
+from local.pollers.stream_pages import StreamPages
 
 
 class Pollers:
@@ -36,12 +37,14 @@ class Pollers:
         self._emulator = EmulatorClient(endpoint)
         self.mappings = list_mappings(endpoint)
         self._streams = []
+        pages = StreamPages(self._emulator)
         for mapping in self.mappings:
             if mapping.is_stream:
                 with _naming(mapping):
                     settings = StreamSettings.parse(mapping.properties)
                 destination = FailureDestination(mapping, settings.on_failure, partial(client, endpoint=endpoint))
                 poller = StreamPoller(mapping, settings, self._emulator, destination, shards=shards)
+                poller.pages = pages
                 poller.read_from((positions or {}).get(mapping.name))
                 self._streams.append(poller)
         sqs = client("sqs", endpoint)

@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from collections import deque
+from dataclasses import replace
 from typing import Any, cast
 
 from local.deployment.mappings import EventSourceMapping
@@ -11,15 +12,17 @@ from local.mapping import (
     DiscardedRecords,
     InvocationResult,
     StreamInvocation,
+    StreamRecord,
     StreamSettings,
     StreamShard,
 )
 from local.mapping.windows import TumblingWindow
 from local.pollers.destinations import FailureDestination
 from local.pollers.emulator_client import CallFailed, EmulatorClient
-from local.pollers.events import payload, stream_record, virtual_shard, virtual_shard_ids
+from local.pollers.events import payload, virtual_shard, virtual_shard_ids
 from local.pollers.shards import Position, ReadShard, StreamShards
 from local.pollers.source_poller import MAX_CONCURRENT_INVOCATIONS, SourcePoller
+from local.pollers.stream_pages import StreamPages
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +58,8 @@ class StreamPoller(SourcePoller[Call]):
         self._virtual_shards = shards
         self._shards = StreamShards(settings.starting_position, self._split, None)
         self._described_at = -math.inf
+        self.pages = StreamPages(emulator)
+        """May be shared with the pollers of other mappings."""
         self.position: Position | None = None
         """Where a later poller of this mapping may read on; None before the stream was described."""
 
@@ -107,10 +112,10 @@ class StreamPoller(SourcePoller[Call]):
         parts = shard.parts
         filtered = 0
         for record in page:
-            part = parts[virtual_shard(record, len(parts))]
-            read = stream_record(record, self.mapping.source_arn, self._settings.filter)
-            part.add((read,), began)
-            filtered += not read.passes
+            passes = self._settings.filter.passes(record.content)
+            part = parts[virtual_shard(record.key, len(parts))]
+            part.add((record if passes else replace(record, passes=False),), began)
+            filtered += not passes
         if shard.iterator is None:
             shard.end()
         elif not page:
@@ -118,10 +123,10 @@ class StreamPoller(SourcePoller[Call]):
                 part.mark_caught_up(began)
         if not page:
             return []
-        newest = page[-1]["dynamodb"]
-        shard.last_sequence = newest["SequenceNumber"]
+        newest = page[-1]
+        shard.last_sequence = newest.sequence
         self.update_statistics(read=self.statistics.read + len(page), filtered=self.statistics.filtered + filtered)
-        return [max(0.0, began - newest["ApproximateCreationDateTime"])]
+        return [max(0.0, began - newest.arrived)]
 
     def due_invocations(self, now: float) -> list[tuple[Call, bytes]]:
         """At most one invocation for each virtual shard, or as many as its ParallelizationFactor."""
@@ -177,7 +182,7 @@ class StreamPoller(SourcePoller[Call]):
         held = {discarded.shard_id: discarded.records[0].sequence for discarded in waiting}
         self.position = self._shards.position(held)
 
-    def _page(self, shard: ReadShard) -> list[dict[str, Any]]:
+    def _page(self, shard: ReadShard) -> tuple[StreamRecord[bytes], ...]:
         """The next records of a shard, up to 1,000. At the end of the shard, its iterator is None afterwards."""
         arn = self.mapping.source_arn
         try:
@@ -186,15 +191,15 @@ class StreamPoller(SourcePoller[Call]):
                     "dynamodb", "GetShardIterator", StreamArn=arn, ShardId=shard.id, **shard.position
                 )
                 shard.iterator = cast("str", found["ShardIterator"])
-            response = self._emulator.call("dynamodb", "GetRecords", ShardIterator=shard.iterator, Limit=1000)
+            page = self.pages.read(arn, shard.id, shard.iterator, shard.last_sequence)
         except CallFailed as error:
             if error.code in {"ExpiredIteratorException", "TrimmedDataAccessException"}:
                 shard.iterator = None
             if error.code == "TrimmedDataAccessException":  # the stream has deleted what was to be read next
                 shard.restart()
             raise
-        shard.iterator = cast("str | None", response.get("NextShardIterator"))
-        return cast("list[dict[str, Any]]", response["Records"])
+        shard.iterator = page.next_iterator
+        return page.records
 
     def _described_shards(self) -> list[dict[str, Any]]:
         """All shards of the stream, from as many pages as there are."""

@@ -8,7 +8,6 @@ import re
 from collections import Counter
 
 from local.mapping import Filter, QueueSettings
-from local.mapping.filters import MATCH_ALL
 from local.pollers.events import payload, queue_message, stream_record, virtual_shard, virtual_shard_ids
 
 STREAM = "arn:aws:dynamodb:us-east-1:000000000000:table/items/stream/2026-11-23T16:44:08.249Z"
@@ -20,7 +19,7 @@ def raw_record(key: str) -> dict[str, object]:
 
 
 def test_a_stream_record_has_its_source_and_size() -> None:
-    record = stream_record(raw_record("flights#ä"), STREAM, MATCH_ALL)
+    record = stream_record(raw_record("flights#ä"), STREAM)
     assert json.loads(record.content)["eventSourceARN"] == STREAM
     assert (record.sequence, record.arrived, record.size) == ("0001", 1795452248.0, len(record.content))
     assert (record.key, record.passes) == ('{"pk":{"S":"flights#ä"}}', True)
@@ -28,16 +27,13 @@ def test_a_stream_record_has_its_source_and_size() -> None:
 
 def test_the_time_of_a_change_has_a_decimal_point() -> None:
     """Recorded: test_dynamodb_event_filter reads a float from every event."""
-    assert (
-        b'"ApproximateCreationDateTime":1795452248.0'
-        in stream_record(raw_record("flights#1"), STREAM, MATCH_ALL).content
-    )
+    assert b'"ApproximateCreationDateTime":1795452248.0' in stream_record(raw_record("flights#1"), STREAM).content
 
 
 def test_an_expired_item_was_deleted_by_the_service() -> None:
     """with-ddb and ttl-expired-items: the Streams API and Lambda spell the same names differently."""
     identity = {"PrincipalId": "dynamodb.amazonaws.com", "Type": "Service"}
-    record = stream_record(raw_record("flights#1") | {"userIdentity": identity}, STREAM, MATCH_ALL)
+    record = stream_record(raw_record("flights#1") | {"userIdentity": identity}, STREAM)
     expected = {"principalId": "dynamodb.amazonaws.com", "type": "Service"}
     assert json.loads(record.content)["userIdentity"] == expected
 
@@ -85,7 +81,7 @@ def test_records_and_messages_know_whether_they_pass_the_filter() -> None:
     record_filter = Filter.parse(
         {"Filters": [{"Pattern": '{"eventName": ["REMOVE"]}'}, {"Pattern": '{"body": ["go"]}'}]}
     )
-    assert not stream_record(raw_record("flights#1"), STREAM, record_filter).passes
+    assert not record_filter.passes(stream_record(raw_record("flights#1"), STREAM).content)
     message = {"MessageId": "m", "ReceiptHandle": "r", "Body": "go", "MD5OfBody": "x"}
     settings = QueueSettings(filter=record_filter)
     assert queue_message(message, "arn:aws:sqs:us-east-1:000000000000:intake", 7, settings).passes
@@ -111,7 +107,9 @@ def test_a_single_virtual_shard_is_the_shard() -> None:
 
 
 def test_an_item_stays_in_its_virtual_shard_and_items_are_distributed() -> None:
-    counts = Counter(virtual_shard(raw_record(f"flights#{number}"), 4) for number in range(400))
+    counts = Counter(
+        virtual_shard(stream_record(raw_record(f"flights#{number}"), STREAM).key, 4) for number in range(400)
+    )
     assert set(counts) == {0, 1, 2, 3}
     assert min(counts.values()) > 50
-    assert virtual_shard(raw_record("flights#7"), 4) == virtual_shard(raw_record("flights#7"), 4)
+    assert virtual_shard("flights#7", 4) == virtual_shard("flights#7", 4)

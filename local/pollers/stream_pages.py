@@ -1,0 +1,59 @@
+"""Pages of streams, each read once for all mappings that read the stream.
+
+Every mapping keeps its own position, as on AWS. But the emulator would write each record as JSON once for each mapping,
+and the pollers would read it and write it into events, which takes more time than everything else that they do.
+"""
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, cast
+
+from local.mapping import StreamRecord
+from local.pollers.emulator_client import EmulatorClient
+from local.pollers.events import stream_record
+
+KEPT_PAGES = 8
+"""A mapping whose reader is further behind reads the stream itself. A page has at most 1,000 records or 1 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Records of a shard, as they appear in events, and the iterator after them: None at the end of the shard."""
+
+    records: tuple[StreamRecord[bytes], ...]
+    next_iterator: str | None
+
+
+class StreamPages:
+    """Reads pages and keeps the newest; any thread may use it."""
+
+    def __init__(self, emulator: EmulatorClient) -> None:
+        self._emulator = emulator
+        self._lock = threading.Lock()
+        # by shard: the index of the record that follows each sequence number, and the page
+        self._kept: deque[tuple[tuple[str, str], dict[str | None, int], Page]] = deque(maxlen=KEPT_PAGES)
+
+    def read(self, arn: str, shard_id: str, iterator: str, after: str | None) -> Page:
+        """Return records that follow the sequence number `after`, as far as it is known. Raises CallFailed.
+
+        The iterator stands there, too.
+        """
+        with self._lock:
+            for shard, starts, page in self._kept:
+                if after is not None and shard == (arn, shard_id) and (start := starts.get(after)) is not None:
+                    return Page(page.records[start:], page.next_iterator)
+            page = self._read(arn, iterator)
+            if page.records:
+                before = (after, *(record.sequence for record in page.records[:-1]))
+                starts = {sequence: index for index, sequence in enumerate(before)}
+                self._kept.append(((arn, shard_id), starts, page))
+            return page
+
+    def _read(self, arn: str, iterator: str) -> Page:
+        response = self._emulator.call("dynamodb", "GetRecords", ShardIterator=iterator, Limit=1000)
+        records = cast("list[dict[str, Any]]", response["Records"])
+        return Page(
+            tuple(stream_record(record, arn) for record in records),
+            cast("str | None", response.get("NextShardIterator")),
+        )
