@@ -56,6 +56,7 @@ class StreamPoller(SourcePoller[Call]):
         self._destination = destination
         self._undelivered: deque[DiscardedRecords[bytes]] = deque()  # not yet sent to the destination
         self._virtual_shards = shards
+        self._turn = 0
         self._shards = StreamShards(settings.starting_position, self._split, None)
         self._described_at = -math.inf
         self.pages = StreamPages(emulator)
@@ -129,15 +130,24 @@ class StreamPoller(SourcePoller[Call]):
         return [max(0.0, began - newest.arrived)]
 
     def due_invocations(self, now: float) -> list[tuple[Call, bytes]]:
-        """At most one invocation for each virtual shard, or as many as its ParallelizationFactor."""
-        calls = []
-        for shard in self._shards.parts:
-            while (step := shard.next_invocation(now)) is not None:
+        """As many invocations as may run, the virtual shards taking turns.
+
+        The records of a shard that waits for its turn go into one batch.
+        """
+        calls: list[tuple[Call, bytes]] = []
+        parts = deque(self._shards.parts)
+        parts.rotate(-self._turn)
+        for turn, shard in enumerate(parts, self._turn + 1):
+            while (
+                self._in_flight + len(calls) < MAX_CONCURRENT_INVOCATIONS
+                and (step := shard.next_invocation(now)) is not None
+            ):
                 if isinstance(step, DiscardedRecords):
                     self._discard(step)
                 else:
                     body = payload((record.content for record in step.records), step.fields)
                     calls.append(((shard, step), body))
+                    self._turn = turn
         return calls
 
     def handle_result(self, call: Call, result: InvocationResult, now: float) -> int:

@@ -79,6 +79,32 @@ def test_shards_that_have_no_common_parent_are_read_side_by_side() -> None:
     assert sorted(one._shards.reading) == [left, right]
 
 
+def test_shards_take_turns_and_what_waits_for_its_turn_goes_into_one_batch() -> None:
+    stream = RollingStream()
+    one = poller(stream, shards=4, TumblingWindowInSeconds=900)
+    rounds: list[list[tuple[str, list[int]]]] = []
+    for _ in range(4):
+        for item in range(8):
+            stream.write(item)
+        rounds.append(delivered(one))
+    first, second, third, fourth = ([shard for shard, _ in calls] for calls in rounds)
+    assert len({*first, *second}) == 4
+    assert (third, fourth) == (first, second)
+    assert len(numbers(rounds[1])) + len(numbers(rounds[2])) == 2 * 8
+
+
+def test_no_more_calls_are_made_than_may_run() -> None:
+    stream = RollingStream()
+    one = poller(stream, shards=4)
+    for item in range(8):
+        stream.write(item)
+    one.poll()
+    one._in_flight = 1
+    assert len(one.due_invocations(NOW)) == 1
+    one._in_flight = 2
+    assert one.due_invocations(NOW) == []
+
+
 @pytest.mark.parametrize("page", [1, 2, 100])
 def test_every_page_of_the_description_is_read(page: int) -> None:
     stream = RollingStream(page=page)
