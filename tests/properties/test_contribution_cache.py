@@ -1,5 +1,7 @@
 """The fold from caches equals the fold by the reference path, whatever the items and their history."""
 
+import zlib
+from dataclasses import replace
 from decimal import Decimal, localcontext
 from typing import Any
 
@@ -25,17 +27,18 @@ from tailrace import (
     total,
     variance,
 )
-from tailrace.aggregation.contributions import contribution, contribution_of
+from tailrace.aggregation.contributions import ItemContribution, contribution, contribution_of, item_contribution
 from tailrace.aggregation.deltas import delta_between
 from tailrace.aggregation.fold import fold_records
 from tailrace.aggregation.plan import plan_of
-from tailrace.aggregation.row_changes import FoldResult, RowChange
+from tailrace.aggregation.row_changes import FoldResult, RowAccumulator, RowChange
 from tailrace.definition.measures.linear import Measure, Predicate
 from tailrace.definition.measures.order import OrderMeasure
 from tailrace.encoding.numbers import EXACT
 from tailrace.errors import InvalidItem
 from tailrace.inputs.changes import Change, decode_record
 from tailrace.inputs.effects import derive_effect
+from tailrace.inputs.item_changes import decoded_changes
 from tailrace.testing import fold, record
 from tests import strategies
 from tests.pipelines import measured, orders
@@ -282,6 +285,29 @@ def test_contributions_from_caches_equal_those_of_the_reference_path(item: Any) 
                 map(contribution_of, *one["things"].contributions(item)) for one in (plan.cached, plan.evaluators)
             )
         assert list(map(comparable, found)) == list(map(comparable, expected))
+
+
+@given(changes)
+def test_the_fold_adds_the_deltas_of_contributions(steps: list[tuple[Any, Any, bool]]) -> None:
+    records = records_of("things", [(old, new, False) for old, new, _ in steps])
+    for pipeline in (raw, closed, changed, whole):
+        expected = RowAccumulator(zlib.crc32(b"b"))
+        with localcontext(EXACT):
+            for one in decoded_changes(records, pipeline):
+                effect = derive_effect(one, pipeline)
+                for aggregate in pipeline.aggregates:
+                    old, new = (counted(item, aggregate) for item in (effect.old, effect.new))
+                    expected.add(aggregate, one.sequence, old, new)
+        folded = fold_records(records, pipeline, lane_seed="b")
+        assert described(replace(folded, poison=[])) == described(expected.result())
+
+
+def counted(item: Any, aggregate: Aggregate) -> ItemContribution:
+    """Return an item's contribution to an aggregate by definition; None if it cannot be counted."""
+    try:
+        return None if item is None else item_contribution(item, aggregate)
+    except InvalidItem:
+        return None
 
 
 def comparable(contribution: Any) -> Any:

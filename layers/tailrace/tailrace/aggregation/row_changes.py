@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from operator import add
+from operator import add, sub
 from typing import Any, NamedTuple
 
 from tailrace.aggregation.contributions import (
@@ -170,9 +170,18 @@ class RowAccumulator:
         """Add a change to each aggregate, given the contributions of the old and the new item."""
         for aggregate, was_in, was, is_in, now in zip(aggregates, *old, *new, strict=True):
             if type(now) is Amount and is_in is not None and (was is None or (type(was) is Amount and was_in is is_in)):
-                delta = delta_between(was, now)  # most changes insert an item, or leave it in its row
-                if delta is not None:
-                    self.add_delta(aggregate, is_in, sequence, delta)
+                if now.entries:
+                    delta = delta_between(was, now)
+                    if delta is not None:
+                        self.add_delta(aggregate, is_in, sequence, delta)
+                elif was is None:  # most changes insert an item, or leave it in its row
+                    row = self.rows.get(is_in.key) or self._start_row(aggregate, is_in)
+                    row.steps.append((sequence, now.deltas))
+                    if aggregate.group_list is not None:
+                        self._add_to_group_list(aggregate.group_list, sequence, is_in, 1)
+                elif was.deltas != now.deltas:
+                    row = self.rows.get(is_in.key) or self._start_row(aggregate, is_in)
+                    row.steps.append((sequence, tuple(map(sub, now.deltas, was.deltas))))
                 continue
             before, after = contribution_of(was_in, was), contribution_of(is_in, now)
             # reported once, when the item becomes uncountable; it contributes nothing until it is countable again
