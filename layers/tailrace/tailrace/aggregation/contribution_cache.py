@@ -98,7 +98,7 @@ class ContributionCache:
             amounts = self._evaluator.amounts(image)
             store(self._amounts, others, amounts)
         row_refs = self._row_refs.get(groups)
-        if row_refs is None or None in row_refs:  # an image outside an aggregate's `where` may have no valid group
+        if row_refs is None:
             row_refs = self._find_row_refs(image, groups, amounts)
         return row_refs, amounts
 
@@ -130,7 +130,8 @@ class ContributionCache:
             None if amount is None else part.row_ref(values, image)
             for part, amount in zip(self._parts, amounts, strict=True)
         ]
-        store(self._row_refs, groups, row_refs)
+        if None not in row_refs:  # an image outside an aggregate's `where` may have no valid group
+            store(self._row_refs, groups, row_refs)
         return row_refs
 
     def _with_labels(self, groups: FieldValues, image: Item) -> FieldValues:

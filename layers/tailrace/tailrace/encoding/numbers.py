@@ -88,6 +88,10 @@ def normalise(value: Any) -> Any:
     Raises:
         InvalidMessage: the value cannot be part of an item: NaN, infinity, an unpaired surrogate, an object.
     """
+    if isinstance(value, dict):  # first, because it is what nearly all transforms return
+        return (
+            value if _is_normal_item(value) else {_field_name(name): normalise(inner) for name, inner in value.items()}
+        )
     if isinstance(value, str):
         return value if value.isascii() else _without_surrogates(value)
     if isinstance(value, bool | bytes | bytearray | None):
@@ -96,10 +100,6 @@ def normalise(value: Any) -> Any:
         return canonical_number(Decimal(repr(value)))
     if isinstance(value, int | Decimal):
         return _finite(value)
-    if isinstance(value, dict):
-        return (
-            value if _is_normal_item(value) else {_field_name(name): normalise(inner) for name, inner in value.items()}
-        )
     if isinstance(value, list | tuple):
         return [normalise(inner) for inner in value]
     if isinstance(value, set | frozenset):
