@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from tailrace.aggregation import contributions, counted_images
+from tailrace.aggregation import contributions, counted_images, deltas
 from tailrace.aggregation import row_changes as fold
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.aggregates import commit
@@ -17,7 +17,7 @@ def _no_retraction() -> AbstractContextManager[Any]:
 
     def only_new(self: fold.RowAccumulator, *change: Any) -> None:
         *rest, old, new = change
-        add(self, *rest, (None,) * len(old), new)
+        add(self, *rest, [(None,) * len(part) for part in old], new)
 
     return patch.object(fold.RowAccumulator, "add_contributions", only_new)
 
@@ -63,7 +63,7 @@ def _moves_not_listed() -> AbstractContextManager[Any]:
 
 def _listed_with_each_row() -> AbstractContextManager[Any]:
     """Let an item with several rows of a group enter its list several times."""
-    return patch.object(contributions, "_with_group_deltas", lambda deltas, _before, _after: deltas)
+    return patch.object(deltas, "_with_group_deltas", lambda found, _before, _after: found)
 
 
 def _equal_lines_count_once() -> AbstractContextManager[Any]:

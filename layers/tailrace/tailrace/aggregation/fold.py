@@ -66,21 +66,19 @@ class _Fold:
             collection, _, old, new, expired = read_versions(record, self.images.decode)
         except UNREADABLE:
             return
-        keeping = new is None and collection in self.pipeline.keeping
-        if keeping and (expired or is_expiry(record, collection, self.pipeline)):
-            return
         if collection in self.evaluators:
-            event_id = str(record.get("eventID", sequence))
-            self._absorb(self.evaluators[collection], event_id, sequence, old, new)
+            evaluator = self.evaluators[collection]
+            expired = new is None and (expired or is_expiry(record, collection, self.pipeline))
+            if not (expired and evaluator.collection.on_expiry == "keep"):
+                self._absorb(evaluator, str(record.get("eventID", sequence)), sequence, old, new)
 
     def absorb_own(self, record: Mapping[str, Any]) -> None:
         """Absorb a record of a table with keys of its own: one change, two, or none."""
         for change in changes_of(record, None, position_of(record), self.pipeline, self.images.decode):
-            if not isinstance(change, Change) or change.collection not in self.evaluators:
-                continue
-            if not (change.expired and change.collection in self.pipeline.keeping):
+            if isinstance(change, Change) and change.collection in self.evaluators:
                 evaluator = self.evaluators[change.collection]
-                self._absorb(evaluator, change.event_id, change.sequence, change.old, change.new)
+                if not (change.expired and evaluator.collection.on_expiry == "keep"):
+                    self._absorb(evaluator, change.event_id, change.sequence, change.old, change.new)
 
     def _absorb(
         self, evaluator: Evaluator, event_id: str, sequence: int, old: CountedImage | None, new: CountedImage | None
