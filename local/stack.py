@@ -200,7 +200,7 @@ def _running(
         stack = Stack(emulator.endpoint, outputs, known, pollers, emulator, chosen, kept.shards, timings)
         try:
             with _step("functions", "Starting the functions", report, timings):
-                pollers.warm_up()
+                pollers.warm_up([known["LoadFunction"], known["CatalogFunction"]])
             pollers.start()
             with _announced(stack, kept) if announce else nullcontext(), _kept(stack, kept, report, files.state):
                 yield stack

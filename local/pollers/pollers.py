@@ -5,8 +5,8 @@ The rules are in `local.mapping`; the threads that read a source and invoke its 
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import wait
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import partial
 
@@ -15,7 +15,8 @@ from local.deployment.mappings import EventSourceMapping, list_mappings
 from local.errors import DeployFailed, SettleTimeout
 from local.mapping import MappingError, StreamSettings
 from local.pollers.destinations import FailureDestination
-from local.pollers.emulator_client import EmulatorClient
+from local.pollers.emulator_client import READ_TIMEOUT_S, EmulatorClient
+from local.pollers.events import payload
 from local.pollers.queue import QueuePoller
 from local.pollers.shards import Position
 from local.pollers.source_poller import Statistics
@@ -57,9 +58,12 @@ class Pollers:
                     queue = QueuePoller(mapping, self._emulator, url=url, attributes=attributes, is_new=not positions)
                 self._queues.append(queue)
 
-    def warm_up(self) -> None:
-        """Start the processes of all mapped functions and wait until they are ready."""
-        wait([call for poller in self._pollers for call in poller.warm_up()])
+    def warm_up(self, notified: Sequence[str] = ()) -> None:
+        """Start the processes of all mapped functions, and one of each that a bucket notifies, and wait until ready."""
+        with ThreadPoolExecutor(max(1, len(notified))) as threads:
+            for name in notified:
+                threads.submit(self._emulator.invoke, name, payload(()), READ_TIMEOUT_S)
+            wait([call for poller in self._pollers for call in poller.warm_up()])
 
     def start(self) -> None:
         """Start polling every source."""

@@ -28,7 +28,7 @@ class Pollers:
         self.error = error
         self.stopped = False
 
-    def warm_up(self) -> None:
+    def warm_up(self, _notified: list[str]) -> None:
         raise self.error
 
     def stop(self) -> None:
@@ -50,7 +50,11 @@ def test_the_pollers_of_functions_that_do_not_start_are_stopped(
     emulator = Emulator(Process(), 1, Path("emulator.log"))  # type: ignore[arg-type]
     monkeypatch.setattr(Emulator, "start", lambda *_, **_options: emulator)
     monkeypatch.setattr(deploy, "deploy", lambda *_: {})
-    for name, result in {"build": Path(), "resources": {}, "Pollers": pollers}.items():
+    for name, result in {
+        "build": Path(),
+        "resources": {"LoadFunction": "", "CatalogFunction": ""},
+        "Pollers": pollers,
+    }.items():
         monkeypatch.setattr(stack, name, lambda *_, result=result, **_options: result)
     with pytest.raises(raised), stack.running_stack():
         pass
