@@ -1,5 +1,6 @@
 """What all tests share: no way out of this machine, settings of Hypothesis, DynamoDB Local."""
 
+import functools
 import gc
 import os
 import socket
@@ -13,6 +14,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
+from botocore.loaders import JSONFileLoader
 from hypothesis import HealthCheck, settings
 
 from local.deployment.processes import SupervisedProcess, clean_environment
@@ -107,6 +109,15 @@ def _collect_garbage() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gc, "freeze", lambda: None)
         patch.setattr(gc, "set_threshold", lambda *_: None)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _parse_models_once() -> Iterator[None]:
+    """Parse each file of the SDK once: every session would parse the models of its services again."""
+    with pytest.MonkeyPatch.context() as patch:
+        read = functools.cache(functools.partial(JSONFileLoader.load_file, JSONFileLoader()))
+        patch.setattr(JSONFileLoader, "load_file", lambda _self, path: read(path))
         yield
 
 
