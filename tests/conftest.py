@@ -1,5 +1,6 @@
 """What all tests share: no way out of this machine, settings of Hypothesis, DynamoDB Local."""
 
+import atexit
 import functools
 import gc
 import os
@@ -49,9 +50,10 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Look for no garbage among the tests and what they have imported."""
+    """Look for no garbage among the tests and what they have imported, until the process ends and cleans up."""
     gc.collect()
     gc.freeze()
+    atexit.register(gc.unfreeze)
 
 
 @pytest.hookimpl(optionalhook=True)
