@@ -1,4 +1,4 @@
-"""What the workers of pytest-xdist take as one: tests that share a stack, a build, filled tables or a file."""
+"""What the workers of pytest-xdist take as one: tests that share a stack, a build, a database or a file."""
 
 from typing import Any
 
@@ -7,18 +7,19 @@ from xdist.scheduler import LoadScopeScheduling
 # The longest come first, so that all workers end together.
 GROUPS = {
     "chaos": ("tests/chaos/test_chaos.py",),
+    # the whole of DynamoDB Local, which each worker would start anew; it keeps a processor busy while stacks wait
+    "tables": ("tests/storage/", "tests/browser/test_numbers.py", "tests/browser/panels/test_shapes.py"),
     "sam_local": ("tests/sam_local/", "tests/architecture/test_artifacts.py"),
     "stacks that announce themselves": ("tests/stack/test_lifecycle.py", "tests/stack/test_demo.py"),
     "a stack that fails": ("tests/stack/failing/",),
     "a stack with jobs": ("tests/stack/test_history.py",),
     "stack": ("tests/stack/",),
-    "reading": ("tests/storage/reading/",),
     "a dashboard's stack": ("tests/browser/test_stack.py",),
     "a hosted stack": ("tests/browser/test_hosted.py",),
 }
 APART = (
-    "tests/storage/test_openapi.py", "tests/simulation/", "tests/hostile/",
-    "tests/unit/queries/test_clock_changes.py", "tests/unit/aws/stages/test_load_continued.py",
+    "tests/simulation/", "tests/hostile/", "tests/unit/queries/test_clock_changes.py",
+    "tests/unit/aws/stages/test_load_continued.py",
 )  # fmt: skip
 """What takes long and shares nothing: each test for itself. All others stay together by file."""
 
