@@ -112,7 +112,7 @@ class ContributionCache:
             TypeError: the fields cannot be part of a cache key.
         """
         groups, others = self._case_key(image)
-        if others not in self._countable or None in self._row_refs.get(groups, (None,)):
+        if others not in self._countable or groups not in self._row_refs:
             return False
         for read in self._summed:
             value = read(image)
