@@ -33,12 +33,14 @@ def bare_token_stack(issuer: Issuer) -> Iterator[Stack]:
 
 @pytest.fixture(scope="package")
 def token_stack(issuer: Issuer) -> Iterator[Stack]:
-    """Run a stack that accepts the issuer's tokens, allows a page of another origin, and hosts its own page."""
+    """Run a stack that accepts the issuer's tokens, allows a page of another origin, hosts its own page, and traces."""
     parameters = {
         "JwtIssuer": issuer.url,
         "JwtAudience": f"another,{AUDIENCE}",
         "CorsOrigins": f"{ORIGIN},{LOCAL_ORIGIN}",
+        "DashboardClientId": AUDIENCE,
+        "Tracing": "Active",
+        "ArchiveWindowSeconds": "1",
     }
-    parameters |= {"DashboardClientId": AUDIENCE}
     with running_stack(parameters=parameters) as running:
         yield running

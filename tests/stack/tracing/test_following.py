@@ -2,14 +2,13 @@
 
 import gzip
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import urllib3
 
-from local.stack import Stack, running_stack
-from tests.oidc_issuer import AUDIENCE, Issuer
+from local.stack import Stack
+from tests.oidc_issuer import Issuer
 from tests.openapi.conformance import FLIGHT
 from tests.stack.failing.waiting import await_logged
 
@@ -19,15 +18,13 @@ SECRET = "N5ECR"  # an item's content, which no log may hold
 
 
 @pytest.fixture(scope="module")
-def stack(issuer: Issuer) -> Iterator[Stack]:
-    """Run a stack with tracing on; the emulator's transform leaves the functions' own setting at its default."""
-    parameters = {"Tracing": "Active", "JwtIssuer": issuer.url, "JwtAudience": AUDIENCE, "ArchiveWindowSeconds": "1"}
-    with running_stack(parameters=parameters) as running:
-        for function in ("api", "ingest", "load"):
-            running.client("lambda").update_function_configuration(
-                FunctionName=f"tailrace-{function}", TracingConfig={"Mode": "Active"}
-            )
-        yield running
+def stack(token_stack: Stack) -> Stack:
+    """Turn tracing on in each function: the emulator's transform leaves the functions' own setting at its default."""
+    for function in ("api", "ingest", "load"):
+        token_stack.client("lambda").update_function_configuration(
+            FunctionName=f"tailrace-{function}", TracingConfig={"Mode": "Active"}
+        )
+    return token_stack
 
 
 def lines(stack: Stack, function: str, text: str) -> list[dict[str, Any]]:
