@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tailrace.definition.schemas import Schema
@@ -125,6 +125,7 @@ def test_any_file_continues_at_each_bookmark(file: tuple[bytes, Format], zipped:
 
 @settings(max_examples=80, deadline=None)
 @given(st.one_of(*_bodies()), st.sampled_from([4, 9, 30]))
+@example((b'{"id": 0}\n{', "jsonl"), 4)
 def test_lines_longer_than_a_line_may_be_are_bookmarked_too(file: tuple[bytes, Format], longest: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reading, "MAX_LINE_BYTES", longest)

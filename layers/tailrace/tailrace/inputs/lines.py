@@ -220,7 +220,7 @@ def _on_lines(lines: Iterator[Numbered]) -> Iterator[Numbered]:
         yield first
         if second is not None:
             yield second
-        if text:
+        if text or first[1] is None:
             yield from lines
 
 
