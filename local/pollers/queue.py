@@ -26,7 +26,7 @@ class QueuePoller(SourcePoller[QueueInvocation[bytes]]):
         attributes: dict[str, str],
         is_new: bool = True,
     ) -> None:
-        super().__init__(mapping, emulator, calls=MAX_CONCURRENT_INVOCATIONS)
+        super().__init__(mapping, emulator, calls=MAX_CONCURRENT_INVOCATIONS, warm_calls=1)
         fifo = attributes.get("FifoQueue") == "true"
         visibility = float(attributes["VisibilityTimeout"])
         settings = QueueSettings.parse(

@@ -61,10 +61,10 @@ class Statistics:
 class SourcePoller[I]:
     """Polls one source and makes its mapping's invocations. Subclasses implement the source."""
 
-    def __init__(self, mapping: EventSourceMapping, emulator: EmulatorClient, *, calls: int) -> None:
+    def __init__(self, mapping: EventSourceMapping, emulator: EmulatorClient, *, calls: int, warm_calls: int) -> None:
         self.mapping = mapping
         self._emulator = emulator
-        self._calls = calls
+        self._warm_calls = warm_calls
         self._statistics = Statistics(mapping.name)
         self._results: queue.SimpleQueue[tuple[I, InvocationResult] | None] = queue.SimpleQueue()
         self._pool = ThreadPoolExecutor(calls, thread_name_prefix=f"invoke-{mapping.function}")
@@ -82,12 +82,12 @@ class SourcePoller[I]:
         self._thread.start()
 
     def warm_up(self) -> list[Future[None]]:
-        """Start as many processes of the function as calls may run concurrently, by invoking it without records.
+        """Start processes of the function by invoking it without records: as many as usually run at a time.
 
         Like provisioned concurrency on AWS, this saves the first changes the cold start.
         """
         empty = payload((), self.empty_fields())
-        return [self._pool.submit(self._warm_up_call, empty) for _ in range(self._calls)]
+        return [self._pool.submit(self._warm_up_call, empty) for _ in range(self._warm_calls)]
 
     def pause(self) -> None:
         """Make no further calls until `resume`."""

@@ -51,7 +51,7 @@ class StreamPoller(SourcePoller[Call]):
         shards: int,
     ) -> None:
         calls = min(shards * settings.parallelization, MAX_CONCURRENT_INVOCATIONS)
-        super().__init__(mapping, emulator, calls=calls)
+        super().__init__(mapping, emulator, calls=calls, warm_calls=calls)
         self._settings = settings
         self._destination = destination
         self._undelivered: deque[DiscardedRecords[bytes]] = deque()  # not yet sent to the destination

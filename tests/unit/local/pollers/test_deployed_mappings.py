@@ -53,7 +53,7 @@ def test_the_version_that_ran_is_known_to_the_mapping(
 ) -> None:
     """https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html"""
     mapping = mappings.EventSourceMapping("Mapping", "uuid", function, FUNCTION, "arn", 60, {}, qualifier)
-    poller: SourcePoller[object] = SourcePoller(mapping, emulator, calls=1)
+    poller: SourcePoller[object] = SourcePoller(mapping, emulator, calls=1, warm_calls=1)
     result = poller._invoke_or_throttle(b"{}")
     assert getattr(result, "version", None) == version
     suffix = "" if qualifier is None else "?Qualifier=live"

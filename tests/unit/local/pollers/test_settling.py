@@ -67,7 +67,7 @@ def test_a_poller_that_ctrl_c_stops_while_it_warms_up_ends_its_threads(monkeypat
         raise KeyboardInterrupt
 
     mapping = EventSourceMapping("Mapping", "uuid", "function", "arn", "arn", 60, {})
-    poller: SourcePoller[object] = SourcePoller(mapping, EmulatorClient("http://127.0.0.1:9"), calls=1)
+    poller: SourcePoller[object] = SourcePoller(mapping, EmulatorClient("http://127.0.0.1:9"), calls=1, warm_calls=1)
     monkeypatch.setattr(threading.Thread, "start", interrupted)
     with pytest.raises(KeyboardInterrupt):
         poller.warm_up()
