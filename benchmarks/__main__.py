@@ -1,6 +1,8 @@
 """Run the benchmarks, all or some, and write their results."""
 
 import argparse
+import atexit
+import gc
 import importlib
 import sys
 from datetime import UTC, datetime
@@ -35,6 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown:
         parser.error(f"unknown part {', '.join(unknown)}; choose from {', '.join(PARTS)}")
     console = Console()
+    atexit.register(gc.unfreeze)  # else libraries report what parts keep out of garbage collections as leaks
     try:
         for part in wanted:
             module = importlib.import_module(f"benchmarks.{PARTS[part][0]}")

@@ -4,7 +4,7 @@ import gc
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from statistics import median
@@ -39,7 +39,7 @@ _MAX_TUTORIAL_RECORDS = 200
 
 
 def run(show: Show) -> list[Result]:
-    """Measure processor and wall time per change of both handlers, alternating batch by batch."""
+    """Measure CPU and wall time per change of both handlers, alternating batch by batch."""
     with stub_dynamodb(control("aggregates")) as address:
         environment = {
             "AWS_ENDPOINT_URL": address,
@@ -85,7 +85,7 @@ def _now() -> datetime:
 
 
 def _timed(handler: Callable[[Any], object], event: Any) -> tuple[float, float]:
-    """Return microseconds of processor and wall time per change."""
+    """Return microseconds of CPU and wall time per change."""
     changes = len(event["Records"])
     wall, cpu = time.perf_counter(), time.process_time()
     handler(event)
@@ -108,16 +108,20 @@ def _compare(
         part = json.loads(text)
         part["Records"] = part["Records"][-_MAX_TUTORIAL_RECORDS:]
         by_hand.append(_timed(theirs, part))
-    changes = len(json.loads(texts[0])["Records"])
+    return results(name if size else f"{name} ({len(json.loads(texts[0])['Records']):,} changes)", product, by_hand)
+
+
+def results(batch: str, product: Sequence[tuple[float, float]], by_hand: Sequence[tuple[float, float]]) -> list[Result]:
+    """Return the medians of CPU and wall time, given those of each call."""
     found = []
-    for index, what in enumerate(("processor", "wall")):
+    for index, what in enumerate(("CPU", "wall")):
         one, other = (median(times[index] for times in run) for run in (product, by_hand))
-        title = f"handler, {what} time per change, batch of {name}" + ("" if size else f" ({changes:,} changes)")
-        found.append(Result("a", title, one, "µs", beside=other, target=_TARGETS.get((name, what), "")))
+        title = f"handler, {what} time per change, batch of {batch}"
+        found.append(Result("a", title, one, "µs", beside=other, target=_TARGETS.get((batch, what), "")))
     return found
 
 
-_TARGETS = {("1,000", "processor"): "40 times less", ("1,000", "wall"): "100 times less"}
+_TARGETS = {("1,000", "CPU"): "40 times less", ("1,000", "wall"): "100 times less"}
 
 
 def _writer(show: Show) -> list[Result]:

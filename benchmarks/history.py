@@ -67,7 +67,7 @@ def run(show: Show) -> list[Result]:
 
 
 def _worked(show: Show, name: str, folder: str) -> tuple[float, float]:
-    """Return the processor seconds of all parts of a step, and the largest worker's memory in MB."""
+    """Return the CPU seconds of all parts of a step, and the largest worker's memory in MB."""
     found = []
     for number in range(_PARTITIONS):
         show(f"(g) {name}: part {number + 1} of {_PARTITIONS}")
@@ -193,7 +193,7 @@ class _Files:
 
 
 def _polars(folder: str) -> float:
-    """Return the processor seconds in which Polars groups the same items, read from the same files, on one thread."""
+    """Return the CPU seconds in which Polars groups the same items, read from the same files, on one thread."""
     os.environ["POLARS_MAX_THREADS"] = "1"
     import polars as pl  # noqa: PLC0415 - installed for benchmarks only
 

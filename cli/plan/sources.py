@@ -11,7 +11,7 @@ from cli.errors import CommandError
 PRICES = Path(__file__).with_name("prices.json")
 FIGURES = Path(__file__).parents[2] / "benchmarks" / "results" / "figures.json"
 
-_HANDLER = ("a", "handler, CPU time per change, batch of 1,000")
+HANDLER = ("a", "handler, CPU time per change, batch of 1,000")
 _WRITER = ("a", "writer, CPU time per touched known row")
 _ROWS = ("c", "rows touched per 1,000 changes, batches of 1,000")
 _FANOUT = ("h", "fanout, CPU time per change, batch of 1,000")
@@ -64,7 +64,7 @@ def read_figures(path: Path = FIGURES) -> Figures:
                 return float(one["value"])
         raise CommandError(f"{path} has no figure {what!r}: run `make bench PARTS={part}`.")
 
-    handler, row, rows = value(*_HANDLER) / 1e6, value(*_WRITER) / 1e6, value(*_ROWS) / 1_000
+    handler, row, rows = value(*HANDLER) / 1e6, value(*_WRITER) / 1e6, value(*_ROWS) / 1_000
     fanout, archive = value(*_FANOUT) / 1e6, value(*_ARCHIVE) / 1e6
     return Figures(max(handler - rows * row, 0), row, fanout, archive, tuple(taken))
 

@@ -27,7 +27,7 @@ from tailrace import (
     total,
     variance,
 )
-from tailrace.aggregation.contributions import ItemContribution, contribution_of, item_contribution
+from tailrace.aggregation.contributions import Contribution, ItemContribution, contribution_of, item_contribution
 from tailrace.aggregation.fold import fold_records
 from tailrace.aggregation.plan import plan_of
 from tailrace.aggregation.row_changes import FoldResult, RowChange
@@ -221,6 +221,8 @@ def by_definition(item: Item, aggregate: Aggregate) -> ItemContribution | Invali
 
 
 def comparable(contribution: ItemContribution | InvalidItem) -> Any:
+    if isinstance(contribution, Contribution):
+        return {contribution.row_ref.key: contribution}
     return contribution.violations if isinstance(contribution, InvalidItem) else contribution
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from benchmarks.changes import event, forget_absorbed, records
 from benchmarks.growth import batches, per_change
-from benchmarks.handlers import control, product
+from benchmarks.handlers import control, product, results
 from benchmarks.server import stub_dynamodb
+from cli.plan.sources import HANDLER
 
 
 @pytest.mark.usefixtures("aws_env")
@@ -37,3 +38,7 @@ def test_growth_is_measured_on_batches_that_are_all_absorbed(monkeypatch: pytest
     for name in ("POWERTOOLS_LOG_LEVEL", "POWERTOOLS_METRICS_DISABLED"):
         monkeypatch.setenv(name, "CRITICAL")  # so that what the stage sets goes with the test
     assert per_change(batches(2, 1, 2)) > 0
+
+
+def test_tailrace_plan_finds_the_handler_under_the_name_that_it_is_measured_by() -> None:
+    assert HANDLER in {(one.part, one.what) for one in results("1,000", [(60.0, 80.0)], [(6_000.0, 37_000.0)])}

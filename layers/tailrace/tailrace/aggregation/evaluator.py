@@ -62,8 +62,11 @@ class Evaluator:
         """
         if not self.spreads:
             return found
-        spread = [one for spread in self.spreads for one in spread.contributions(item)]
-        row_refs, amounts = [*found[0], *(None for _ in spread)], [*found[1], *spread]
+        row_refs, amounts = [*found[0]], [*found[1]]
+        for spread in self.spreads:
+            rows, added = spread.contributions(item)
+            row_refs += rows
+            amounts += added
         return [row_refs[position] for position in self._positions], [amounts[position] for position in self._positions]
 
 
