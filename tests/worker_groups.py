@@ -44,12 +44,12 @@ class Grouped(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
         super().__init__(config, log)
 
     def _assign_work_unit(self, node: Any) -> None:
-        """Give a worker the next group; one worker has no stack, so that the processors are busy while stacks wait."""
+        """Give a worker the next group; two workers have no stack, so that processors are busy while stacks wait."""
         others = [units for other, units in self.assigned_work.items() if other is not node]
         waiting = sum(
             any(name in GROUPS and not all(unit.values()) for name, unit in units.items()) for units in others
         )
-        is_next = waiting < len(self.nodes) - 1
+        is_next = waiting < max(1, len(self.nodes) - 2)
         chosen = next((name for name in self.workqueue if (name in GROUPS) == is_next), None)
         if chosen is not None:
             self.workqueue.move_to_end(chosen, last=False)

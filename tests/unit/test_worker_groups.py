@@ -26,18 +26,19 @@ def test_what_writes_the_same_file_or_shares_a_stack_stays_together() -> None:
     assert rank("tests/stack/test_demo.py::a") < rank("tests/simulation/a.py::b") < rank("tests/unit/a.py::b")
 
 
-def test_one_worker_has_no_stack_as_long_as_there_are_other_tests() -> None:
+def test_two_workers_have_no_stack_as_long_as_there_are_other_tests() -> None:
     scheduler = Grouped.__new__(Grouped)
-    names = ["chaos", "sam_local", "stack", "tests/unit/a.py", "tests/unit/b.py"]
-    nodes = [Mock(), Mock(), Mock()]
+    names = ["chaos", "sam_local", "stack", "tests/unit/a.py", "tests/unit/b.py", "tests/unit/c.py"]
+    nodes = [Mock(), Mock(), Mock(), Mock()]
     scheduler.workqueue = OrderedDict((name, {f"{name}::test": False}) for name in names)
     scheduler.registered_collections = {node: [f"{name}::test" for name in names] for node in nodes}
     scheduler.assigned_work = {node: {} for node in nodes}
     for node in nodes:
         scheduler._assign_work_unit(node)
-    assert [[*units] for units in scheduler.assigned_work.values()] == [["chaos"], ["sam_local"], ["tests/unit/a.py"]]
+    given = [["chaos"], ["sam_local"], ["tests/unit/a.py"], ["tests/unit/b.py"]]
+    assert [[*units] for units in scheduler.assigned_work.values()] == given
     scheduler.assigned_work[nodes[0]]["chaos"]["chaos::test"] = True
     scheduler._assign_work_unit(nodes[2])
     assert [*scheduler.assigned_work[nodes[2]]] == ["tests/unit/a.py", "stack"]
     scheduler._assign_work_unit(nodes[0])
-    assert [*scheduler.assigned_work[nodes[0]]] == ["chaos", "tests/unit/b.py"]
+    assert [*scheduler.assigned_work[nodes[0]]] == ["chaos", "tests/unit/c.py"]
