@@ -60,10 +60,13 @@ class Pollers:
 
     def warm_up(self, notified: Sequence[str] = ()) -> None:
         """Start the processes of all mapped functions, and one of each that a bucket notifies, and wait until ready."""
-        with ThreadPoolExecutor(max(1, len(notified))) as threads:
-            for name in notified:
-                threads.submit(self._emulator.invoke, name, payload(()), READ_TIMEOUT_S)
+        threads = ThreadPoolExecutor(max(1, len(notified)))
+        try:
+            calls = [threads.submit(self._emulator.invoke, name, payload(()), READ_TIMEOUT_S) for name in notified]
             wait([call for poller in self._pollers for call in poller.warm_up()])
+            wait(calls)
+        finally:
+            threads.shutdown(wait=False)  # Ctrl-C does not wait for a function that starts
 
     def start(self) -> None:
         """Start polling every source."""
