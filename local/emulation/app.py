@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from ministack.app import app as ministack
+from ministack.core import lambda_runtime
 from ministack.services import apigateway, dynamodb_streams, lambda_svc
 
 from local.deployment.emulator import DECISIONS_VARIABLE, STATE_VARIABLE
@@ -11,12 +12,14 @@ from local.emulation.concurrency_limit import limit_concurrency, limit_events
 from local.emulation.cors import read_template_names
 from local.emulation.expiry import record_expiries
 from local.emulation.foreign_pages import refuse_foreign_pages
+from local.emulation.forking import fork_functions
 from local.emulation.payload_limit import limit_payload
 from local.emulation.sequence_numbers import find_by_number
 from local.emulation.state import keep_state
 from local.review.policy_enforcement import enforce_policies
 
 record_expiries()
+fork_functions(vars(lambda_runtime))
 limit_events(vars(lambda_svc))
 read_template_names(vars(apigateway))
 find_by_number(vars(dynamodb_streams))
