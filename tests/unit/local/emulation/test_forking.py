@@ -154,13 +154,17 @@ def test_a_module_that_cannot_be_imported_is_the_functions_error(run: Run) -> No
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_the_end_of_a_fork_is_noticed_whatever_its_reason(run: Run, number: int) -> None:
+def test_the_end_of_a_fork_is_noticed_whatever_its_reason(
+    run: Run, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fork = run("import time\nprint('here', flush=True)\ntime.sleep(60)")
     assert fork.stdout.readline() == "here\n"
     (fork.terminate if number == signal.SIGTERM else fork.kill)()
     assert fork.wait(10) == EXITED
-    fork.terminate()  # the id may be another process's
-    fork.kill()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "kill", lambda *_: pytest.fail("the id may be another process's"))
+        fork.terminate()
+        fork.kill()
     assert fork.stdout.read() == ""
 
 
@@ -173,6 +177,17 @@ def test_a_fork_is_not_held_by_those_after_it(run: Run) -> None:
     assert second.poll() is None
     second.stdin.close()
     assert second.wait(10) == EXITED
+
+
+def test_a_fork_ends_although_a_program_that_it_started_runs_on(run: Run) -> None:
+    fork = run(
+        "import subprocess as s\n"
+        "n = s.DEVNULL\n"
+        "print(s.Popen(['sleep', '60'], stdin=n, stdout=n, stderr=n, close_fds=False).pid)"
+    )
+    program = int(fork.stdout.read())
+    assert fork.wait(10) == EXITED
+    os.kill(program, signal.SIGKILL)
 
 
 def test_a_server_that_ended_is_replaced(run: Run) -> None:
@@ -189,14 +204,15 @@ def test_a_server_that_ended_is_replaced(run: Run) -> None:
 
 def test_many_start_at_once(run: Run) -> None:
     with ThreadPoolExecutor(8) as threads:
-        forks = list(threads.map(lambda n: run(f"print({n})"), range(24)))
-    assert [fork.stdout.read() for fork in forks] == [f"{n}\n" for n in range(24)]
-    assert len({fork.pid for fork in forks}) == 24
+        forks = list(threads.map(lambda n: run(f"import os\nprint({n}, os.getpid(), os.getppid())"), range(24)))
+    found = [[int(word) for word in fork.stdout.read().split()] for fork in forks]
+    server = found[0][2]
+    assert found == [[n, fork.pid, server] for n, fork in enumerate(forks)]
 
 
 def test_functions_with_other_layers_have_another_server(run: Run, layer: Path, tmp_path: Path) -> None:
     script = "import os, tailrace\nprint(os.getppid(), tailrace.__file__)"
-    found = set()
+    found = []
     for number in range(MAX_SERVERS + 1):
         engine = tmp_path / str(number) / "python" / "tailrace"
         engine.mkdir(parents=True)
@@ -204,8 +220,10 @@ def test_functions_with_other_layers_have_another_server(run: Run, layer: Path, 
         other = mounted(tmp_path / f"layer{number}", engine.parent)
         server, module = run(script, **{LAYERS: str(other)}).stdout.read().split()
         assert Path(module).is_relative_to(tmp_path / str(number))
-        found.add(server)
-    assert len(found) == MAX_SERVERS + 1
+        found.append(server)
+    assert len(set(found)) == MAX_SERVERS + 1
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(found[0]), 0)
     assert run(script, **{LAYERS: str(other)}).stdout.read().split()[0] == server
     assert run(script, **{LAYERS: f"{layer}{os.pathsep}{other}"}).stdout.read().split()[0] not in found
 
@@ -219,6 +237,11 @@ def test_a_function_that_needs_its_own_process_gets_one(run: Run, variables: dic
     process = run("print('here')", **variables)
     assert isinstance(process, subprocess.Popen)
     assert process.communicate() == ("here\n", "")
+
+
+def test_a_function_with_a_layer_of_its_own_has_its_own_process(run: Run, layer: Path, tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    assert isinstance(run("print('here')", **{LAYERS: f"{layer}{os.pathsep}{tmp_path / 'own'}"}), subprocess.Popen)
 
 
 def test_other_programs_are_started_as_ever(start: Start, layer: Path) -> None:
