@@ -5,18 +5,26 @@ from typing import Any
 from xdist.scheduler import LoadScopeScheduling
 
 # The longest come first, so that all workers end together.
-GROUPS = {
+STACKS = {
+    "stack": ("tests/stack/",),  # what the others do not name
     "chaos": ("tests/chaos/test_chaos.py",),
-    # the whole of DynamoDB Local, which each worker would start anew; it keeps a processor busy while stacks wait
-    "tables": ("tests/storage/", "tests/browser/test_numbers.py", "tests/browser/panels/test_shapes.py"),
+    "stacks of checkouts": (
+        "tests/stack/test_kept.py", "tests/stack/test_routes.py", "tests/stack/test_emulator_state.py",
+    ),
+    "attached stacks": ("tests/stack/attachment/",),
+    "a stack with jobs": ("tests/stack/test_history.py",),
+    "a stack that fails": ("tests/stack/failing/",),
     "sam_local": ("tests/sam_local/", "tests/architecture/test_artifacts.py"),
     "stacks that announce themselves": ("tests/stack/test_lifecycle.py", "tests/stack/test_demo.py"),
-    "a stack that fails": ("tests/stack/failing/",),
-    "a stack with jobs": ("tests/stack/test_history.py",),
-    "stack": ("tests/stack/",),
     "a dashboard's stack": ("tests/browser/test_stack.py",),
+    "a stack that enforces policies": ("tests/review/test_roles.py",),
     "a hosted stack": ("tests/browser/test_hosted.py",),
-}
+}  # fmt: skip
+"""Groups that often wait: for a stack, or for containers."""
+
+TABLES = ("tests/storage/", "tests/browser/test_numbers.py", "tests/browser/panels/test_shapes.py")
+"""The whole of DynamoDB Local, which each worker would start anew."""
+
 APART = (
     "tests/simulation/", "tests/hostile/", "tests/unit/queries/test_clock_changes.py",
     "tests/unit/aws/stages/test_load_continued.py",
@@ -26,14 +34,16 @@ APART = (
 
 def group_of(test: str) -> str:
     """Return the group of a test by its id."""
-    found = next((name for name, members in GROUPS.items() if test.startswith(members)), None)
-    return found or (test if test.startswith(APART) else test.partition("::")[0])
+    members = {member: name for name, members in (*STACKS.items(), ("tables", TABLES)) for member in members}
+    found = max((member for member in members if test.startswith(member)), key=len, default=None)
+    return members[found] if found else test if test.startswith(APART) else test.partition("::")[0]
 
 
 def rank(test: str) -> int:
     """Return where a test stands in the order, by its id."""
-    order = [*GROUPS.values(), APART]
-    return next((place for place, members in enumerate(order) if test.startswith(members)), len(order))
+    order = [*STACKS, "tables"]
+    group = group_of(test)
+    return order.index(group) if group in order else len(order) + (not test.startswith(APART))
 
 
 class Grouped(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
@@ -47,10 +57,10 @@ class Grouped(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
         """Give a worker the next group; two workers have no stack, so that processors are busy while stacks wait."""
         others = [units for other, units in self.assigned_work.items() if other is not node]
         waiting = sum(
-            any(name in GROUPS and not all(unit.values()) for name, unit in units.items()) for units in others
+            any(name in STACKS and not all(unit.values()) for name, unit in units.items()) for units in others
         )
         is_next = waiting < max(1, len(self.nodes) - 2)
-        chosen = next((name for name in self.workqueue if (name in GROUPS) == is_next), None)
+        chosen = next((name for name in self.workqueue if (name in STACKS) == is_next), None)
         if chosen is not None:
             self.workqueue.move_to_end(chosen, last=False)
         super()._assign_work_unit(node)

@@ -6,10 +6,10 @@ from unittest.mock import Mock
 import pytest
 
 from tests.architecture.stack import ROOT
-from tests.worker_groups import APART, GROUPS, Grouped, group_of, rank
+from tests.worker_groups import APART, STACKS, TABLES, Grouped, group_of, rank
 
 
-@pytest.mark.parametrize("member", [*(member for members in GROUPS.values() for member in members), *APART])
+@pytest.mark.parametrize("member", [*(member for members in STACKS.values() for member in members), *TABLES, *APART])
 def test_what_a_group_names_is_there(member: str) -> None:
     path = ROOT / member
     assert path.is_dir() if member.endswith("/") else path.is_file()
@@ -19,11 +19,21 @@ def test_what_writes_the_same_file_or_shares_a_stack_stays_together() -> None:
     together = [
         ("tests/stack/test_demo.py::a", "tests/stack/test_lifecycle.py::b"),
         ("tests/stack/test_openapi.py::a", "tests/stack/test_writers.py::b[1/2]"),
+        ("tests/storage/reading/test_forms.py::a", "tests/browser/test_numbers.py::b"),
         ("tests/unit/encoding/test_keys.py::a", "tests/unit/encoding/test_keys.py::b[x::y]"),
     ]
     assert all(group_of(one) == group_of(other) for one, other in together)
     assert group_of("tests/simulation/test_growth.py::a") != group_of("tests/simulation/test_growth.py::b")
-    assert rank("tests/stack/test_demo.py::a") < rank("tests/simulation/a.py::b") < rank("tests/unit/a.py::b")
+    assert group_of("tests/stack/test_kept.py::a") != group_of("tests/stack/test_openapi.py::a")
+    ordered = [
+        "stack/test_openapi.py::a",
+        "stack/test_demo.py::a",
+        "storage/a.py::b",
+        "simulation/a.py::b",
+        "unit/a.py::b",
+    ]
+    assert sorted(ordered, key=lambda test: rank(f"tests/{test}")) == ordered
+    assert len({rank(f"tests/{test}") for test in ordered}) == len(ordered)
 
 
 def test_two_workers_have_no_stack_as_long_as_there_are_other_tests() -> None:
