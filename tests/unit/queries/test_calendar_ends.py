@@ -1,6 +1,6 @@
 """Every form of query at both ends of the calendar, in zones east and west of UTC."""
 
-from datetime import date
+from datetime import date, datetime
 
 import pytest
 
@@ -94,9 +94,9 @@ def test_long_buckets_are_listed_without_a_look_at_each_day(
     looked: list[date] = []
     labels_of = time_ranges._labels_of
 
-    def look(bucket: BucketGroup, day: date, *bounds: str) -> list[str]:
+    def look(bucket: BucketGroup, day: date, *ends: datetime) -> list[str]:
         looked.append(day)
-        return labels_of(bucket, day, *bounds)
+        return labels_of(bucket, day, *ends)
 
     monkeypatch.setattr(time_ranges, "_labels_of", look)
     for bucket, last, size in ((year("at"), "9999", 9999), (quarter("at"), "0900", 3600), (week("at"), "0010", 522)):

@@ -72,15 +72,18 @@ class Change:
 
 
 class Bucket(NamedTuple):
-    """A real bucket within a day: the seconds from ``start`` to ``end`` have this label."""
+    """A real bucket within a day: the seconds from ``start`` to ``end``; its clock shows ``first`` as it begins."""
 
-    label: str
     start: int
     end: int
+    first: int
+    offset: int
+    precision: str
 
     @property
-    def date(self) -> str:
-        return self.label[:10]
+    def label(self) -> str:
+        clock = timezone(timedelta(seconds=self.offset))
+        return datetime.fromtimestamp(self.first - self.offset, clock).isoformat(timespec=self.precision)
 
 
 @cache
@@ -174,11 +177,11 @@ def buckets_around(change: Change, length: int, reach: int) -> list[Bucket]:
 
 def cut(start: int, end: int, offset: int, length: int) -> Iterator[Bucket]:
     """Cut the seconds between two changes of a zone at each multiple of a length that its clock shows."""
-    clock, precision = timezone(timedelta(seconds=offset)), "minutes" if length >= 60 else "seconds"
+    precision = "minutes" if length >= 60 else "seconds"
     while start < end:
-        since = (start + offset) % length
-        following = min(end, start + length - since)
-        yield Bucket(datetime.fromtimestamp(start - since, clock).isoformat(timespec=precision), start, following)
+        first = (start + offset) // length * length
+        following = min(end, first - offset + length)
+        yield Bucket(start, following, first, offset, precision)
         start = following
 
 
@@ -205,8 +208,8 @@ def test_each_day_has_exactly_its_own_buckets(unit: str) -> None:
     for change in (*(all_changes() if unit == "hour" else kinds()), *earlier_changes()):
         group, days = group_of(unit, change), group_of("day", change)
         real = buckets_around(change, LENGTHS[unit], 50 * 3600)
-        for one in map(date.isoformat, change.days):
-            of_day = [bucket for bucket in real if bucket.date == one]
+        for one, midnight in [(one.isoformat(), (one - date(1970, 1, 1)).days * DAY) for one in change.days]:
+            of_day = [bucket for bucket in real if midnight <= bucket.first < midnight + DAY]
             labels = list(bucket_range(group, one, one).labels())
             assert labels == [bucket.label for bucket in of_day], (change, one)
             length = sum(seconds(group.end(label) - group.start(label)) for label in labels)
@@ -272,10 +275,11 @@ def test_a_range_of_instants_has_the_buckets_between_them(size: int) -> None:
             expected = [bucket.label for bucket in real[first : last + 1]]
             found = bucket_range(group, text_of(real[first].start), text_of(real[last].end - 1))
             low, high = found.key_bounds()
-            assert sorted(found.labels()) == sorted(expected), (change, expected)
+            labels = list(found.labels())
+            assert sorted(labels) == sorted(expected), (change, expected)
             assert [b.label for b in real if found.contains(b.label)] == expected, (change, expected)
             assert all(low <= label <= high for label in expected), (change, expected)
-            assert list(found.labels(descending=True)) == list(found.labels())[::-1]
+            assert list(found.labels(descending=True)) == labels[::-1]
             assert next(found.labels(start=expected[-1])) == expected[-1]
 
 

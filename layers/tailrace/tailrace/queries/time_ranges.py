@@ -26,8 +26,6 @@ _DAY = timedelta(days=1)
 
 # Longer than any backward clock change in the time zone database: a zone that crosses the date line repeats a day.
 _CLOCK_CHANGE_HORIZON = timedelta(hours=26)
-# Of the days on which buckets out of order begin: a repeated day, and the longest bucket within one.
-_MAX_DISORDER = 2 * _DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +65,14 @@ class BucketRange:
         """Yield the label of each bucket by date, then by time, from ``start`` on; both ends must be given."""
         if self.first is None or self.last is None:
             raise ValueError("the buckets of an open range cannot be listed")
-        low, high = self.key_bounds()
-        first, last = _date(low), _date(high)
+        first, last = map(_date, self.key_bounds())
+        earliest = bounds(self.bucket, self.first)[0] if "T" in self.first else datetime.min.replace(tzinfo=UTC)
+        latest = bounds(self.bucket, self.last)[0] if "T" in self.last else datetime.max.replace(tzinfo=UTC)
         from_day, to_day = first, last
         if start is not None:
             from_day, to_day = (first, _date(start)) if descending else (_date(start), last)
         for day in _days(from_day, to_day, self.bucket.unit, descending=descending):
-            labels = _labels_of(self.bucket, day, low, high)
-            if day - first <= _MAX_DISORDER or last - day <= _MAX_DISORDER:
-                labels = [label for label in labels if low <= label <= high and self.contains(label)]
+            labels = _labels_of(self.bucket, day, earliest, latest)
             if descending:
                 labels.reverse()
             if start is not None and day == _date(start):
@@ -130,10 +127,10 @@ def _days(first: date, last: date, unit: str, *, descending: bool) -> Iterator[d
             day = first_day(date_label(day - _DAY if descending else last_day(day.isoformat(), unit) + _DAY, unit))
 
 
-def _labels_of(bucket: BucketGroup, day: date, low: str, high: str) -> list[str]:
+def _labels_of(bucket: BucketGroup, day: date, earliest: datetime, latest: datetime) -> list[str]:
     """Return the labels of the buckets within a day in time order, and of a longer bucket its label on its first day.
 
-    Those outside of the bounds for sort keys may be left out.
+    Of those within a day, these are the ones that begin from ``earliest`` to ``latest``.
     """
     length = bucket.length
     if length is None:
@@ -142,14 +139,15 @@ def _labels_of(bucket: BucketGroup, day: date, low: str, high: str) -> list[str]
         return [label] if _date(label) == day and start < end else []
     labels = []
     for first, last in constant_parts(*bounds(bucket, day.isoformat()), bucket.zone):
+        if first > latest:
+            break
         local = datetime.fromisoformat(bucket.label(first))
-        if "T" in low and _date(low) == day:
-            before = datetime.fromisoformat(low).replace(tzinfo=local.tzinfo) - local
-            local += max(before // length, 0) * length
+        if first < earliest:  # a bucket that the part cuts off begins with the part
+            local -= (local - earliest) // length * length
         with suppress(OverflowError):  # at the end of the calendar
-            while local <= last and (label := clock_label(local, bucket.unit)) <= high:
+            for _ in range((min(last, latest) - local) // length + 1):
                 if local.date() == day:
-                    labels.append(label)
+                    labels.append(clock_label(local, bucket.unit))
                 local += length
     return labels
 
