@@ -5,6 +5,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -87,6 +88,7 @@ def by_file(world: Entrances, cases: Sequence[Case]) -> None:
     world.drop(f"{collection}/x.csv", table.getvalue().encode(errors="surrogatepass"))
 
 
+@lru_cache(maxsize=1024)
 def is_readable(text: str) -> bool:
     """Tell whether a text can be part of a batch, which is refused as a whole if it is no JSON."""
     try:
