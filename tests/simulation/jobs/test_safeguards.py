@@ -19,10 +19,18 @@ from tests.simulation.jobs import history
 from tests.simulation.jobs.__main__ import play
 
 _SEEDS = 120
-_RICH = (327, 38, 39, 99, 149)
-"""Seeds to try first: each finds what dozens of others do not. A stale list only makes the test slower."""
-_LACKING = 28
-"""The same, of a history at whose end rows lack a discarded batch."""
+_RICH = {
+    "_drop_journal": 99,
+    "_ignore_frontier": 38,
+    "_believe_snapshot": 39,
+    "_ignore_marks": 1,
+    "_skip_coverage": 39,
+    "_commit_base_under_new_marks": 38,
+    "_ignore_holes": 149,
+    "_count_one_row_of_each_item": 99,
+    "_forget_fields_of_keys": 14,
+}
+"""For each safeguard a seed to try first. A stale seed only makes the test slower, as do those of the tests below."""
 
 
 def _drop_journal(patch: pytest.MonkeyPatch) -> None:
@@ -99,7 +107,7 @@ def test_a_broken_safeguard_is_found(
     broken: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken(monkeypatch)
-    assert any(_is_found(seed) for seed in (*_RICH, *range(_SEEDS)))
+    assert any(_is_found(seed) for seed in (_RICH[broken.__name__], *range(_SEEDS)))
 
 
 @pytest.mark.parametrize("broken", [_count_one_row_of_each_item, _forget_fields_of_keys])
@@ -107,7 +115,7 @@ def test_a_broken_safeguard_of_elements_and_keys_is_found(
     broken: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken(monkeypatch)
-    assert any(_is_found(seed, baskets=True) for seed in range(_SEEDS))
+    assert any(_is_found(seed, baskets=True) for seed in (_RICH[broken.__name__], *range(_SEEDS)))
 
 
 @pytest.mark.parametrize("stays", [True, False])
@@ -115,17 +123,17 @@ def test_comparing_rows_that_have_ended_or_none_that_will_is_found(
     stays: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(judging, "stays", lambda end, *_times: stays or end is None)
-    assert any(_is_found(seed, keeps=True) for seed in range(_SEEDS))
+    assert any(_is_found(seed, keeps=True) for seed in (9, *range(_SEEDS)))
 
 
 def test_not_telling_readers_of_discarded_batches_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "tell_readers", lambda _shop, _notification: None)
-    assert any(_is_found(seed) for seed in (_LACKING, *range(_SEEDS)))
+    assert any(_is_found(seed) for seed in (28, *range(_SEEDS)))
 
 
 def test_replacing_what_was_read_by_what_a_late_run_has_read_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Folder, "write_once", Folder.write)
-    assert any(_is_found(seed, late=True) for seed in range(_SEEDS))
+    assert any(_is_found(seed, late=True) for seed in (1, *range(_SEEDS)))
 
 
 def _is_found(seed: int, **modes: bool) -> bool:
