@@ -1,8 +1,10 @@
 """Serves the built site and an API from one origin, as the product's servers do, and logs the API's requests."""
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -30,7 +32,7 @@ class Site(ThreadingHTTPServer):
 
     def __init__(self, folder: Path, respond: Respond, config: Mapping[str, Any]) -> None:
         super().__init__(("127.0.0.1", 0), _Request)
-        self.files = Files(folder, config, () if config["auth"] is None else (config["auth"]["issuer"],))
+        self.files = _files(folder, json.dumps(config))
         self.respond = respond
         self.requests: list[str] = []
         self.silent = False
@@ -52,6 +54,13 @@ class Site(ThreadingHTTPServer):
             time.sleep(0.05)
         status, response_headers, text = self.respond(path.removeprefix("/api"), query, headers)
         return SiteResponse(status, response_headers, text.encode())
+
+
+@lru_cache(maxsize=8)
+def _files(folder: Path, config: str) -> Files:
+    """Read a folder's files once: compressing them takes as long as serving them."""
+    chosen = json.loads(config)
+    return Files(folder, chosen, () if chosen["auth"] is None else (chosen["auth"]["issuer"],))
 
 
 class _Request(BaseHTTPRequestHandler):
