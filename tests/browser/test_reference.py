@@ -2,17 +2,18 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from cli.dashboard.command import REFERENCE
 from tailrace.definition.pipeline import load_pipeline
 from tailrace.http.openapi.document import build_document
-from tests.browser.conftest import SCREENSHOTS
-from tests.browser.site import Response, Site
+from tests.browser.conftest import SCREENSHOTS, opened_pages
+from tests.browser.site import Response, Site, running_site
 
 type Visit = Callable[..., Page]
 type Check = Callable[[Page], list[str]]
@@ -39,6 +40,13 @@ def site(serve: Callable[..., Site]) -> Site:
     return serve(api, reference=f"./{REFERENCE}")
 
 
+@pytest.fixture(scope="module")
+def unchanged(browser: Browser, site_folder: Path) -> Iterator[Page]:
+    """Open the page once for the tests that only look at it."""
+    with running_site(site_folder, api, {"reference": f"./{REFERENCE}"}) as site, opened_pages(browser) as open_page:
+        yield open_page(site.url + REFERENCE, ready=False)
+
+
 def open_operation(page: Page, method: str, path: str) -> Locator:
     """Expand an operation and return it."""
     operation = page.locator(".opblock", has=page.locator(f"[data-path='{path}']")).filter(
@@ -48,11 +56,10 @@ def open_operation(page: Page, method: str, path: str) -> Locator:
     return operation
 
 
-def test_it_shows_every_operation(site: Site, visit: Visit) -> None:
-    page = visit(site.url + REFERENCE, ready=False)
+def test_it_shows_every_operation(unchanged: Page) -> None:
     described = operations(DOCUMENT)
-    expect(page.locator(".opblock")).to_have_count(len(described))
-    shown = page.locator(".opblock").evaluate_all(
+    expect(unchanged.locator(".opblock")).to_have_count(len(described))
+    shown = unchanged.locator(".opblock").evaluate_all(
         """(all) => all.map((one) => [one.querySelector('.opblock-summary-method').textContent,
                                       one.querySelector('[data-path]').dataset.path])"""
     )
@@ -69,9 +76,8 @@ def test_read_operations_can_be_tried(site: Site, visit: Visit) -> None:
     assert site.requests == ["/openapi.json", "/aggregates/carrier_hours/rows?carrier=UA&order=asc&limit=100"]
 
 
-def test_write_operations_are_only_described(site: Site, visit: Visit) -> None:
-    page = visit(site.url + REFERENCE, ready=False)
-    operation = open_operation(page, "PUT", "/collections/flights/items/{id}")
+def test_write_operations_are_only_described(unchanged: Page) -> None:
+    operation = open_operation(unchanged, "PUT", "/collections/flights/items/{id}")
     expect(operation).to_contain_text("If-Match")
     expect(operation.get_by_role("button", name="Execute")).to_have_count(0)
 
@@ -95,6 +101,6 @@ def test_an_error_is_shown(serve: Callable[..., Site], visit: Visit) -> None:
     expect(page.locator("#notice")).to_contain_text("Open the printed address")
 
 
-def test_it_links_to_the_dashboard(site: Site, visit: Visit) -> None:
-    page = visit(site.url + REFERENCE, ready=False)
-    assert page.get_by_role("link", name="Dashboard").evaluate("(link) => link.href") == site.url
+def test_it_links_to_the_dashboard(unchanged: Page) -> None:
+    dashboard, _, _ = unchanged.url.partition(REFERENCE)
+    assert unchanged.get_by_role("link", name="Dashboard").evaluate("(link) => link.href") == dashboard
