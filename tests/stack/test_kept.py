@@ -96,7 +96,6 @@ def survives_a_kill(checkout: Checkout) -> None:
     assert 30 <= items <= 60
     for path, measure in ((ROWS, "flights"), (DESTS, "n")):
         checkout.wait_until(lambda path=path, measure=measure: checkout.count(path, measure) == items, CHANGE_SECONDS)  # type: ignore[misc]
-    checkout.stop(signal.SIGINT)
 
 
 @dataclass
@@ -115,7 +114,6 @@ class Running:
 
 def loads_a_file_on(checkout: Checkout) -> None:
     """The emulator keeps the notification in memory only."""
-    checkout.start()
     stack = Running(checkout.about)
     expected = bulk.upload(stack, 8_000_000, 0, 50)
     checkout.wait_until(lambda: bulk.stored(stack, "checkpoints") is not None, CHANGE_SECONDS)

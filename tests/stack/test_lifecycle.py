@@ -27,7 +27,13 @@ GONE_SECONDS = 15.0
 def held_stack(port: int) -> subprocess.Popen[str]:
     """Start a stack in its own process."""
     command = [sys.executable, "-m", "local.run_stack", "--port", str(port)]
-    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        wait_until_up(process)
+    except BaseException:
+        end(process)
+        raise
+    return process
 
 
 def wait_until_up(process: subprocess.Popen[str]) -> None:
@@ -43,6 +49,12 @@ def wait_until_up(process: subprocess.Popen[str]) -> None:
     finally:
         too_late.cancel()
     raise AssertionError(f"the stack did not come up: {said}")
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        process.kill()
+    process.communicate()
 
 
 def parents() -> dict[int, int]:
@@ -78,21 +90,29 @@ def assert_gone(pids: set[int], port: int) -> None:
     assert not is_listening(port)
 
 
-@pytest.fixture
-def port() -> int:
-    return free_port()
+@pytest.fixture(scope="module")
+def unchanged() -> Iterator[list[subprocess.Popen[str]]]:
+    """Hold a stack that a test has only looked at, for the next one."""
+    processes: list[subprocess.Popen[str]] = []
+    yield processes
+    for process in processes:
+        end(process)
 
 
 @pytest.fixture
-def held(port: int) -> Iterator[subprocess.Popen[str]]:
-    process = held_stack(port)
+def held(unchanged: list[subprocess.Popen[str]]) -> Iterator[subprocess.Popen[str]]:
+    process = unchanged.pop() if unchanged else held_stack(free_port())
     try:
-        wait_until_up(process)
         yield process
     finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+        if process not in unchanged:
+            end(process)
+
+
+@pytest.fixture
+def port(held: subprocess.Popen[str]) -> int:
+    assert isinstance(held.args, list)
+    return int(held.args[-1])
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
@@ -138,7 +158,7 @@ def dashboard() -> str:
 
 
 def test_a_running_stack_announces_its_addresses_and_serves_its_dashboard(
-    held: subprocess.Popen[str], port: int
+    held: subprocess.Popen[str], port: int, unchanged: list[subprocess.Popen[str]]
 ) -> None:
     """The page, and the API through the signing proxy; on loopback only."""
     about = read_endpoint_file()
@@ -157,6 +177,7 @@ def test_a_running_stack_announces_its_addresses_and_serves_its_dashboard(
     rows = urllib3.request("GET", f"{address}api/aggregates/carrier_hours/rows?carrier=UA")
     assert (rows.status, rows.json()["rows"]) == (200, [])
     assert urllib3.request("PUT", f"{address}api/collections/flights/items/1", body=b"{}").status == 405
+    unchanged.append(held)
 
 
 def test_a_stack_whose_emulator_is_killed_reports_it_and_exits(held: subprocess.Popen[str]) -> None:
