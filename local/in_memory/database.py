@@ -164,10 +164,10 @@ class Database:
         update = parse_update(expression)
         condition = _condition_expression(options)
         _check_placeholders(scope, f"{expression} {condition or ''}")
-        written_attributes = update.written_attributes(scope)
-        if len(set(written_attributes)) < update.actions():
+        written = set(update.written_attributes(scope))
+        if len(written) < update.actions():
             raise invalid("Two document paths overlap with each other")
-        if set(written_attributes) & set(table.key_names):
+        if not written.isdisjoint(table.key_names):
             raise invalid("Cannot update attribute. This attribute is part of the key")
         _check(condition, scope, options)
         return table, key, update.apply(scope) | {part: dict(given[part]) for part in table.key_names}
@@ -223,7 +223,7 @@ def _row(item: Mapping[str, Value]) -> Row:
 
 
 def _condition_expression(options: Json) -> str | None:
-    if options.keys() - _KNOWN_OPTIONS:
+    if not _KNOWN_OPTIONS.issuperset(options):
         raise Unsupported(f"options {sorted(options.keys() - _KNOWN_OPTIONS)}")
     condition: str | None = options.get("ConditionExpression")
     return condition
@@ -245,9 +245,9 @@ def _check(condition: str | None, scope: Scope, options: Json) -> None:
 def _check_placeholders(scope: Scope, text: str) -> None:
     # DynamoDB rejects a name or value that no expression uses
     used = placeholders(text)
-    for token in (*scope.names, *scope.values):
-        if token not in used:
-            raise invalid(f"Value provided in ExpressionAttributeNames or Values unused in expressions: {token}")
+    if not (used.issuperset(scope.names) and used.issuperset(scope.values)):
+        token = next(token for token in (*scope.names, *scope.values) if token not in used)
+        raise invalid(f"Value provided in ExpressionAttributeNames or Values unused in expressions: {token}")
 
 
 def _returned(wanted: str, old: Row | None, new: Row) -> Json:

@@ -47,14 +47,14 @@ class Update:
 
     def apply(self, scope: Scope) -> Row:
         """Return the row after the update."""
-        row = dict(scope.row)
+        row, names = dict(scope.row), scope.names
         for token, operand in self.sets:
             value = operand(scope)
             if value is None:
                 raise errors.invalid("The provided expression refers to an attribute that does not exist in the item")
-            row[scope.name(token)] = value
+            row[names[token] if token in names else scope.name(token)] = value
         for token, operand in self.adds:
-            name = scope.name(token)
+            name = names[token] if token in names else scope.name(token)
             row[name] = add_numbers(scope.row.get(name, {"N": "0"}), operand(scope) or {})
         for token in self.removes:
             row.pop(scope.name(token), None)
@@ -62,7 +62,8 @@ class Update:
 
     def written_attributes(self, scope: Scope) -> list[str]:
         """Return the attributes that the update writes, one for each action."""
-        return [scope.name(token) for token in self._tokens]
+        names = scope.names
+        return [names[token] if token in names else scope.name(token) for token in self._tokens]
 
     @cached_property
     def _tokens(self) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ def partition_of(request: Mapping[str, Any], name: str) -> str | None:
 
 def page(rows: Iterable[Row], key_names: tuple[str, ...], request: Mapping[str, Any]) -> Json:
     """Return the response to a Query, or to a Scan if the request has no key condition."""
-    if request.keys() - _SUPPORTED_OPTIONS:
+    if not _SUPPORTED_OPTIONS.issuperset(request):
         raise errors.Unsupported(f"options {sorted(request.keys() - _SUPPORTED_OPTIONS)}")
     backwards = not request.get("ScanIndexForward", True)
     names: Mapping[str, str] = request.get("ExpressionAttributeNames", {})
@@ -71,7 +71,7 @@ def _holds(text: str | None, names: Mapping[str, str], values: Mapping[Any, Any]
 
 
 def _order(row: Mapping[str, Any], key_names: tuple[str, ...]) -> tuple[bytes, ...]:
-    return tuple(row[name]["S"].encode() for name in key_names)
+    return tuple([row[name]["S"].encode() for name in key_names])
 
 
 def _projected(row: Row, request: Mapping[str, Any], names: Mapping[str, str]) -> Row:

@@ -23,10 +23,10 @@ class Table:
     def key(self, given: Mapping[str, Value]) -> Key:
         """Return the key of a row; refuse one that DynamoDB would refuse."""
         try:
-            key = tuple(given[name]["S"] for name in self.key_names)
+            key = tuple([given[name]["S"] for name in self.key_names])
         except KeyError:
             raise invalid("The provided key element does not match the schema") from None
-        if not all(key):
+        if "" in key:
             raise invalid("One or more parameter values are not valid. A key attribute cannot be an empty string value")
         return key
 
