@@ -1,9 +1,30 @@
 """An executor without threads: sequential calls in a reproducible order."""
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
+from functools import partial
 from random import Random
 from typing import Any
+
+
+class _Outcome:
+    """A future without a lock, as there is one thread: what a call has returned or raised."""
+
+    def __init__(self, call: Callable[[], Any]) -> None:
+        self._call = call
+        self._value: Any = None
+        self._error: Exception | None = None
+
+    def settle(self) -> None:
+        try:
+            self._value = self._call()
+        except Exception as error:  # noqa: BLE001 - as a pool of threads does
+            self._error = error
+
+    def result(self) -> Any:
+        if self._error is not None:
+            raise self._error
+        return self._value
 
 
 class SerialExecutor(Executor):
@@ -15,13 +36,13 @@ class SerialExecutor(Executor):
 
     def __init__(self, order: int) -> None:
         self._order = order
-        self._waiting: list[tuple[Future[Any], Callable[[], Any]]] = []
+        self._waiting: list[_Outcome] = []
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Keep a call for later."""
-        future: Future[Any] = Future()
-        self._waiting.append((future, lambda: fn(*args, **kwargs)))
-        return future
+        outcome = _Outcome(partial(fn, *args, **kwargs) if args or kwargs else fn)
+        self._waiting.append(outcome)
+        return outcome
 
     def map(self, fn: Callable[..., Any], *iterables: Iterable[Any], **_options: Any) -> Iterator[Any]:
         """Make calls immediately, in their order."""
@@ -32,8 +53,5 @@ class SerialExecutor(Executor):
         waiting, self._waiting = self._waiting, []
         if self._order and len(waiting) > 1:
             Random(self._order).shuffle(waiting)  # noqa: S311 - not a secret
-        for future, call in waiting:
-            try:
-                future.set_result(call())
-            except Exception as error:  # noqa: BLE001 - as a pool of threads does
-                future.set_exception(error)
+        for outcome in waiting:
+            outcome.settle()

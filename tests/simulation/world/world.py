@@ -5,6 +5,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
+
 from local.mapping import (
     DiscardedRecords,
     InvocationResult,
@@ -284,7 +286,7 @@ class World:
         states = self.states[shard.id]
         if run.handed is not None and "state" in event:
             event["state"] = states[-run.handed] if 0 < run.handed <= len(states) else {}
-        answer = self.functions.invoke(reader, json.loads(json.dumps(event)), run)
+        answer = self.functions.invoke(reader, msgspec.json.decode(msgspec.json.encode(event)), run)
         if reader == "aggregate" and isinstance(answer, Returned) and isinstance(answer.value, dict):
             states.append(answer.value["state"])
         self.note("answer", answer)
