@@ -9,9 +9,7 @@ Lambda gives up after three attempts is invoked again, as an operator would with
 import json
 import os
 import random
-import re
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -21,6 +19,7 @@ from typing import Any, Protocol
 
 from rich.console import Console
 
+from benchmarks.stages.processes import function_processes
 from local.stack import Stack, running_stack
 
 KEY = "inbox/flights/bulk.jsonl"
@@ -28,7 +27,6 @@ IDS = 20_000
 DELAYS = 19_999
 PART_BYTES = 32 * 1024 * 1024
 BAD_EVERY = 1_003
-_NAME = re.compile(r" AWS_LAMBDA_FUNCTION_NAME=tailrace-load( |$)")
 
 
 class Cloud(Protocol):
@@ -112,11 +110,9 @@ def upload(stack: Cloud, size: int, width: int, ids: int = IDS) -> Expected:
 
 def processes(endpoint: str) -> dict[int, int]:
     """Return the running processes of the load function of the stack at ``endpoint``, each with its memory in KiB."""
-    listed = subprocess.run(["ps", "axeww", "-o", "pid=,rss=,command="], capture_output=True, check=True).stdout  # noqa: S607 - the system's
-    table = listed.decode(errors="replace")
-    own = f" AWS_ENDPOINT_URL={endpoint} "
-    found = (line.split(maxsplit=2) for line in table.splitlines() if _NAME.search(line) and own in f"{line} ")
-    return {int(pid): int(memory) for pid, memory, _ in found}
+    port = f" --port {endpoint.rpartition(':')[2]} "
+    found = function_processes(lambda _, command: port in command and " local.emulation.app:app " in command)
+    return {pid: process.kib for pid, process in found.items() if process.function == "load"}
 
 
 def stored(stack: Cloud, folder: str) -> dict[str, Any] | None:

@@ -2,11 +2,12 @@
 
 import os
 import signal
-import subprocess
 import threading
 from contextlib import suppress
 from random import Random
 from typing import Self
+
+from benchmarks.stages.processes import function_processes
 
 _PAUSE_S = (0.1, 3.0)  # so that processes can start between two kills, on a busy machine too
 
@@ -36,28 +37,11 @@ class Killer:
 
     def _run(self) -> None:
         while not self._over.wait(self._rng.uniform(*_PAUSE_S)):
-            running = {pid: name for pid, name in workers(self._root).items() if name not in self.spared}
+            found = function_processes(lambda pid, _: pid == self._root)
+            running = {pid: one.function for pid, one in found.items() if one.function not in self.spared}
             if running:
                 function = self._rng.choice(sorted(set(running.values())))
                 pid = self._rng.choice([pid for pid, name in running.items() if name == function])
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
                     self.kills[function] = self.kills.get(function, 0) + 1
-
-
-def workers(root: int) -> dict[int, str]:
-    """Return the processes of functions among the descendants of a process, and the functions' names."""
-    shown = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
-    children: dict[int, list[tuple[int, str]]] = {}
-    for line in shown.splitlines():
-        number, parent, command = line.split(None, 2)
-        children.setdefault(int(parent), []).append((int(number), command))
-    found: dict[int, str] = {}
-    waiting = [root]
-    while waiting:
-        for pid, command in children.get(waiting.pop(), ()):
-            waiting.append(pid)
-            _, marker, rest = command.partition("ministack-lambda-tailrace-")
-            if marker:
-                found[pid] = rest.partition("-")[0]
-    return found
