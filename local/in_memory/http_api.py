@@ -73,6 +73,8 @@ class _Request(BaseHTTPRequestHandler):
 class HttpApiServer(ThreadingHTTPServer):
     """A server on a loopback port, by default a free one; ``serve_forever`` runs it, ``shutdown`` stops it."""
 
+    request_queue_size = 64  # a browser opens several connections at once, and waits for one that is dropped
+
     def __init__(self, handler: Handler, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), _Request)
         self.handler = handler

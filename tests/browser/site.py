@@ -29,6 +29,7 @@ class Site(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    request_queue_size = 64  # a browser opens several connections at once, and waits for one that is dropped
 
     def __init__(self, folder: Path, respond: Respond, config: Mapping[str, Any]) -> None:
         super().__init__(("127.0.0.1", 0), _Request)
