@@ -58,11 +58,11 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int | None:
-    """Start four workers more than there are processors, as far as memory allows: many tests wait for a stack."""
+    """Start three workers more than there are processors, as far as memory allows: many tests wait for a stack."""
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return max(1, min((os.process_cpu_count() or 1) + 4, memory // WORKER_BYTES))
+    return max(1, min((os.process_cpu_count() or 1) + 3, memory // WORKER_BYTES))
 
 
 @pytest.hookimpl(optionalhook=True)
