@@ -73,7 +73,10 @@ class LambdaModule(dict[str, Any]):
         self.calls[name] += 1
         self.active[name] += 1
         self.peaks[name] = max(self.peaks[name], self.active[name])
-        time.sleep(0.001)
+        if "meets" in event:
+            event["meets"].wait(10)
+        else:
+            time.sleep(0.001)
         self.active[name] -= 1
         return {"error": event.get("fails")}
 
@@ -91,6 +94,11 @@ class LambdaModule(dict[str, Any]):
         return self.peaks[name]
 
 
+def meeting(calls: int) -> list[dict[str, Any]]:
+    """Return events whose calls end only when all of them are running."""
+    return [{"meets": threading.Barrier(calls)}] * calls
+
+
 def test_asynchronous_calls_of_a_function_are_limited() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/invocation-async.html
 
@@ -98,14 +106,15 @@ def test_asynchronous_calls_of_a_function_are_limited() -> None:
     """
     module = LambdaModule()
     limit_events(module, 2)
-    assert module.peak("load", [{"fails": number % 3 == 0} for number in range(12)], waits=True) == 2
+    failing = [{"fails": number % 3 == 0} for number in range(10)]
+    assert module.peak("load", [*meeting(2), *failing], waits=True) == 2
     assert module.calls["load"] == 12 + 4
     assert module.peak("catalog", [{}] * 3, waits=True) <= 2
     assert module.peak("history", [{}] * 6, waits=True, reserved=1) == 1
-    assert module.peak("archive", [{}] * 6, waits=True, reserved=100) == 2
+    assert module.peak("archive", [*meeting(2), *[{}] * 4], waits=True, reserved=100) == 2
 
 
 def test_other_calls_do_not_wait() -> None:
     module = LambdaModule()
     limit_events(module, 1)
-    assert module.peak("fanout", [{}] * 5, waits=False) > 1
+    assert module.peak("fanout", meeting(5), waits=False) == 5
