@@ -3,6 +3,7 @@
 At each call of a job or an invocation, others may act, and the process may die. What happens follows from the seed.
 """
 
+import itertools
 import json
 import zlib
 from dataclasses import dataclass, field
@@ -92,6 +93,7 @@ class World:
         self.roots = self.random.choice((1, 2, 3))
         self.shards = [Shard(f"s{root}", None, root) for root in range(self.roots)]
         self.sequence = 10**21
+        self.names = itertools.count()
         self.expiring = False
         self.in_call = False
         self.died = 0
@@ -342,6 +344,7 @@ class World:
             timing=Timing(min_partitions=2, timeout_s=TIMEOUT_S),
             clock=self.clock,
             attached_stream="stream" if self.attached else "",
+            new_name=lambda: f"{next(self.names):012}",
         )
 
     def deploy(self, name: str) -> None:

@@ -1,6 +1,7 @@
 """What the steps and parts of a job work with, and the checks that each of them makes before it goes on."""
 
 import hashlib
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -61,6 +62,8 @@ class Workshop:
     clock: Callable[[], datetime]
     attached_stream: str = ""
     """The stream of the items table if it is not the stack's own. Then nothing may be written to the table."""
+    new_name: Callable[[], str] = lambda: secrets.token_hex(6)
+    """Returns a name that no other run of the same part has."""
 
     @property
     def claims(self) -> ClaimRows:

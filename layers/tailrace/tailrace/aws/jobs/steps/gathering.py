@@ -1,7 +1,6 @@
 """Gathers what a job needs to know: the journal, sorted into partitions, and the base that follows from it."""
 
 import json
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import batched
@@ -45,7 +44,7 @@ def list_journal(shop: Workshop, job: Job) -> Next:
     keys = list(shop.journal.keys(boundary_id(job)))
     chunks = [keys[start : start + _KEYS_PER_PART] for start in range(0, len(keys), _KEYS_PER_PART)]
     step, run = ("journal again", "again") if job.step == "relist" else ("journal", "once")
-    run = f"{run}-{secrets.token_hex(6)}"
+    run = f"{run}-{shop.new_name()}"
     for number, chunk in enumerate(chunks):
         shop.folder(job).write(f"chunks/{run}/{number:06}", [json.dumps(chunk).encode()])
     return Now(job.remember(chunks=len(chunks), listed=run).go_to(step, f"reading the {step}", len(chunks)))

@@ -151,7 +151,7 @@ def stored_row(space: RowSpace, key: RowKey, row: Mapping[str, Any]) -> StoredRo
         if name.startswith("~") and isinstance(value, str) and len(value) == _MARK_LENGTH
     }
     measures = [pair for kind in space.aggregate.value_rows for pair in kind.measures.items()]
-    attributes = {attribute for name, measure in measures for attribute in measure.attributes(name)}
+    attributes = [attribute for name, measure in measures for attribute in measure.attributes(name)]
     order = {name: row[name] for name in attributes if name in row} if space.is_main(key) else {}
     for name in chain.from_iterable(space.aggregate.counted.values()):
         if order.get(name) == 0:  # as if the attribute were missing

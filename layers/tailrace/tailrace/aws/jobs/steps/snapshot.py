@@ -1,7 +1,6 @@
 """The snapshot: a strongly consistent, parallel scan of the items table, sorted into partitions of items."""
 
 import json
-import secrets
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -24,7 +23,7 @@ def scan_segment(shop: Workshop, job: Job, segment: int) -> None:
     """
     collections = tuple(f"{shop.aggregate(one.id).of.name}#" for one in shop.generations(job))
     partitions = job.data["partitions"]
-    run = f"{segment:06}-{secrets.token_hex(6)}"
+    run = f"{segment:06}-{shop.new_name()}"
     lines: Lines = {}
     size = page_number = 0
     for image in _segment(shop, segment, job.data["segments"]):
