@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from tailrace.attachment.facts import Denied, Described
 from tailrace.aws.jobs.table_check import check_attached, describe
 from tailrace.errors import Permanent, Transient, UnfitTable
-from tests.unit.attachment.test_checks import ARN, KEY, NO_TTL, OLD, ON, PIPELINE, STREAM, TABLE, WANTED
+from tests.unit.attachment.tables import ARN, KEY, NO_TTL, OLD, ON, PIPELINE, STREAM, TABLE, WANTED
 
 type Answer = Mapping[str, Any] | Exception
 
