@@ -1,45 +1,12 @@
-"""A description covers what a function refers to, however it is reached, and nothing that the process alone decides."""
+"""A description covers all that a function refers to, not only classes, and nothing that the process alone decides."""
 
 import hashlib
-import importlib
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tailrace.backfill.fingerprints.sources import describe_function
 from tailrace.encoding.tagged_json import canonical_json
-
-IMPORTS = """
-import collections, dataclasses, datetime, decimal, enum, functools, logging, os, string, types, typing
-from decimal import Decimal
-"""
-
-type Load = Callable[[str], Any]
-
-
-@pytest.fixture
-def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
-    """Return a loader of a module of this text, in a package of its own folder."""
-
-    def forget() -> None:
-        for name in [name for name in sys.modules if name.partition(".")[0] == "given"]:
-            del sys.modules[name]
-
-    def loaded(text: str) -> Any:
-        forget()
-        folder = tmp_path / str(len(list(tmp_path.iterdir()))) / "given"
-        folder.mkdir(parents=True)
-        (folder / "__init__.py").write_text("")
-        (folder / "rules.py").write_text(IMPORTS + text)
-        monkeypatch.syspath_prepend(str(folder.parent))
-        return importlib.import_module("given.rules")
-
-    yield loaded
-    forget()
-
+from tests.unit.backfill.fingerprints.conftest import Load
 
 DIFFERENT = {
     "the order in which rules are tried": (
@@ -61,35 +28,6 @@ DIFFERENT = {
     "the order of a parameter's default": ("def f(i, r={?}): return list(r)", "1: 2, 3: 4", "3: 4, 1: 2"),
     "what a defaultdict makes": ("R = collections.defaultdict(lambda: ?)\ndef f(i): return R[i]", "1", "2"),
     "the class that a defaultdict makes": ("R = collections.defaultdict(?)\ndef f(i): return R[i]", "int", "list"),
-    "an enum's method": (
-        "W = ?\nclass K(enum.Enum):\n  A = 1\n  def w(self): return W\ndef f(i): return K(i).w()",
-        "1",
-        "2",
-    ),
-    "an enum's property": (
-        (
-            "def h(): return ?\nclass K(enum.Enum):\n  A = 1\n  @property\n  def w(self): return h()\n"
-            "def f(i): return K(i).w"
-        ),
-        "1",
-        "2",
-    ),
-    "an enum's own __new__": (
-        (
-            "W = ?\nclass K(enum.Enum):\n  A = 1\n  def __new__(cls, v):\n    o = object.__new__(cls)\n"
-            "    o._value_ = v\n    o.w = W\n    return o\ndef f(i): return K(i).w"
-        ),
-        "1",
-        "2",
-    ),
-    "what an enum makes of other values": (
-        (
-            "T = {'a': ?}\nclass K(enum.Enum):\n  A = 1\n  B = 2\n  @classmethod\n"
-            "  def _missing_(cls, v): return cls(T[v])\ndef f(i): return K(i)"
-        ),
-        "1",
-        "2",
-    ),
     "an implementation of a generic function": (
         "@functools.singledispatch\ndef p(x): return 0\n@p.register\ndef _(x: int): return ?\ndef f(i): return p(i)",
         "1",
@@ -99,19 +37,6 @@ DIFFERENT = {
         "@functools.singledispatch\ndef p(x): return 0\n@p.register(?)\ndef _(x): return 1\ndef f(i): return p(i)",
         "int",
         "str",
-    ),
-    "a generic method": (
-        "R = ?\nclass C:\n  @functools.singledispatchmethod\n  def w(self, x): return R\ndef f(i): return C().w(i)",
-        "1",
-        "2",
-    ),
-    "an implementation of a generic class method": (
-        (
-            "R = ?\nclass C:\n  @functools.singledispatchmethod\n  @classmethod\n  def w(cls, x): return 0\n"
-            "  @w.register\n  @classmethod\n  def _(cls, x: int): return R\ndef f(i): return C.w(i)"
-        ),
-        "1",
-        "2",
     ),
     "a comparison": (
         "def c(a, b): return ?\nK = functools.cmp_to_key(c)\ndef f(i): return sorted(i, key=K)",
@@ -161,117 +86,7 @@ DIFFERENT = {
         "2",
     ),
     "a template": ("R = string.Template('?')\ndef f(i): return R.substitute(i)", "a$k", "b$k"),
-    "what makes a field's default": (
-        (
-            "def g(): return ?\n@dataclasses.dataclass\nclass C:\n  r: int = dataclasses.field(default_factory=g)\n"
-            "def f(i): return C().r"
-        ),
-        "1",
-        "2",
-    ),
-    "a decorator of a method": (
-        (
-            "def twice(g):\n  @functools.wraps(g)\n  def h(self): return g(self) * ?\n  return h\n"
-            "class C:\n  @twice\n  def x(self): return 1\ndef f(i): return C().x()"
-        ),
-        "2",
-        "3",
-    ),
-    "a decorator of a property": (
-        (
-            "def twice(g): return lambda self: g(self) * ?\n"
-            "class C:\n  @property\n  @twice\n  def x(self): return 1\ndef f(i): return C().x"
-        ),
-        "2",
-        "3",
-    ),
-    "what a library's decorator of a method has got": (
-        (
-            "import contextlib\nR = ?\nclass C:\n  @contextlib.contextmanager\n  def x(self): yield R\n"
-            "def f(i):\n  with C().x() as r: return r"
-        ),
-        "1",
-        "2",
-    ),
-    "a function that a class has under another name": (
-        "def g(self): return ?\nclass C:\n  x = g\ndef f(i): return C().x()",
-        "1",
-        "2",
-    ),
-    "a function that a class makes static": (
-        "def g(): return ?\nclass C:\n  x = staticmethod(g)\nf = C.x",
-        "1",
-        "2",
-    ),
-    "a function that an enum has under another name": (
-        "def g(self): return ?\nclass C(enum.Enum):\n  A = 1\n  x = g\ndef f(i): return C.A.x()",
-        "1",
-        "2",
-    ),
-    "a function that a class gets later": (
-        "class C: pass\nC.x = lambda self: ?\ndef f(i): return C().x()",
-        "1",
-        "2",
-    ),
-    "a function that sets a property": (
-        (
-            "def g(self, v): self._x = v * ?\nclass C:\n  x = property(None, g)\n"
-            "def f(i):\n  c = C()\n  c.x = 1\n  return c._x"
-        ),
-        "1",
-        "2",
-    ),
-    "a kind of property": (
-        (
-            "class P(property):\n  def __get__(self, o, k=None): return super().__get__(o, k) * ?\n"
-            "class C:\n  @P\n  def x(self): return 1\ndef f(i): return C().x"
-        ),
-        "1",
-        "2",
-    ),
-    "the class of a decorator": (
-        (
-            "class D:\n  def __init__(self, g): functools.update_wrapper(self, g)\n"
-            "  def __call__(self, i): return self.__wrapped__(i) * ?\n@D\ndef f(i): return 1"
-        ),
-        "2",
-        "3",
-    ),
-    "what a decorator's object holds": (
-        (
-            "class D:\n  def __init__(self, g, r): functools.update_wrapper(self, g).r = r\n"
-            "  def __call__(self, i): return self.__wrapped__(i) * self.r\nf = D(lambda i: 1, ?)"
-        ),
-        "2",
-        "3",
-    ),
-    "a property's setter": (
-        (
-            "R = ?\nclass C:\n  @property\n  def x(self): return self._x\n  @x.setter\n"
-            "  def x(self, v): self._x = v * R\ndef f(i):\n  c = C()\n  c.x = 1\n  return c.x"
-        ),
-        "1",
-        "2",
-    ),
-    "a method of a metaclass": (
-        "class M(type):\n  def w(cls): return ?\nclass C(metaclass=M): pass\ndef f(i): return C.w()",
-        "1",
-        "2",
-    ),
     "a function's attribute": ("def f(i): return f.rate\nf.rate = ?", "1", "2"),
-    "a private slot": (
-        (
-            "class C:\n  __slots__ = ('__r',)\n  def __init__(self, r): self.__r = r\n  def w(self): return self.__r\n"
-            "R = C(?)\ndef f(i): return R.w()"
-        ),
-        "1",
-        "2",
-    ),
-    "a generic class with an argument": (
-        "class C[T]:\n  def w(self): return ?\nD = C[int]\ndef f(i): return D().w()",
-        "1",
-        "2",
-    ),
     "a name with two underscores": ("__R = ?\ndef f(i): return __R", "1", "2"),
 }
 SAME = {
@@ -291,7 +106,6 @@ SAME = {
         "f(3)",
     ),
 }
-
 
 ORDINARY = """
 import abc, threading
