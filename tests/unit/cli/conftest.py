@@ -1,5 +1,6 @@
-"""A stack's API on loopback that checks signatures as IAM does, and the dashboard's server in front of it."""
+"""On loopback: a stack's API that checks signatures as IAM does, the dashboard's server before it, CloudFormation."""
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from botocore.credentials import Credentials
 from cli.dashboard.server import DashboardServer
 from cli.dashboard.upstream import Upstream, http_session
 from tailrace.http.static_site import Site
+from tests.unit.cli.cloudformation import CloudFormation
 
 REGION = "eu-west-1"
 CREDENTIALS = Credentials("AKIDEXAMPLE", "a secret", "a session token")
@@ -152,3 +154,28 @@ def ask(site: Site, upstream: Upstream) -> Iterator[DashboardClient]:
 @pytest.fixture
 def ask_with_key(site: Site, upstream: Upstream) -> Iterator[DashboardClient]:
     yield from serve(DashboardServer(site, upstream, key="the-key"))
+
+
+@pytest.fixture
+def cloudformation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[CloudFormation]:
+    """Run CloudFormation, and point the SDK's environment to it."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    with CloudFormation() as running:
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
+        thread.start()
+        for name, value in {
+            "AWS_ACCESS_KEY_ID": CREDENTIALS.access_key,
+            "AWS_SECRET_ACCESS_KEY": CREDENTIALS.secret_key,
+            "AWS_SESSION_TOKEN": str(CREDENTIALS.token),
+            "AWS_REGION": REGION,
+            "AWS_CONFIG_FILE": str(tmp_path / "config"),
+            "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_ENDPOINT_URL_CLOUDFORMATION": running.url,
+            "CI": "true",  # opens no browser
+        }.items():
+            monkeypatch.setenv(name, value)
+        yield running
+        running.shutdown()
+        thread.join()

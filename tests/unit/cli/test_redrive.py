@@ -3,24 +3,14 @@
 import json
 import os
 import signal
-import sys
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
 
 from cli import __main__ as command
-from cli import options, quarantine, redrive
-from cli.console import uninterrupted
-from cli.errors import CommandError
+from cli import quarantine, redrive
 from cli.failures import places as places_module
-from cli.failures.places import places, route_names
-from cli.failures.run import Policy, Run
-from cli.stacks import DeployedStack, explained, find_stack
-from tailrace.definition.route_names import resource_name
 from tailrace.testing import record
 from tests.unit.cli.failures.fakes import Life
 from tests.unit.cli.failures.world import Stack, pipeline_with, put
@@ -146,17 +136,6 @@ def test_invalid_options_are_status_2(capsys: pytest.CaptureFixture[str], argume
     assert sentence in capsys.readouterr().err
 
 
-def test_times_are_in_utc_unless_they_have_an_offset() -> None:
-    texts = ("2026-11-25", "2026-11-25T10:00+02:00", "2026-11-25T10:00z", "2026-11-25T24:00", "2016-12-31T23:59:60Z")
-    assert [options.parse_moment(text).isoformat() for text in texts] == [
-        "2026-11-25T00:00:00+00:00",
-        "2026-11-25T08:00:00+00:00",
-        "2026-11-25T10:00:00+00:00",
-        "2026-11-26T00:00:00+00:00",
-        "2016-12-31T23:59:59.999999+00:00",
-    ]
-
-
 def test_reports_are_listed_and_shown(stack: Stack, refused: str, capsys: pytest.CaptureFixture[str]) -> None:
     _, told, _ = run(capsys, "quarantine", "list")
     line, total = told.splitlines()
@@ -217,142 +196,3 @@ def test_an_interrupted_run_says_so_and_releases_what_it_holds(
     monkeypatch.setattr(stack.sqs, "send_message_batch", send)
     assert run(capsys, "redrive", "even")[1] == "even        15 put back\n"
     assert sorted(stack.sqs.bodies("even")) == sorted(map(str, range(25)))
-
-
-def test_a_second_interrupt_takes_effect_at_once() -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    reached = []
-
-    def step() -> None:
-        with uninterrupted():
-            os.kill(os.getpid(), signal.SIGINT)
-            reached.append(1)
-            os.kill(os.getpid(), signal.SIGINT)
-            reached.append(2)
-
-    with pytest.raises(KeyboardInterrupt):
-        step()
-    assert reached == [1]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-@pytest.mark.parametrize(
-    ("error", "sentence"),
-    [
-        (("ExpiredToken", ""), "The AWS credentials have expired"),
-        (("AccessDenied", "not you"), "These credentials lack permission for ReceiveMessage: not you"),
-        (("InternalError", "its words"), "ReceiveMessage failed: InternalError: its words"),
-        (EndpointConnectionError(endpoint_url="http://there"), "Cannot reach AWS; check the network and the region"),
-    ],
-)
-def test_errors_of_aws_are_one_sentence(error: Any, sentence: str) -> None:
-    if isinstance(error, tuple):
-        code, message = error
-        error = ClientError({"Error": {"Code": code, "Message": message}}, "ReceiveMessage")
-    with pytest.raises(CommandError) as raised, explained():
-        raise error
-    assert str(raised.value).startswith(sentence)
-
-
-# --- the stack ----------------------------------------------------------------------------------------------
-
-STACK_ID = "arn:aws:cloudformation:us-east-1:123456789012:stack/there/first"
-OUTPUTS = {
-    "IntakeQueue": "i",
-    "IntakeDeadLetterQueue": "id",
-    "ArchiveQueue": "a",
-    "ArchiveDeadLetterQueue": "ad",
-    "LateFlightsQueue": "l",
-    "LateFlightsDeadLetterQueue": "ld",
-    "AsyncFailuresQueue": "f",
-    "FailuresBucket": "fb",
-    "ArchiveBucket": "ab",
-    "ItemsTable": "t",
-    "ItemsTableStream": "s",
-}
-
-
-@pytest.fixture
-def deployed(aws_env: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[DeployedStack]:
-    """Return a stack with these outputs; its clients are not called."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
-        monkeypatch.delenv(name)
-    with pytest.MonkeyPatch.context() as patch:
-        outputs = [{"OutputKey": k, "OutputValue": v} for k, v in OUTPUTS.items()]
-        described = {"Stacks": [{"StackId": STACK_ID, "Outputs": outputs}]}
-        patch.setattr("botocore.client.BaseClient._make_api_call", lambda *_arguments: described)
-        yield find_stack("there", None, None, "http://127.0.0.1:9")
-
-
-def test_the_places_of_a_stack_are_its_outputs(deployed: DeployedStack) -> None:
-    found = places(deployed, Policy())
-    names = ["intake", "archive", "late-flights", "async", "batches", "quarantine"]
-    assert [place.name for place in found] == names
-    assert route_names(deployed) == ["late-flights"]
-    moved: Any = found[2]
-    assert (moved.dead, moved.queue) == ("ld", "l")
-
-
-@pytest.mark.parametrize(
-    ("route", "place"),
-    [
-        *((name, name) for name in ("late-flights", "e-mails", "x-ray", "a-b-c", "v2")),
-        *((name, f"{name}-queue") for name in ("async", "batches", "quarantine")),
-    ],
-)
-def test_every_route_can_be_named(deployed: DeployedStack, route: str, place: str) -> None:
-    """Also one with a word of one letter, and one that is called like another place."""
-    prefix = resource_name(route)
-    queues = {"ArchiveDeadLetterQueue": "ad", f"{prefix}DeadLetterQueue": "d", f"{prefix}Queue": "q"}
-    stack = replace(deployed, outputs=OUTPUTS | queues)
-    assert route in route_names(stack)
-    names = [one.name for one in places(stack, Policy())]
-    assert place in names
-    assert len({*names}) == len(names)
-    another = {f"{prefix}QueueDeadLetterQueue": "other-d", f"{prefix}QueueQueue": "other-q"}
-    both = {one.name: one for one in places(replace(deployed, outputs=OUTPUTS | queues | another), Policy())}
-    moved: Any = [both[f"{route}-queue"], both[place if place == route else f"{place}-queue"]]
-    assert [one.dead for one in moved] == ["other-d", "d"]
-
-
-def test_a_definition_that_exits_is_one_that_cannot_be_imported(
-    deployed: DeployedStack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It would end the command with a status of its own, and without a word."""
-    monkeypatch.setattr(places_module, "load_pipeline", lambda _reference: sys.exit(0))
-    places_module._find_definition.cache_clear()
-    with pytest.raises(CommandError, match="cannot be imported: SystemExit: 0"):
-        places_module._definition(deployed)
-    places_module._find_definition.cache_clear()
-
-
-def test_what_was_sent_to_a_stack_says_nothing_about_another_one_of_its_name(deployed: DeployedStack) -> None:
-    """In another account, or on an emulator that began anew: its items and queues are others."""
-    other = replace(deployed, id=STACK_ID.replace("123456789012", "210987654321").replace("first", "second"))
-    kept: list[set[Path]] = []
-    for stack in (deployed, other):
-        intake, archive = cast("list[Any]", places(stack, Policy())[:2])
-        kept.append({intake.gate.expectations.path.parent, intake.intake.discarded.parent, archive.state})
-    assert kept[0].isdisjoint(kept[1])
-
-
-def test_counting_needs_no_state_folder(
-    deployed: DeployedStack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
-    intake, archive, *_ = places(deployed, Policy())
-    for sending in (intake, archive):
-        with pytest.raises(CommandError, match="Set XDG_STATE_HOME to a folder"):
-            sending.redrive(Run())
-
-
-def test_an_emulated_stack_needs_no_credentials(deployed: DeployedStack) -> None:
-    assert (deployed.region, deployed.credentials.access_key) == ("us-east-1", "test")
-    assert deployed.client("s3").meta.endpoint_url == "http://127.0.0.1:9"
-
-
-def test_a_missing_output_is_one_sentence(deployed: DeployedStack) -> None:
-    with pytest.raises(CommandError, match="The stack 'there' has no output Nothing: it is not a Tailrace stack"):
-        deployed.output("Nothing")
