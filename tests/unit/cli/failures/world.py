@@ -32,6 +32,7 @@ from tests.unit.cli.failures.fakes import Buckets, Client, Lambda, Life, Sqs
 
 ACCOUNT = "arn:aws:lambda:us-east-1:123456789012:function:"
 BOTH = Policy(create=True, overwrite=True)
+SAFE = Policy()
 
 
 def pipeline_with(

@@ -1,0 +1,126 @@
+"""Reports of refused items: put back to where they were refused, left with the present reason, or discarded."""
+
+from decimal import Decimal
+
+import pytest
+
+from cli.failures import gate, quarantine
+from cli.failures.run import Policy
+from tailrace import Collection, Pipeline
+from tailrace.encoding.tagged_json import dumps
+from tailrace.testing import event, record
+from tests.unit.cli.failures.world import BOTH, SAFE, Stack, pipeline_with, put
+
+LEFT_CHANGED = f"{quarantine.CHANGED} (--discard removes the reports)"
+
+
+def break_code(stack: Stack) -> None:
+    stack.deploy(pipeline_with(transform=lambda item: item | {"half": item["m"] / 2}))
+
+
+def test_an_item_that_the_deployed_code_still_refuses_stays_with_the_present_reason(stack: Stack) -> None:
+    break_code(stack)
+    stack.stream([record(1, "things", ("a", None, {"n": 1, "m": "x"}))])
+    stack.deploy(pipeline_with(transform=lambda item: item | {"root": item["m"] ** 2}))
+    tally = stack.redrive("quarantine").tally
+    assert dict(tally.left) == {"are still refused": 1}
+    assert "TypeError: unsupported operand type(s) for ** or pow()" in tally.examples["are still refused"][0]
+    assert stack.archived() == []
+    assert len(stack.s3.keys("quarantine/")) == 1
+
+
+def test_a_report_of_an_item_that_changed_since_is_left_or_discarded(stack: Stack) -> None:
+    break_code(stack)
+    stack.stream([record(1, "things", ("a", None, {"n": 1, "m": "x"}))])
+    stack.deploy(pipeline_with())
+    stack.put_item("a", {"n": 2})
+    assert dict(stack.redrive("quarantine", SAFE).tally.left) == {LEFT_CHANGED: 1}
+    assert dict(stack.redrive("quarantine", Policy(discard=True)).tally.removed) == {quarantine.CHANGED: 1}
+    assert stack.s3.keys("quarantine/") == stack.archived() == []
+
+
+def test_of_several_reports_of_an_item_the_newest_is_put_back(stack: Stack) -> None:
+    break_code(stack)
+    bad, worse = {"n": 1, "m": "x"}, {"n": 1, "m": "y"}
+    steps = [(None, bad), (bad, worse), (worse, bad)]
+    stack.stream([record(place + 1, "things", ("a", *step)) for place, step in enumerate(steps)])
+    assert len(stack.s3.keys("quarantine/")) == 3
+    stack.deploy(pipeline_with())
+    tally = stack.redrive("quarantine").tally
+    assert (tally.put_back, dict(tally.left)) == (1, {LEFT_CHANGED: 1})
+    (sent,) = stack.archived()
+    assert sent["data"] == {"old": None, "new": bad, "shard": sent["data"]["shard"], "sequence": "3"}
+    assert stack.redrive("quarantine").tally.put_back == 0
+
+
+def test_an_item_that_only_a_route_refused_goes_to_this_route(stack: Stack) -> None:
+    stack.deploy(pipeline_with(when=lambda item: item["m"] > 1))
+    stack.stream([record(1, "things", ("a", None, {"n": 2, "m": "x"}))])
+    assert len(stack.archived()) == 1
+    assert stack.routed() == []
+    stack.deploy(pipeline_with())
+    assert stack.redrive("quarantine").tally.put_back == 1
+    assert len(stack.archived()) == 1
+    assert [sent["id"] for sent in stack.routed()] == [stack.archived()[0]["id"]]
+    assert stack.s3.keys("quarantine/") == []
+
+
+@pytest.mark.parametrize("entrance", ["file", "queue"])
+def test_of_reports_of_one_time_the_last_line_or_message_counts(stack: Stack, entrance: str) -> None:
+    for n in range(8, 12):
+        if entrance == "queue":
+            attributes = {"SentTimestamp": "0", "SequenceNumber": str(n)}
+            message = {"messageId": str(n), "body": dumps(put("a", {"x": n})), "attributes": attributes}
+            stack.ingest({"Records": [message]}, lambda: 60_000)
+            continue
+        content = {"entrance": "file", "collection": "things", "id": "a", "item": {"x": n}, "origin": {"line": str(n)}}
+        body = dumps(content | {"time": "2026-11-27T00:00:00.000Z"}).encode()
+        stack.s3.put_object(Bucket="failures", Key=f"quarantine/things/date=2026-11-27/{12 - n}.json", Body=body)
+    stack.deploy(pipeline_with(required=()))
+    assert stack.redrive("quarantine", BOTH).tally.put_back == 4
+    stack.ingest_all()
+    assert (stack.items(), stack.s3.keys()) == ({"a": {"x": 11}}, [])
+
+
+def test_sets_and_binary_values_are_compared_and_sent(stack: Stack) -> None:
+    break_code(stack)
+    stack.stream([record(1, "things", ("a", None, {"n": 1, "m": b"\x00\xff", "s": {1, 2}, "d": Decimal("0.10")}))])
+    stack.deploy(pipeline_with())
+    assert stack.redrive("quarantine").tally.put_back == 1
+    (sent,) = stack.archived()
+    assert sent["data"]["new"] == {"n": 1, "m": b"\x00\xff", "s": {1, 2}, "d": Decimal("0.1")}
+
+
+def test_a_row_that_is_no_item_is_left(stack: Stack) -> None:
+    stranger = record(1, "things", ("a", None, {"n": 1}))
+    stranger["dynamodb"]["Keys"] = {"pk": {"S": "nothing"}}
+    stranger["dynamodb"]["NewImage"] |= stranger["dynamodb"]["Keys"]
+    stack.functions.functions["s-fanout"](event([stranger]))
+    left = f"{quarantine.CHANGED} (--discard removes the reports)"
+    assert dict(stack.redrive("quarantine").tally.left) == {left: 1}
+    stack.database.put_item(TableName="items", Item=stranger["dynamodb"]["NewImage"])
+    tally = stack.redrive("quarantine").tally
+    assert dict(tally.left) == {"are still refused": 1}
+    assert "invalid item key" in tally.examples["are still refused"][0]
+
+
+def test_what_holds_no_item_is_left(stack: Stack) -> None:
+    message = {"messageId": "m", "body": "{", "attributes": {"SentTimestamp": "0"}}
+    stack.ingest({"Records": [message]}, lambda: 60_000)
+    left = f"{quarantine.UNREADABLE} (--discard removes the reports)"
+    assert dict(stack.redrive("quarantine").tally.left) == {left: 1}
+    assert stack.redrive("quarantine", Policy(discard=True)).tally.removed == {quarantine.UNREADABLE: 1}
+    assert stack.s3.keys() == []
+
+
+def test_a_refused_line_of_a_file_keeps_its_expiry_and_the_time_of_the_upload(stack: Stack) -> None:
+    stack.deploy(Pipeline([Collection("things", schema={"type": "object"}, received="at")]))
+    content = {"entrance": "file", "collection": "things", "id": "a", "item": {"n": 1}, "expires_at": 2_000_000_000}
+    content["time"] = "2026-11-27T01:02:03.456Z"
+    key = "quarantine/things/date=2026-11-27/a.json"
+    stack.s3.put_object(Bucket="failures", Key=key, Body=dumps(content | {"origin": {}}).encode())
+    assert dict(stack.redrive("quarantine", SAFE).tally.left) == {gate.ABSENT: 1}
+    assert stack.redrive("quarantine", Policy(create=True)).tally.put_back == 1
+    stack.ingest_all()
+    assert stack.items() == {"a": {"n": 1, "at": content["time"], "expires_at": 2_000_000_000}}
+    assert stack.s3.keys() == []
