@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+from hypothesis import strategies as st
+
 from cli.plan.model import Load, Plan
 from cli.plan.profile import SIZES, HotRow, Profile, RowClass
 from cli.plan.sources import Figures
@@ -24,6 +26,10 @@ PROFILE = Profile(
     event_bytes=512,
     growth=0,
 )
+BUSY_ROWS = {SHOPS: [10_000, 10_000, 1_000, 500, 200, 100, 50, 20, 10]}
+"""Ten rows: every batch writes them all."""
+
+RATES = st.floats(4_000, 1e7)
 
 
 def plan(rate: float, *, window_s: float = 1, shards: int | None = None, **changed: Any) -> Plan:
@@ -32,3 +38,7 @@ def plan(rate: float, *, window_s: float = 1, shards: int | None = None, **chang
 
 def hot(share: float, items: int) -> HotRow:
     return HotRow("shops", "row", "shops@1#north -", share, items)
+
+
+def carrying(found: Plan, seconds: float) -> Plan:
+    return replace(found, load=replace(found.load, write_behind_s=seconds))

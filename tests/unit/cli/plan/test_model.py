@@ -1,4 +1,4 @@
-"""The arithmetic of `tailrace plan` against cases computed by hand."""
+"""The arithmetic of `tailrace plan`, its costs and its dollars, against cases computed by hand."""
 
 from dataclasses import replace
 
@@ -8,27 +8,13 @@ from hypothesis import strategies as st
 
 from cli.plan.dollars import dollars_a_month
 from cli.plan.measures import costs
-from cli.plan.model import Load, Plan
-from cli.plan.profile import SIZES, HotKey, Values, interpolate
+from cli.plan.model import Load
+from cli.plan.profile import SIZES, Values, interpolate
 from cli.plan.sources import read_prices
-from cli.plan.usage import (
-    Use,
-    advised_lanes,
-    advised_window,
-    advised_write_behind,
-    hot_keys,
-    met_at,
-    saving_lanes,
-    uses,
-)
 from tailrace.aggregation.carried.state import MAX_STATE_BYTES
-from tests.unit.cli.plan.profiles import PROFILE, SHOPS, hot, plan
+from tests.unit.cli.plan.profiles import BUSY_ROWS, PROFILE, RATES, SHOPS, carrying, hot, plan
 
 PRICES = read_prices().dollars
-
-
-def use(found: Plan, name: str) -> Use:
-    return next(use for use in uses(found) if use.limit.name == name)
 
 
 def test_a_shard_for_each_thousand_write_units_and_at_least_four() -> None:
@@ -166,78 +152,6 @@ def test_dollars_of_a_month_of_thirty_days() -> None:
     assert found["functions"] == pytest.approx(2_592e6 * seconds * 0.0000133334 + 2.592e6 * requests * 0.2e-6, rel=1e-4)
 
 
-def test_the_limits_of_tables_are_met_at_their_quota() -> None:
-    found = met_at(plan(1_000))
-    by_name = {limit.name: rate for limit, rate in found.items()}
-    assert by_name["items table"] == pytest.approx(40_000)
-    assert by_name["aggregates table"] == pytest.approx(400_000)
-    assert list(found.values()) == sorted(found.values())
-    assert next(iter(by_name)) == "items table"
-
-
-def test_a_hot_item_is_met_first() -> None:
-    found = plan(10_000, hot_item=("orders#1", 0.2))
-    first = uses(found)[0]
-    assert (first.limit.name, first.of) == ("one item", "orders#1")
-    assert first.value == pytest.approx(2_000)
-    assert next(iter(met_at(found).items()))[1] == pytest.approx(5_000)
-
-
-def test_a_hot_row_gets_lanes_until_it_fits() -> None:
-    row = hot(0.5, items=5_000)
-    found = plan(100_000, growth=1, hot_rows=[row])
-    # 100 shards write it once a second; with a hundred marks it takes six units
-    assert use(found, "one row").value == pytest.approx(600)
-    assert advised_lanes(found) == {}
-    # 200 shards, 300 + 10,400 bytes, 11 units: 2,200. In two lanes 100 writes of 6 units
-    assert advised_lanes(plan(200_000, growth=1, hot_rows=[row])) == {"shops": 2}
-    # 10,000 shards need the first number of lanes for which writes times units are at most 1,000
-    lanes = advised_lanes(plan(10_000_000, growth=1, hot_rows=[row]))["shops"]
-    assert 10_000 / lanes * -(-(300 + 520_000 / lanes) // 1024) <= 1_000
-    assert 10_000 / (lanes - 1) * -(-(300 + 520_000 / (lanes - 1)) // 1024) > 1_000
-    assert advised_lanes(plan(100_000_000, growth=1, hot_rows=[row])) == {"shops": 0}
-
-
-def test_a_row_that_is_rarely_written_still_has_to_hold_its_marks() -> None:
-    """It is written once a second, at 509 units, but 10,000 marks do not fit into 400 KB."""
-    found = plan(10_000_000, growth=1, hot_rows=[hot(1e-7, items=5_000)])
-    assert use(found, "one row").value == pytest.approx(509, abs=1)
-    assert use(found, "size of a row").ratio == pytest.approx(520_300 / 409_600)
-    assert advised_lanes(found) == {"shops": 2}
-
-
-def test_rows_with_order_measures_get_no_lanes() -> None:
-    assert advised_lanes(plan(10_000_000, growth=1, hot_rows=[hot(0.5, 5_000)], linear=frozenset())) == {}
-
-
-def test_lanes_that_save_units() -> None:
-    # 300 + 13 · 52 = 976: a hundred marks fit into eight lanes
-    assert saving_lanes(plan(100_000, growth=1, hot_rows=[hot(0.5, 5_000)])) == {"shops": 8}
-    assert saving_lanes(plan(1_000, growth=1, hot_rows=[hot(0.5, 5_000)])) == {}
-
-
-def test_a_hot_key_takes_the_writes_of_all_its_rows() -> None:
-    key = HotKey("shops", "row", "shops@1#north", (0.05,) * len(SIZES))
-    assert hot_keys(plan(1_000, hot_keys=[key])) == []
-    [(found, units)] = hot_keys(plan(100_000, hot_keys=[key]))
-    assert found == key
-    assert units == pytest.approx(5_000)
-
-
-def test_the_advised_window_fills_a_batch_but_keeps_rows_fresh() -> None:
-    assert advised_window(plan(100_000), 300) == 6  # 6,000 changes of 1,000 bytes, 1,000 a second
-    assert advised_window(plan(100_000), 3) == 3
-    assert advised_window(plan(4), 60) == 60
-
-
-BUSY_ROWS = {SHOPS: [10_000, 10_000, 1_000, 500, 200, 100, 50, 20, 10]}
-"""Ten rows: every batch writes them all."""
-
-
-def carrying(found: Plan, seconds: float) -> Plan:
-    return replace(found, load=replace(found.load, write_behind_s=seconds))
-
-
 def test_write_behind_folds_what_arrives_in_its_time() -> None:
     plain = plan(1_000, shards=1, window_s=10, touched=BUSY_ROWS)  # 6,000 changes in a batch
     found = carrying(plain, 60)
@@ -259,16 +173,6 @@ def test_no_more_is_carried_than_the_state_of_a_window_holds() -> None:
     assert found.folded == pytest.approx(MAX_STATE_BYTES / 200 / 0.1)  # a row for each ten changes
 
 
-def test_write_behind_is_advised_where_it_saves_writes() -> None:
-    busy = plan(1_000, shards=1, window_s=10, touched=BUSY_ROWS)
-    # rows are as old as both times together
-    assert advised_write_behind(busy, 70) == 60 == advised_write_behind(carrying(busy, 60), 70)
-    assert advised_write_behind(busy, 2_000) == 900
-    assert advised_write_behind(busy, 9) == 0
-    assert advised_write_behind(plan(1_000, shards=1, window_s=10), 60) == 0  # a row for each ten changes, always
-    assert advised_write_behind(plan(10, window_s=60, touched=BUSY_ROWS), 60) == 0  # one batch in that time
-
-
 @given(st.floats(4, 1e6), st.floats(1, 900), st.floats(1, 900))
 def test_longer_write_behind_never_writes_more(rate: float, one: float, other: float) -> None:
     touched = {SHOPS: [9_000, 8_000, 6_000, 5_000, 3_000, 2_000, 1_000, 500, 300]}
@@ -276,14 +180,6 @@ def test_longer_write_behind_never_writes_more(rate: float, one: float, other: f
     short, long = (carrying(busy, seconds) for seconds in sorted((one, other)))
     assert long.rows <= short.rows * (1 + 1e-9)
     assert long.folded >= short.folded >= busy.batch
-
-
-def test_a_hot_row_is_written_once_in_the_time_of_write_behind() -> None:
-    found = plan(1_000, shards=1, window_s=1, hot_rows=[hot(0.5, 1_000)], touched=BUSY_ROWS)
-    assert use(carrying(found, 60), "one row").value == pytest.approx(use(found, "one row").value / 60)
-
-
-RATES = st.floats(4_000, 1e7)
 
 
 @given(RATES)
@@ -306,15 +202,3 @@ def test_longer_windows_never_write_more(rate: float, one: float, other: float) 
     short, long = (plan(rate, window_s=window, touched=touched, growth=1) for window in sorted((one, other)))
     assert long.rows <= short.rows * (1 + 1e-9)
     assert long.batch >= short.batch
-
-
-@given(RATES)
-def test_at_the_rate_at_which_a_limit_is_met_it_is_just_used(rate: float) -> None:
-    found = plan(rate, hot_rows=[hot(0.3, 1_000)], hot_item=("orders#1", 0.01), growth=1)
-    for limit, met in met_at(found).items():
-        below, above = (
-            use(replace(found, load=replace(found.load, rate=met * factor)), limit.name).ratio
-            for factor in (0.999, 1.001)
-        )
-        assert below <= 1.01
-        assert above >= 0.99
