@@ -8,17 +8,7 @@ import pytest
 
 from tailrace import Collection, Pipeline, days
 from tailrace.attachment.facts import Described
-from tests.unit.attachment.tables import (
-    FINE,
-    ORDERS,
-    PLAIN,
-    TABLE,
-    WANTED,
-    errors,
-    only,
-    table,
-    warnings,
-)
+from tests.unit.attachment.tables import FINE, ORDERS, PLAIN, TABLE, WANTED, errors, only, table, warnings
 
 
 def keyed(*attributes: tuple[str, str]) -> Described:
