@@ -1,115 +1,15 @@
-"""The setup: the choice of interpreter, complete environments, and messages about missing tools."""
+"""The setup: what it downloads and builds, and messages about what is missing."""
 
 import ast
-import os
-import pwd
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from local.environments import environment, interpreters, setup
-
-
-def program(path: Path, *lines: str) -> Path:
-    """Write a program that prints these lines whatever its arguments."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("#!/bin/sh\n" + "".join(f"echo '{line}'\n" for line in lines), encoding="utf-8")
-    path.chmod(0o755)
-    return path
-
-
-@pytest.fixture
-def nothing_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Return an empty folder and reduce PATH to its `bin`; no version manager has an interpreter."""
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    monkeypatch.setattr(interpreters, "MANAGER_LOCATIONS", [])
-    monkeypatch.setattr(setup, "TOOLS", tmp_path / "tools")
-    monkeypatch.setattr(sys, "executable", str(program(tmp_path / "old" / "python3", "3.9", str(tmp_path / "old"))))
-    monkeypatch.setattr(setup, "fetch_python", lambda: Path("fetched"))
-    return tmp_path
-
-
-def installed(home: Path, version: str = "3.13") -> Path:
-    return program(home / "bin" / "python3.13", version, str(home))
-
-
-def test_the_running_interpreter_is_used_if_it_has_the_version() -> None:
-    found = setup.find_python()
-    assert found.parents[1] == Path(sys.base_prefix)
-
-
-def test_a_broken_shim_does_not_hide_an_interpreter_later_in_path(
-    nothing_installed: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shim = program(nothing_installed / "shims" / "python3.13")
-    shim.write_text("#!/bin/sh\necho 'python3.13: command not found' >&2\nexit 127\n", encoding="utf-8")
-    real = installed(nothing_installed / "usr")
-    monkeypatch.setenv("PATH", f"{shim.parent}:{real.parent}")
-    assert setup.find_python() == real
-
-
-def test_a_shim_is_resolved_to_its_interpreter(nothing_installed: Path) -> None:
-    real = installed(nothing_installed / "versions" / "3.13.0")
-    program(nothing_installed / "bin" / "python3.13", "3.13", str(real.parents[1]))
-    assert setup.find_python() == real
-
-
-def test_a_version_managers_folder_is_searched(nothing_installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MANAGER_ROOT", str(nothing_installed))
-    monkeypatch.setattr(interpreters, "MANAGER_LOCATIONS", [("MANAGER_ROOT", "~/none", "versions/{v}.*/bin/python{v}")])
-    installed(nothing_installed / "versions" / "3.13.1t", "3.13t")  # free-threaded
-    real = installed(nothing_installed / "versions" / "3.13.0")
-    assert setup.find_python() == real
-
-
-def test_closed_folders_and_a_missing_home_are_passed_over(
-    nothing_installed: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """PATH may name folders of another user, and the user of a container may have no home."""
-    closed, real, stat = nothing_installed / "closed", installed(nothing_installed / "usr"), os.stat
-
-    def refused(path: Any, *arguments: Any, **options: Any) -> os.stat_result:
-        if str(path).startswith(str(closed)):
-            raise PermissionError(13, "Permission denied", str(path))
-        return stat(path, *arguments, **options)
-
-    monkeypatch.setattr(os, "stat", refused)
-    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
-    monkeypatch.delenv("HOME")
-    managers = [("MANAGER_ROOT", "~/none", "versions/{v}.*/bin/python{v}"), ("", str(closed), "{v}*/bin/python{v}")]
-    monkeypatch.setattr(interpreters, "MANAGER_LOCATIONS", managers)
-    monkeypatch.setenv("PATH", f"{closed}:{real.parent}")
-    assert setup.find_python() == real
-
-
-def test_an_interpreter_is_downloaded_only_if_there_is_none(nothing_installed: Path) -> None:
-    installed(nothing_installed, "3.12")
-    assert setup.find_python() == Path("fetched")
-
-
-def test_an_environment_is_complete_only_with_its_stamp(tmp_path: Path) -> None:
-    assert not environment.is_current(tmp_path, "a")
-    environment.write_stamp(tmp_path, "a")
-    assert environment.is_current(tmp_path, "a")
-    assert not environment.is_current(tmp_path, "b")
-
-
-def test_a_partly_removed_environment_is_not_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    environment.write_stamp(tmp_path, "a")
-    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)  # interrupted before it removed anything
-    environment.remove_environment(tmp_path)
-    assert not environment.is_current(tmp_path, "a")
-
-
-def test_a_failed_command_reports_the_hint_and_its_last_output() -> None:
-    with pytest.raises(environment.SetupError, match=r"no network\?\n  last words"):
-        environment.run_command([sys.executable, "-c", "import sys; sys.exit('last words')"], "no network?")
-    with pytest.raises(environment.SetupError, match=r"get it there\n  no-such-program: No such file"):
-        environment.run_command(["no-such-program"], "get it there")
+from local.environments import environment, setup
+from tests.unit.local.environments.programs import program
 
 
 def test_a_package_that_does_not_match_its_lock_is_rejected(
@@ -121,20 +21,6 @@ def test_a_package_that_does_not_match_its_lock_is_rejected(
     with pytest.raises(environment.SetupError, match="does not match locks/dynamodb-local.json"):
         setup.dynamodb_local()
     assert not (nothing_installed / "tools" / "dynamodb-local" / environment.STAMP).exists()
-
-
-def test_a_second_setup_waits_for_the_first(tmp_path: Path) -> None:
-    second = (
-        "import sys; from pathlib import Path; from local.environments import environment; "
-        "environment.setup_lock(Path(sys.argv[1])); print('my turn')"
-    )
-    with environment.setup_lock(tmp_path):
-        waiting = subprocess.Popen(
-            [sys.executable, "-c", second, str(tmp_path)], cwd=setup.ROOT, stdout=subprocess.PIPE, text=True
-        )
-        assert waiting.stdout is not None
-        assert "waiting" in waiting.stdout.readline()
-    assert waiting.communicate(timeout=20)[0] == "my turn\n"
 
 
 SWAGGER_UI = ["swagger-ui-bundle.js", "swagger-ui-bundle.js.LICENSE.txt", "swagger-ui.css", "LICENSE", "NOTICE"]
