@@ -1,11 +1,8 @@
 """A meaning that changes under the same version is refused; what changes no worth is not."""
 
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
@@ -16,11 +13,7 @@ from local.errors import InvalidDefinition, MeaningChanged
 from pipeline.definition import pipeline
 from tailrace.backfill.fingerprints.lock import MeaningLock, lock_path, meanings
 from tailrace.definition.pipeline import Pipeline, load_pipeline
-
-LAYER = Path(__file__).parents[4] / "layers" / "tailrace"
-NAME = "definition.lock.json"
-
-type Edit = tuple[str, str, str]
+from tests.unit.local.deployment.pipeline_checkout import LAYER, NAME, Checkout, Edit
 
 
 def test_the_lock_of_this_repository_is_true() -> None:
@@ -41,47 +34,6 @@ def test_generations_of_the_first_release_are_not_interrupted() -> None:
         ("origin_days", 1): "3b93db8d4cccf735e9e09d239ce4b71e",
         ("route_months", 1): "1307ad8de5e29ae0ea864cb37ccb809b",
     }
-
-
-class Checkout:
-    """A copy of the pipeline's package, whose definition is imported anew for each command."""
-
-    def __init__(self, folder: Path) -> None:
-        self.root = folder
-        self.folder = folder / "pipeline"
-        shutil.copytree(LAYER / "pipeline", self.folder, ignore=shutil.ignore_patterns("__pycache__"))
-        self.lock.write_text(MeaningLock.of(pipeline).text())  # without what was accepted earlier
-        self.said: list[str] = []
-
-    @property
-    def lock(self) -> Path:
-        return self.folder / NAME
-
-    def edit(self, file: str, old: str, new: str) -> None:
-        text = (self.folder / file).read_text()
-        assert text.count(old) == 1, old
-        (self.folder / file).write_text(text.replace(old, new))
-
-    def run(self, command: Callable[..., None], **options: bool) -> None:
-        """Import the definition and call check_lock or write_lock."""
-        for name in [name for name in sys.modules if name.partition(".")[0] == "pipeline"]:
-            del sys.modules[name]
-        load_pipeline.cache_clear()
-        self.said.clear()
-        reference = "pipeline.definition:pipeline"
-        command(load_pipeline(reference), reference, self.said.append, **options)
-
-
-@pytest.fixture
-def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Checkout]:
-    mine = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "pipeline"}
-    monkeypatch.setattr(definition_lock, "ROOT", tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    yield Checkout(tmp_path)
-    for name in [name for name in sys.modules if name.partition(".")[0] == "pipeline"]:
-        del sys.modules[name]
-    sys.modules.update(mine)
-    load_pipeline.cache_clear()
 
 
 ALL = ["carrier_hours@1", "origin_days@1", "route_months@1"]
@@ -184,78 +136,6 @@ def test_a_raised_version_of_every_aggregate_accepts_another_transform(checkout:
         checkout.edit("definition.py", f'"{name}",\n', f'"{name}",\n            version=2,\n')
     checkout.run(check_lock, add=True)
     checkout.run(check_lock, add=False)
-
-
-def test_a_missing_lock_is_made(checkout: Checkout) -> None:
-    before = checkout.lock.read_text()
-    checkout.lock.unlink()
-    with pytest.raises(MeaningChanged, match="out of date"):
-        checkout.run(check_lock, add=False)
-    checkout.run(check_lock, add=True)
-    assert checkout.lock.read_text() == before
-
-
-@pytest.mark.parametrize("text", ["<<<<<<< HEAD\n{}", "[]", '{"aggregates": {}}', '{"aggregates": {"a@1": 1}}', "\xff"])
-def test_a_lock_that_cannot_be_read_is_one_sentence(checkout: Checkout, text: str) -> None:
-    checkout.lock.write_bytes(text.encode("latin-1"))
-    with pytest.raises(MeaningChanged, match=rf"pipeline/{NAME} cannot be read \(.*\): run `make definition-lock`"):
-        checkout.run(check_lock, add=True)
-    checkout.run(write_lock)
-    checkout.run(check_lock, add=False)
-
-
-def test_a_lock_with_a_merge_conflict_keeps_what_was_accepted(checkout: Checkout) -> None:
-    lines = checkout.lock.read_text().splitlines()
-    place = next(number for number, line in enumerate(lines) if "carrier_hours@1" in line)
-    sides = [f'    "carrier_hours@1": "{here} {"a" * 32}",' for here in ("b" * 32, "c" * 32)]
-    lines[place : place + 1] = ["<<<<<<< HEAD", sides[0], "=======", sides[1], ">>>>>>> theirs"]
-    checkout.lock.write_text("\n".join(lines))
-    checkout.run(write_lock)
-    assert checkout.said[-1].endswith("Accepted as unchanged: carrier_hours@1.")
-    present, *earlier = MeaningLock.parse(checkout.lock.read_text()).aggregates["carrier_hours@1"]
-    assert earlier == ["c" * 32, "b" * 32, "a" * 32]
-    assert present == MeaningLock.of(pipeline).aggregates["carrier_hours@1"][0]
-
-
-def test_a_lock_that_may_not_be_read_is_written_anew(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = Path.read_text
-
-    def refuse(path: Path, *arguments: Any, **options: Any) -> str:
-        if path == checkout.lock:
-            raise PermissionError("denied")
-        return read(path, *arguments, **options)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Path, "read_text", refuse)
-        checkout.run(write_lock)
-    checkout.run(check_lock, add=False)
-
-
-def test_a_lock_that_cannot_be_written_is_said(checkout: Checkout) -> None:
-    checkout.lock.unlink()
-    checkout.lock.mkdir()
-    (checkout.lock / "in the way").touch()
-    checkout.run(write_lock)
-    assert checkout.said == [
-        f"The definition's meaning is not locked: pipeline/{NAME} cannot be written (Is a directory)."
-    ]
-
-
-def test_a_pipeline_without_a_file_has_no_lock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "elsewhere", type(sys)("elsewhere"))
-    said: list[str] = []
-    check_lock(pipeline, "elsewhere:pipeline", said.append, add=False)
-    assert said == ["The meaning of elsewhere:pipeline is not locked: its module is not a file of this repository."]
-    with pytest.raises(MeaningChanged, match="cannot be locked"):
-        write_lock(pipeline, "elsewhere:pipeline", said.append)
-
-
-def test_each_module_has_a_lock_of_its_own() -> None:
-    import tests.pipelines.orders  # noqa: F401, PLC0415 - a lock lies beside an imported module
-
-    path = lock_path("tests.pipelines.orders:pipeline")
-    assert path is not None
-    assert path.parts[-2:] == ("pipelines", "orders.lock.json")
 
 
 def test_make_check_compares_the_lock(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
