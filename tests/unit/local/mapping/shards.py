@@ -15,6 +15,7 @@ from local.mapping import (
 type Shard = StreamShard[str]
 
 SOURCE = "arn:aws:dynamodb:eu-west-1:1:table/items/stream/2026-01-01T00:00:00.000"
+MINUTE = StreamSettings(maximum_record_age_s=60)
 
 
 def record(number: int, arrived: float = 0, size: int = 100, key: str = "") -> StreamRecord[str]:
