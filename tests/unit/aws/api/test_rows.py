@@ -10,32 +10,15 @@ from urllib.parse import urlencode
 
 import pytest
 
-from functions.aggregate.app import handler as aggregate
-from functions.aggregate.app import stage as aggregate_stage
 from functions.api.app import handler
 from tailrace.aws.aggregates import group_reader as listing
 from tailrace.aws.aggregates import row_reader as reading
 from tailrace.aws.api.aggregates import left_out_header
 from tailrace.encoding.tagged_json import dumps, loads
-from tailrace.testing import event as stream
 from tailrace.testing import history
 from tests.api_client import call, problem, request
+from tests.unit.aws.api.counting import count, order
 from tests.unit.aws.conftest import Cloud
-
-
-@pytest.fixture(autouse=True)
-def _forget_rows() -> None:
-    """Let the aggregate function begin anew, as its table does: it remembers which rows there are."""
-    aggregate_stage.cache_clear()
-
-
-def order(hour: int, *, shop: str = "a#1", day: int = 5, amount: Any = 10, paid: bool = True) -> dict[str, Any]:
-    return {"shop": shop, "placed": f"2024-03-{day:02d}T{hour:02d}:15:00+01:00", "amount": amount, "paid": paid}
-
-
-def count(records: list[dict[str, Any]]) -> None:
-    """Let the aggregate function count some changes; without a shard, since moto cannot describe a stream."""
-    aggregate(stream(records, shard=None), None)
 
 
 def rows(name: str, **given: Any) -> list[dict[str, Any]]:
@@ -187,56 +170,6 @@ def test_aggregates_are_listed_as_they_are_defined() -> None:
     assert found["days"]["groups"][0]["time_zone"] == "Asia/Kolkata"
     assert found["pages"]["bucket"] is None
     assert problem("GET", "/aggregates", query="name=days") == (400, "invalid-request")
-
-
-ACCEPTS = {
-    "text/csv": "'=1",
-    "text/csv; charset=utf-8": "'=1",
-    "text/csv;header=present, */*;q=0.1": "'=1",
-    "text/*": "'=1",
-    "text/csv; cells=exact": "=1",
-    'text/csv;CELLS="exact"': "=1",
-    "text/csv; header=present; cells=exact; q=0.9": "=1",
-    "text/csv;q=0.5, text/csv;cells=exact": "=1",
-    "text/csv, text/csv;cells=exact;q=0.5": "'=1",
-    "text/csv; cells=exact, application/json;q=0.5": "=1",
-}
-
-
-@pytest.mark.parametrize("accept", ACCEPTS)
-@pytest.mark.usefixtures("cloud")
-def test_csv_is_inert_in_a_spreadsheet_unless_exact_cells_are_asked_for(accept: str) -> None:
-    count(history("orders", [("1", order(9, shop="=1", amount=-5))]))
-    for query, path in (("shop=%3D1", "shop_hours/rows"), ("shop=%3D1&by=basket", "shop_hours/top")):
-        answer = handler(request("GET", f"/aggregates/{path}", query=query, headers={"accept": accept}), None)
-        assert answer["statusCode"] == 200
-        kind = "text/csv; charset=utf-8; header=present" + ("; cells=exact" if ACCEPTS[accept] == "=1" else "")
-        assert answer["headers"]["Content-Type"] == kind
-        (found,) = csv.DictReader(io.StringIO(answer["body"], newline=""))
-        assert (found["shop"], found["revenue"], found["basket"]) == (ACCEPTS[accept], "-5", "-5")
-
-
-@pytest.mark.parametrize(
-    ("accept", "kind"),
-    [
-        (",", "application/json"),
-        ("", "application/json"),
-        (" , ,", "application/json"),
-        (", text/csv ,", "text/csv; charset=utf-8; header=present"),
-    ],
-)
-@pytest.mark.usefixtures("cloud")
-def test_empty_elements_of_a_list_are_ignored(accept: str, kind: str) -> None:
-    """RFC 9110, section 5.6.1.2."""
-    answer = handler(request("GET", "/aggregates/shop_hours/rows", query="shop=a", headers={"accept": accept}), None)
-    assert (answer["statusCode"], answer["headers"]["Content-Type"]) == (200, kind)
-
-
-@pytest.mark.parametrize("accept", ["text/csv;q=0", "text/csv; cells=exact; q=0", "text/html"])
-@pytest.mark.usefixtures("cloud")
-def test_csv_that_is_not_accepted_is_not_sent(accept: str) -> None:
-    refused = request("GET", "/aggregates/shop_hours/rows", query="shop=a", headers={"accept": accept})
-    assert handler(refused, None)["statusCode"] == 406
 
 
 @pytest.mark.usefixtures("cloud")
