@@ -1,45 +1,23 @@
-"""What a job does about expired items whose images were not kept: in discarded batches, or under other definitions."""
+"""What a job does about expired items whose images are in discarded batches, and what readers are told of them."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import Any
 
 import pytest
 
-from tailrace import Collection
 from tailrace.aws.backfill.expired_images import ExpiredImages
 from tailrace.aws.jobs.genesis import write_first_control_rows
-from tailrace.aws.jobs.job import Job, JobTable, Kind
+from tailrace.aws.jobs.job import JobTable
 from tailrace.aws.jobs.steps import discarded, verifying
 from tailrace.aws.jobs.steps.discarded import Kept, keep_expired_images, tell_readers
-from tailrace.backfill.generations import EXPIRED_UNKEPT, State
+from tailrace.backfill.generations import State
 from tailrace.definition.pipeline import Pipeline
-from tailrace.encoding.dynamodb import decode_item
 from tailrace.inputs.changes import RawBatch
-from tests.simulation.history import definition as model
-from tests.simulation.history.definition import Code
-from tests.simulation.jobs.history import Player, notification
+from tests.simulation.jobs.history import notification
 from tests.simulation.jobs.world import World
-
-PAGES = ("pages", 1)
-COUNTED = {"~n": 2, "ms": 7}
-"""Of page x: one item that expired, and one that is there."""
-
-
-class Calm(Player):
-    """Runs jobs while nobody else does anything."""
-
-    def _some(self, most: int) -> None:
-        """Let nothing happen."""
-
-    def _give_up(self) -> None:
-        """Let nothing be discarded."""
-
-    def run(self, kind: Kind) -> Job:
-        """Run a job of the visits, and return it as it ended."""
-        return self._job(kind, [PAGES], repairs=kind == "verify").job
+from tests.unit.aws.jobs.expiry.calm_player import COUNTED, PAGES, Calm, row
 
 
 @pytest.fixture
@@ -60,13 +38,6 @@ def player(monkeypatch: pytest.MonkeyPatch) -> Calm:
     world.now += 3600
     assert row(world) == COUNTED
     return found
-
-
-def row(world: World) -> dict[str, Any]:
-    """Return the counters of page x in the newest epoch."""
-    rows = [one for one in map(decode_item, world.database.rows("aggregates")) if one["pk"].startswith("pages@")]
-    newest = max((one for one in rows if one["pk"].endswith("#x")), key=lambda one: one["pk"])
-    return {name: newest[name] for name in COUNTED}
 
 
 def deface(world: World, change: Any) -> None:
@@ -214,88 +185,3 @@ def test_a_batch_of_the_other_reader_leaves_rows_exact(player: Calm) -> None:
     deface(player.world, lambda record: record["requestContext"].update(functionArn="arn:aws:lambda:r:1:function:fan"))
     told(player)
     assert player.world.workshop().control.read().generations[PAGES].exact
-
-
-@dataclass(frozen=True, eq=False)
-class VisitsCode(Code):
-    """A deployment's definition of the visits alone."""
-
-    @cached_property
-    def pipeline(self) -> Pipeline:
-        return Pipeline([one.of for one in self.aggregates], self.aggregates)
-
-
-def visits_code(on_expiry: Any, version: int) -> VisitsCode:
-    """Return a definition that keeps or retracts what expires."""
-    visits = replace(model.visits, on_expiry=on_expiry)
-    return VisitsCode(on_expiry, [replace(model.PAGES_1, of=visits, version=version)])
-
-
-@pytest.mark.parametrize("expires", [True, False])
-def test_rows_lack_what_expired_before_the_collection_began_to_keep_it(
-    monkeypatch: pytest.MonkeyPatch, *, expires: bool
-) -> None:
-    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
-    player = Calm(1)
-    world = player.world
-    world.dies, world.busy = 0, 0
-    codes: Any = {"retracts": visits_code("retract", 1), "keeps": visits_code("keep", 2)}
-    codes["keeps on"] = visits_code("keep", 3)
-    world.codes, world.code = codes, codes["retracts"]
-    write_first_control_rows(world.workshop(), ("items", "aggregates", "progress"))
-    for number in (1, 2, 3):
-        world.write(f"visits#{number}", {"page": "x", "ms": 3})
-    told = []
-    for number in (1, 3):
-        world.write(f"visits#{number}", None, expired=expires)
-        world.settle()
-        told.append(world.workshop().control.read().unkept)
-        world.now += 600
-    assert told[0] == told[1]  # it is written once an hour
-    world.deploy("keeps")
-    world.now += 3600
-    assert player._job("build", [("pages", 2)]).job.state == "done"
-    built = world.workshop().control.read().generations["pages", 2]
-    assert (built.exact, built.reason == EXPIRED_UNKEPT) == (not expires, expires)
-    verified = player._job("verify", [("pages", 2)]).job
-    assert (verified.state, verified.data.get("unknown", [])) == ("done", ["pages@2"] if expires else [])
-    assert world.workshop().control.read().generations["pages", 2].exact is not expires
-    world.now += 25 * 3600
-    world.deploy("keeps on")
-    world.now += 3600
-    assert player._job("build", [("pages", 3)]).job.state == "done"  # counts what has expired since
-    assert world.workshop().control.read().generations["pages", 3].exact
-    assert not player._job("verify", [("pages", 3)]).job.data.get("unknown")
-
-
-def keyed_code(name: str) -> VisitsCode:
-    """Return a definition of the visits under another name, with keys of their own."""
-    visits = Collection(name, schema={"type": "object"}, on_expiry="keep", key={"pk": "visits#{visit}"})
-    return VisitsCode(name, [replace(model.PAGES_1, of=visits)])
-
-
-def test_what_expired_under_another_name_of_a_collection_is_not_known_until_its_images_are_moved(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
-    player = Calm(1)
-    world = player.world
-    world.dies, world.busy = 0, 0
-    codes: Any = {name: keyed_code(name) for name in ("visits", "calls")}
-    world.codes, world.code = codes, codes["visits"]
-    write_first_control_rows(world.workshop(), ("items", "aggregates", "progress"))
-    for number, milliseconds in ((1, 3), (2, 4)):
-        world.write(f"visits#{number}", {"page": "x", "ms": milliseconds})
-    world.write("visits#1", None, expired=True)
-    world.settle()
-    world.deploy("calls")
-    world.now += 3600
-    for kind in ("build", "verify"):
-        assert player.run(kind).state == "done"
-        built = world.workshop().control.read().generations[PAGES]
-        assert (built.exact, built.reason) == (False, EXPIRED_UNKEPT)
-    objects = world.buckets.objects
-    for bucket, key in list(objects):
-        objects[bucket, key.replace("expired/visits/", "expired/calls/")] = objects.pop((bucket, key))
-    assert "unknown" not in player.run("verify").data
-    assert (row(world), world.workshop().control.read().generations[PAGES].exact) == (COUNTED, True)

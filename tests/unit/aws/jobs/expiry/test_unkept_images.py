@@ -1,0 +1,100 @@
+"""What jobs make of items that expired while the definition kept no images, or kept them under another collection."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import pytest
+
+from tailrace import Collection
+from tailrace.aws.jobs.genesis import write_first_control_rows
+from tailrace.backfill.generations import EXPIRED_UNKEPT
+from tailrace.definition.pipeline import Pipeline
+from tests.simulation.history import definition as model
+from tests.simulation.history.definition import Code
+from tests.unit.aws.jobs.expiry.calm_player import COUNTED, PAGES, Calm, row
+
+
+@dataclass(frozen=True, eq=False)
+class VisitsCode(Code):
+    """A deployment's definition of the visits alone."""
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        return Pipeline([one.of for one in self.aggregates], self.aggregates)
+
+
+def visits_code(on_expiry: Any, version: int) -> VisitsCode:
+    """Return a definition that keeps or retracts what expires."""
+    visits = replace(model.visits, on_expiry=on_expiry)
+    return VisitsCode(on_expiry, [replace(model.PAGES_1, of=visits, version=version)])
+
+
+@pytest.mark.parametrize("expires", [True, False])
+def test_rows_lack_what_expired_before_the_collection_began_to_keep_it(
+    monkeypatch: pytest.MonkeyPatch, *, expires: bool
+) -> None:
+    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
+    player = Calm(1)
+    world = player.world
+    world.dies, world.busy = 0, 0
+    codes: Any = {"retracts": visits_code("retract", 1), "keeps": visits_code("keep", 2)}
+    codes["keeps on"] = visits_code("keep", 3)
+    world.codes, world.code = codes, codes["retracts"]
+    write_first_control_rows(world.workshop(), ("items", "aggregates", "progress"))
+    for number in (1, 2, 3):
+        world.write(f"visits#{number}", {"page": "x", "ms": 3})
+    told = []
+    for number in (1, 3):
+        world.write(f"visits#{number}", None, expired=expires)
+        world.settle()
+        told.append(world.workshop().control.read().unkept)
+        world.now += 600
+    assert told[0] == told[1]  # it is written once an hour
+    world.deploy("keeps")
+    world.now += 3600
+    assert player._job("build", [("pages", 2)]).job.state == "done"
+    built = world.workshop().control.read().generations["pages", 2]
+    assert (built.exact, built.reason == EXPIRED_UNKEPT) == (not expires, expires)
+    verified = player._job("verify", [("pages", 2)]).job
+    assert (verified.state, verified.data.get("unknown", [])) == ("done", ["pages@2"] if expires else [])
+    assert world.workshop().control.read().generations["pages", 2].exact is not expires
+    world.now += 25 * 3600
+    world.deploy("keeps on")
+    world.now += 3600
+    assert player._job("build", [("pages", 3)]).job.state == "done"  # counts what has expired since
+    assert world.workshop().control.read().generations["pages", 3].exact
+    assert not player._job("verify", [("pages", 3)]).job.data.get("unknown")
+
+
+def keyed_code(name: str) -> VisitsCode:
+    """Return a definition of the visits under another name, with keys of their own."""
+    visits = Collection(name, schema={"type": "object"}, on_expiry="keep", key={"pk": "visits#{visit}"})
+    return VisitsCode(name, [replace(model.PAGES_1, of=visits)])
+
+
+def test_what_expired_under_another_name_of_a_collection_is_not_known_until_its_images_are_moved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
+    player = Calm(1)
+    world = player.world
+    world.dies, world.busy = 0, 0
+    codes: Any = {name: keyed_code(name) for name in ("visits", "calls")}
+    world.codes, world.code = codes, codes["visits"]
+    write_first_control_rows(world.workshop(), ("items", "aggregates", "progress"))
+    for number, milliseconds in ((1, 3), (2, 4)):
+        world.write(f"visits#{number}", {"page": "x", "ms": milliseconds})
+    world.write("visits#1", None, expired=True)
+    world.settle()
+    world.deploy("calls")
+    world.now += 3600
+    for kind in ("build", "verify"):
+        assert player.run(kind).state == "done"
+        built = world.workshop().control.read().generations[PAGES]
+        assert (built.exact, built.reason) == (False, EXPIRED_UNKEPT)
+    objects = world.buckets.objects
+    for bucket, key in list(objects):
+        objects[bucket, key.replace("expired/visits/", "expired/calls/")] = objects.pop((bucket, key))
+    assert "unknown" not in player.run("verify").data
+    assert (row(world), world.workshop().control.read().generations[PAGES].exact) == (COUNTED, True)
