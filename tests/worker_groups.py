@@ -27,7 +27,7 @@ TABLES = ("tests/storage/", "tests/browser/test_numbers.py", "tests/browser/pane
 
 APART = (
     "tests/simulation/", "tests/hostile/", "tests/unit/queries/test_clock_changes.py",
-    "tests/unit/aws/stages/test_load_continued.py",
+    "tests/unit/aws/stages/load/test_checkpoints.py", "tests/unit/aws/stages/load/test_takeovers.py",
 )  # fmt: skip
 """What takes long and shares nothing: each test for itself. All others stay together by file."""
 

@@ -28,7 +28,8 @@ from tailrace.inputs.changes import parse_raw_batch
 from tailrace.testing import event, history, record
 from tests.api_client import call, problem
 from tests.unit.aws.conftest import Cloud
-from tests.unit.aws.stages import test_ingest, test_load
+from tests.unit.aws.stages import test_ingest
+from tests.unit.aws.stages.load import uploads
 
 NOW = [datetime(2026, 3, 1, 12, tzinfo=UTC)]
 TODAY = "2026-03-01"
@@ -152,10 +153,10 @@ def refuse_one_of_each(cloud: Cloud) -> None:
         stage.cache_clear()
     bad = {"shop": 5}
     ingest(test_ingest.batch(test_ingest.put("1", bad)), None)
-    body = test_load.lines({"id": "1"} | bad, {"id": "2"} | bad)
-    uploaded = test_load.upload(cloud, "inbox/orders/x.jsonl", body)
+    body = uploads.lines({"id": "1"} | bad, {"id": "2"} | bad)
+    uploaded = uploads.upload(cloud, "inbox/orders/x.jsonl", body)
     uploaded["Records"][0]["eventTime"] = datetime.now(UTC).isoformat()
-    load(uploaded, test_load.Context())
+    load(uploaded, uploads.Context())
     fanout(event(history("orders", [("1", bad), ("2", bad), ("3", bad)])), None)
 
 
@@ -188,7 +189,7 @@ def test_more_reports_than_a_listing_holds_hide_no_others(health: HealthMonitor,
 def test_refused_files_are_told_at_once(health: HealthMonitor, cloud: Cloud) -> None:
     load_stage.cache_clear()
     for number, (folder, body) in enumerate([("nothing", b"{}"), ("orders", b""), ("orders", b""), ("nothing", b"")]):
-        load(test_load.upload(cloud, f"inbox/{folder}/{number}.jsonl", body), test_load.Context())
+        load(uploads.upload(cloud, f"inbox/{folder}/{number}.jsonl", body), uploads.Context())
     found = health.document()
     assert found["stages"][1]["refused"] == found["files_failed"] == 4
 

@@ -37,7 +37,8 @@ from tailrace.errors import Permanent
 from tailrace.testing import event, history
 from tests.api_client import request
 from tests.unit.aws.conftest import Cloud
-from tests.unit.aws.stages import test_archive, test_catalog, test_ingest, test_load
+from tests.unit.aws.stages import test_archive, test_catalog, test_ingest
+from tests.unit.aws.stages.load import uploads
 from tests.unit.outputs.test_archives import event as archive_event
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -173,10 +174,10 @@ def test_each_stage_counts_what_it_has_done(cloud: Cloud) -> None:
     assert counted(cloud, "ingest") == StageCounts(2, 0, None)
     archive(test_archive.batch([archive_event(1), archive_event(2)], "{"), None)
     assert counted(cloud, "archive") == StageCounts(1, 1, None)
-    body = test_load.lines(test_load.GOOD, test_load.GOOD | {"id": "2"}, {"id": "3"})
-    notification = test_load.upload(cloud, "inbox/orders/x.jsonl", body)
+    body = uploads.lines(uploads.GOOD, uploads.GOOD | {"id": "2"}, {"id": "3"})
+    notification = uploads.upload(cloud, "inbox/orders/x.jsonl", body)
     notification["Records"][0]["eventTime"] = (datetime.now(UTC) - timedelta(seconds=90)).isoformat()
-    load(notification, test_load.Context())
+    load(notification, uploads.Context())
     found = counted(cloud, "load")
     assert (found.changes, found.failed) == (2, 0)
     assert 90 <= (found.waited_s or 0) < 100
@@ -227,8 +228,8 @@ def test_the_lines_of_a_file_are_counted_while_it_is_read(
         return put_all_or_raise(*arguments, **options)
 
     monkeypatch.setattr(load_module, "put_all_or_raise", slow)
-    body = test_load.lines(*(test_load.GOOD | {"id": str(number)} for number in range(1700)))
-    load(test_load.upload(cloud, "inbox/orders/x.jsonl", body), test_load.Context())
+    body = uploads.lines(*(uploads.GOOD | {"id": str(number)} for number in range(1700)))
+    load(uploads.upload(cloud, "inbox/orders/x.jsonl", body), uploads.Context())
     assert seen == [0, 500, 1000, 1500]
     assert counted(cloud, "load").changes == 1700
 

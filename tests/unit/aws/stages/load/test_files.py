@@ -24,7 +24,7 @@ from tailrace.aws.stages.load import Loader
 from tailrace.errors import Transient
 from tests.pipelines import anything
 from tests.unit.aws.conftest import Cloud
-from tests.unit.aws.stages.test_load import GOOD, Context, lines, upload
+from tests.unit.aws.stages.load.uploads import GOOD, Context, lines, upload
 
 TABLE = b"id,shop,placed\n1,a,2024-10-27\n2,b,2024-10-28\n"
 LINES = lines(GOOD, GOOD | {"id": "2"})
