@@ -1,65 +1,25 @@
 """Write-behind, one case at a time; the simulation plays it with everything that may happen to it."""
 
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 
 from tailrace.aggregation.carried.state import Outstanding
-from tailrace.aggregation.marks import Lineage, Shard
-from tailrace.aws.aggregates.lineages import Lineages
 from tailrace.aws.backfill.control import ControlTable
 from tailrace.aws.backfill.outstanding_rows import OutstandingRows, ShardRow
 from tailrace.aws.runtime.settings import AggregateSettings
 from tailrace.aws.stages.write_behind import FORGOTTEN, LOST, WriteBehind
 from tailrace.backfill.generations import doubt
-from tailrace.encoding.dynamodb import decode_item
 from tailrace.errors import SettingsError, Transient
 from tailrace.inputs.changes import RawBatch, StreamPosition
 from tests.simulation.invariants import find_wrong_rows
-from tests.simulation.world.clients import Streams
 from tests.simulation.world.functions import PROGRESS, TABLE
-from tests.simulation.world.isolation import isolated
-from tests.simulation.world.steps import CloseShard, Deliver, Fault, History, Redeliver, Run, Write
+from tests.simulation.world.steps import Deliver, Fault, History, Redeliver, Run, Write
 from tests.simulation.world.world import World
-
-ORDER = {"shop": "a", "amount": 7, "paid": True, "placed": "2024-10-28"}
-SECONDS = 60
-
-
-@pytest.fixture(autouse=True)
-def _alone() -> Iterator[None]:
-    with isolated():
-        yield
-
-
-def carrying(seconds: int = SECONDS) -> World:
-    """Return a world in which one batch is committed and the next one is carried."""
-    world = World(History(0, (), carries_s=seconds, batch_size=1))
-    for number in ("1", "2"):
-        world.play(Write("orders", number, ORDER))
-        world.play(Deliver("aggregate", 0))
-    return world
-
-
-def rows(world: World, table: str = TABLE) -> list[dict[str, Any]]:
-    """Return the rows of a table."""
-    return [decode_item(row) for row in world.functions.database.rows(table)]
-
-
-def orders(world: World) -> int:
-    """Return the number of orders that the rows hold."""
-    return next(int(row["orders"]) for row in rows(world) if row["pk"] == "shops@1#a")
-
-
-def progress(world: World) -> dict[str, Any]:
-    """Return the progress row of the only shard."""
-    (row,) = [row for row in rows(world, PROGRESS) if row["pk"] == "aggregate"]
-    return row
+from tests.unit.aws.stages.write_behind.carrying import ORDER, SECONDS, carrying, orders, progress
 
 
 def test_the_first_batch_of_a_shard_is_committed_and_the_next_one_waits() -> None:
@@ -210,73 +170,6 @@ def test_an_invocation_that_comes_late_settles_no_more_than_it_has_committed(
     world.play(Deliver("aggregate", 0))
     world.finish()
     assert (orders(world) == 5) is is_checked
-
-
-@pytest.mark.parametrize(
-    ("shard", "settled"),
-    [
-        ("grandchild", ["elsewhere", "unlisted", "first", "child"]),
-        ("other", ["child", "elsewhere", "first", "unlisted"]),
-        ("unlisted", ["child", "elsewhere", "first"]),
-        ("first", ["elsewhere", "unlisted"]),
-    ],
-)
-def test_what_any_closed_shard_left_is_committed_before_a_shard_whose_ancestors_are_not_all_listed(
-    shard: str, settled: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The second part of a split is listed late, and it may be the parent of a shard that is listed."""
-    shards = {
-        "first": Shard(None, 1, 10),
-        "child": Shard("first", 11, 20),
-        "grandchild": Shard("child", 21, None),
-        "other": Shard("unlisted", 30, None),
-    }
-    lineages: Any = SimpleNamespace(describe_stream=lambda _stream: shards, find=lambda shard, _stream: Lineage(shard))
-    rows: Any = SimpleNamespace(read_outstanding=lambda: dict.fromkeys(["child", "first", "unlisted", "elsewhere"]))
-    feeder: Any = SimpleNamespace(lineages=lineages)
-    caught_up: list[str | None] = []
-    monkeypatch.setattr(WriteBehind, "catch_up", lambda _self, batch, *_rest: caught_up.append(batch.shard))
-    nothing: Any = None
-    behind = WriteBehind(SECONDS, nothing, feeder, rows, nothing)
-    behind.settle_ancestors(RawBatch("stream", shard, (), ()), nothing)
-    assert caught_up == settled
-
-
-def test_what_is_outstanding_in_a_shard_that_the_stream_does_not_list_any_more_is_told_as_lost() -> None:
-    """Its window's last invocation has failed for a day, in which nothing was written: nobody else comes back to it."""
-    world = carrying()
-    for _ in range(10):
-        world.now += 4 * 3600
-        world.play(CloseShard(0, split=False))
-    world.play(Write("orders", "3", ORDER))
-    world.play(Deliver("aggregate", 10, Run(handed=0)))
-    database: Any = world.functions.database
-    generations = ControlTable(database, TABLE).read().generations.values()
-    assert {(one.exact, one.reason) for one in generations} == {(False, LOST)}
-    assert not world.functions.outstanding()
-
-
-def test_what_the_parent_left_is_committed_although_a_later_description_lacks_the_shard() -> None:
-    """The earlier one has told that the shard goes on with its parent's mark."""
-    world = carrying()
-    world.play(CloseShard(0, split=False))
-    world.play(Write("orders", "3", ORDER))
-    described = iter([world.functions.streams.describe_stream(StreamArn="")])
-    nothing: Any = {"StreamDescription": {"Shards": []}}
-    with patch.object(Streams, "describe_stream", lambda *_self, **_stream: next(described, nothing)):
-        world.play(Deliver("aggregate", 1))
-    world.finish()
-    assert orders(world) == 3
-
-
-def test_a_handmade_event_says_nothing_of_other_shards() -> None:
-    world = carrying()
-    record = world.items.shards[0].records[0]
-    before = world.functions.outstanding()
-    event = {"Records": [record], "shardId": "handmade", "eventSourceARN": "no stream"}
-    with patch.object(Lineages, "describe_stream", lambda *_stream: {}):
-        world.functions.invoke("aggregate", event, Run())
-    assert world.functions.outstanding() == before
 
 
 @pytest.mark.parametrize(
