@@ -1,19 +1,14 @@
 """A cell of a CSV file becomes what makes the item valid, as a line of JSON would be."""
 
 import io
-import time
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
 import pytest
 
 from tailrace.definition.schemas import Schema
-from tailrace.errors import InvalidMessage
-from tailrace.inputs.cells import Columns, LineFields
-from tailrace.inputs.csv_rows import CsvReader, read_header
-from tailrace.inputs.ids import missing_columns
 from tailrace.inputs.lines import BadLine, Line, read_lines
+from tests.unit.inputs.reading import items
 
 
 def optional(kind: str) -> dict[str, Any]:
@@ -21,73 +16,68 @@ def optional(kind: str) -> dict[str, Any]:
     return {"anyOf": [{"type": kind}, {"type": "null"}], "default": None}
 
 
-def items(schema: dict[str, Any], text: str) -> list[dict[str, Any]]:
-    return [
-        line.item for line in read_lines(io.BytesIO(text.encode()), "csv", Schema(schema)) if isinstance(line, Line)
-    ]
+FITTING: list[tuple[Any, str, Any]] = [
+    (optional("integer"), "2", 2),
+    (optional("number"), " 2.50 ", Decimal("2.50")),
+    (optional("boolean"), "TRUE", True),
+    (optional("string"), "7", "7"),
+    (optional("string"), "true", "true"),
+    (optional("array"), "[1, 2]", [1, 2]),
+    (optional("object"), '{"a": 1}', {"a": 1}),
+    (optional("integer"), "null", None),
+    (optional("integer"), "x", "x"),
+    ({"oneOf": [{"type": "integer"}, {"type": "string", "pattern": "^[a-z]+$"}]}, "2", 2),
+    ({"oneOf": [{"type": "integer"}, {"type": "string", "pattern": "^[a-z]+$"}]}, "ab", "ab"),
+    ({"anyOf": [{"type": "integer"}, {"type": "string"}]}, "007", "007"),
+    ({"type": ["integer", "string"]}, "2", "2"),
+    ({"type": ["integer", "string"], "not": {"type": "string"}}, "2", 2),
+    ({"allOf": [{"type": "number"}, {"maximum": 3}]}, "2", 2),
+    ({"allOf": [{"$ref": "#/$defs/number"}]}, "2", 2),
+    ({"$ref": "#/$defs/number"}, "2", 2),
+    ({"$ref": "https://example.com/number#n"}, "2", 2),
+    ({"const": 5}, "5.0", 5),
+    ({"const": "5"}, "5", "5"),
+    ({"const": True}, "true", True),
+    ({"const": None}, "null", None),
+    ({"enum": [1, 2, None]}, "2", 2),
+    ({"enum": [1, "1x"]}, "1", 1),
+    ({"enum": [1, "1x"]}, "1x", "1x"),
+    ({"enum": ["1", 1]}, "1", "1"),
+    ({"minimum": 1}, "2", 2),
+    ({"minimum": 1}, "0", 0),
+    ({"minimum": 1}, "x", "x"),
+    ({"multipleOf": 0.5}, "1e0", 1),
+    ({"maxLength": 3}, "2", "2"),
+    ({"items": {"type": "integer"}}, "[1]", [1]),
+    ({"required": ["a"]}, '{"a": 1}', {"a": 1}),
+    ({"not": {"type": "string"}}, "2", 2),
+    ({"if": {"type": "string"}, "then": False}, "2", 2),
+    ({"if": {"type": "integer"}, "then": {"minimum": 5}, "else": {"const": "none"}}, "7", 7),
+    ({"if": {"type": "integer"}, "then": {"minimum": 5}, "else": {"const": "none"}}, "none", "none"),
+    ({"if": {"type": "integer"}, "else": {"const": "none"}}, "7", 7),
+    ({"propertyNames": {"maxLength": 1}}, '{"x": 1}', {"x": 1}),
+    ({"dependentRequired": {"x": ["y"]}}, '{"x": 1, "y": 2}', {"x": 1, "y": 2}),
+    ({"dependentSchemas": {"x": {"required": ["y"]}}}, '{"x": 1, "y": 2}', {"x": 1, "y": 2}),
+    ({"unevaluatedProperties": {"type": "integer"}}, '{"x": 1}', {"x": 1}),
+    ({"maxContains": 3}, "[1]", [1]),
+    ({"prefixItems": [{"type": "integer"}, {"type": "string"}], "items": False}, '[1, "x"]', [1, "x"]),
+    ({"anyOf": [{"type": "string", "maxLength": 2}, {"type": "integer"}]}, "2024", 2024),
+    ({"enum": ["yes", True, None, 3.5]}, "3.50", Decimal("3.5")),
+    ({"not": {"type": ["string", "number"]}}, "True", True),
+    (optional("integer"), "NULL", None),
+    (optional("integer"), "\n7\r\n", 7),
+    (optional("array"), "[1,\n2]", [1, 2]),
+    ({"type": "integer"}, "12345678901234567890123456789012345678", 12345678901234567890123456789012345678),
+    ({"type": "integer"}, "007", 7),
+    ({"type": "integer"}, "1.0E5", 100000),
+    ({"description": "anything"}, "2", "2"),
+    ({}, "2", "2"),
+    (True, "2", "2"),
+]
+"""Of each field's schema and cell, the value that makes the item valid."""
 
 
-@pytest.mark.parametrize(
-    ("field", "cell", "value"),
-    [
-        (optional("integer"), "2", 2),
-        (optional("number"), " 2.50 ", Decimal("2.50")),
-        (optional("boolean"), "TRUE", True),
-        (optional("string"), "7", "7"),
-        (optional("string"), "true", "true"),
-        (optional("array"), "[1, 2]", [1, 2]),
-        (optional("object"), '{"a": 1}', {"a": 1}),
-        (optional("integer"), "null", None),
-        (optional("integer"), "x", "x"),
-        ({"oneOf": [{"type": "integer"}, {"type": "string", "pattern": "^[a-z]+$"}]}, "2", 2),
-        ({"oneOf": [{"type": "integer"}, {"type": "string", "pattern": "^[a-z]+$"}]}, "ab", "ab"),
-        ({"anyOf": [{"type": "integer"}, {"type": "string"}]}, "007", "007"),
-        ({"type": ["integer", "string"]}, "2", "2"),
-        ({"type": ["integer", "string"], "not": {"type": "string"}}, "2", 2),
-        ({"allOf": [{"type": "number"}, {"maximum": 3}]}, "2", 2),
-        ({"allOf": [{"$ref": "#/$defs/number"}]}, "2", 2),
-        ({"$ref": "#/$defs/number"}, "2", 2),
-        ({"$ref": "https://example.com/number#n"}, "2", 2),
-        ({"const": 5}, "5.0", 5),
-        ({"const": "5"}, "5", "5"),
-        ({"const": True}, "true", True),
-        ({"const": None}, "null", None),
-        ({"enum": [1, 2, None]}, "2", 2),
-        ({"enum": [1, "1x"]}, "1", 1),
-        ({"enum": [1, "1x"]}, "1x", "1x"),
-        ({"enum": ["1", 1]}, "1", "1"),
-        ({"minimum": 1}, "2", 2),
-        ({"minimum": 1}, "0", 0),
-        ({"minimum": 1}, "x", "x"),
-        ({"multipleOf": 0.5}, "1e0", 1),
-        ({"maxLength": 3}, "2", "2"),
-        ({"items": {"type": "integer"}}, "[1]", [1]),
-        ({"required": ["a"]}, '{"a": 1}', {"a": 1}),
-        ({"not": {"type": "string"}}, "2", 2),
-        ({"if": {"type": "string"}, "then": False}, "2", 2),
-        ({"if": {"type": "integer"}, "then": {"minimum": 5}, "else": {"const": "none"}}, "7", 7),
-        ({"if": {"type": "integer"}, "then": {"minimum": 5}, "else": {"const": "none"}}, "none", "none"),
-        ({"if": {"type": "integer"}, "else": {"const": "none"}}, "7", 7),
-        ({"propertyNames": {"maxLength": 1}}, '{"x": 1}', {"x": 1}),
-        ({"dependentRequired": {"x": ["y"]}}, '{"x": 1, "y": 2}', {"x": 1, "y": 2}),
-        ({"dependentSchemas": {"x": {"required": ["y"]}}}, '{"x": 1, "y": 2}', {"x": 1, "y": 2}),
-        ({"unevaluatedProperties": {"type": "integer"}}, '{"x": 1}', {"x": 1}),
-        ({"maxContains": 3}, "[1]", [1]),
-        ({"prefixItems": [{"type": "integer"}, {"type": "string"}], "items": False}, '[1, "x"]', [1, "x"]),
-        ({"anyOf": [{"type": "string", "maxLength": 2}, {"type": "integer"}]}, "2024", 2024),
-        ({"enum": ["yes", True, None, 3.5]}, "3.50", Decimal("3.5")),
-        ({"not": {"type": ["string", "number"]}}, "True", True),
-        (optional("integer"), "NULL", None),
-        (optional("integer"), "\n7\r\n", 7),
-        (optional("array"), "[1,\n2]", [1, 2]),
-        ({"type": "integer"}, "12345678901234567890123456789012345678", 12345678901234567890123456789012345678),
-        ({"type": "integer"}, "007", 7),
-        ({"type": "integer"}, "1.0E5", 100000),
-        ({"description": "anything"}, "2", "2"),
-        ({}, "2", "2"),
-        (True, "2", "2"),
-    ],
-)
+@pytest.mark.parametrize(("field", "cell", "value"), FITTING)
 def test_a_cell_becomes_what_makes_the_item_valid(field: Any, cell: str, value: Any) -> None:
     quoted = '"' + cell.replace('"', '""') + '"'
     number = {"$id": "https://example.com/number", "$anchor": "n", "type": "number"}
@@ -273,61 +263,3 @@ def test_the_id_stays_in_the_item_if_a_condition_is_about_it(condition: dict[str
     assert items(schema, "id,n\neu1,2\neu2,\n") == [{"id": "eu1", "n": 2}, {"id": "eu2"}]
     assert not Schema(schema).is_valid({"id": "eu2"})
     assert items(schema | {"additionalProperties": False}, "id,n\neu1,2\n") == [{"n": 2}]  # which allows no such field
-
-
-def test_many_undecided_cells_take_a_bounded_time() -> None:
-    either = {"anyOf": [{"type": "integer"}, {"type": "string"}]}
-    names = [f"f{number}" for number in range(60)]
-    schema = {"properties": dict.fromkeys(names, either), "required": ["missing"]}
-    rows = "".join(f"{number},{','.join(['7'] * 60)}\n" for number in range(20))
-    assert items(schema, f"id,{','.join(names)}\n{rows}")[0] == dict.fromkeys(names, "7")
-
-
-def test_a_long_row_is_not_tried_as_often_as_a_short_one() -> None:
-    undecided = {f"c{number}": {"type": ["string", "integer"]} for number in range(40)}
-    heavy = {"type": "array", "items": {"anyOf": [*({"const": number} for number in range(25)), {"type": "integer"}]}}
-    schema = {"properties": {"l": heavy} | undecided, "not": {"required": ["c1"]}}
-    cells = ",".join(["5"] * 40)
-    table = f'id,l,{",".join(undecided)}\n1,"{list(range(100, 120_000))}",{cells}\n'
-    began = time.process_time()
-    (line,) = read_lines(io.BytesIO(table.encode()), "csv", Schema(schema))
-    assert time.process_time() - began < 20
-    assert isinstance(line, Line)
-    assert len(line.item["l"]) == 119_900
-
-
-def test_long_cells_and_many_columns_take_bounded_memory_and_time() -> None:
-    columns = Columns(["t"], LineFields(Schema({"properties": {"t": {"type": ["string", "null"]}}})))
-    assert columns.fields(["x" * 100_000]) == {"t": "x" * 100_000}
-    assert columns.fields(["short"]) == {"t": "short"}
-    assert sum(len(cell) for _, cell in columns._fitting) == len("short")
-    table = ",".join(f"c{number}" for number in range(30_000)) + "\n"
-    began = time.process_time()
-    with pytest.raises(InvalidMessage, match="no column 'id'"):
-        read_header(CsvReader(io.BytesIO(table.encode()), set()), partial(missing_columns, columns=()))
-    assert time.process_time() - began < 3
-
-
-@pytest.mark.parametrize(
-    "schema",
-    [
-        {"patternProperties": {rf"^c{number}_\w*$": {"type": "integer"} for number in range(100)}},
-        {"properties": {f"c7_{number}": {"type": "integer"} for number in range(9_000)}},
-    ],
-    ids=["patterns", "properties"],
-)
-def test_many_columns_meet_many_fields_of_a_schema_in_bounded_time(schema: dict[str, Any]) -> None:
-    """More patterns than a small cache holds are each compiled once, and no column looks at all the properties."""
-    fields = LineFields(Schema(schema))
-    began = time.process_time()
-    columns = Columns([f"c7_{number}" for number in range(1_500)], fields)
-    assert time.process_time() - began < 4
-    assert columns.fields(["5"] * 1_500) == {f"c7_{number}": 5 for number in range(1_500)}
-
-
-def test_a_long_cell_that_is_nearly_a_number_is_read_at_once() -> None:
-    columns = Columns(["n"], LineFields(Schema({"properties": {"n": {"type": "number"}}})))
-    nearly = "1" * 50_000 + "x"
-    began = time.process_time()
-    assert columns.fields([nearly]) == {"n": nearly}
-    assert time.process_time() - began < 1
