@@ -26,7 +26,7 @@ TABLES = ("tests/storage/", "tests/browser/test_numbers.py", "tests/browser/pane
 """The whole of DynamoDB Local, which each worker would start anew."""
 
 APART = (
-    "tests/simulation/", "tests/hostile/", "tests/unit/queries/test_clock_changes.py",
+    "tests/simulation/", "tests/hostile/", "tests/unit/queries/calendar/test_clock_changes.py",
     "tests/unit/aws/stages/load/test_checkpoints.py", "tests/unit/aws/stages/load/test_takeovers.py",
 )  # fmt: skip
 """What takes long and shares nothing: each test for itself. All others stay together by file."""
