@@ -1,11 +1,8 @@
 """Moving sums: every bucket has exactly what a recount of its window has."""
 
-import re
-from collections import defaultdict
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, cast
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import example, given, settings
@@ -15,14 +12,14 @@ from tailrace import Aggregate, Collection, Pipeline, count, field, hour, maximu
 from tailrace.aws.aggregates import window_reader
 from tailrace.aws.aggregates.row_reader import RowReader
 from tailrace.aws.aggregates.window_reader import WindowReader
-from tailrace.definition.fields.calendar_units import first_day
-from tailrace.definition.groups.buckets import bucket
+from tailrace.definition.groups.buckets import BucketGroup, bucket
 from tailrace.definition.measures.linear import divide
 from tailrace.encoding.tagged_json import loads
 from tailrace.errors import InvalidMessage, NotAdditive, QueryTooLarge
 from tailrace.queries.parameters import parse_row_query
 from tailrace.testing import history, stored_rows
 from tests.unit.queries.table import Table
+from tests.unit.queries.window_recounts import recount
 
 SALES = Collection("sales", schema={"type": "object"})
 MEASURES: dict[str, Any] = {
@@ -64,34 +61,6 @@ CASES = [
 ]
 
 
-def window_start(window: str, zone: ZoneInfo, end: datetime) -> datetime:
-    """Return when the window of a bucket within a day begins, by other means than the code under test."""
-    number, unit = int(re.sub(r"[a-z]+", "", window)), window.lstrip("0123456789")
-    if unit in ("h", "min", "s"):
-        return end - number * {"h": timedelta(hours=1), "min": timedelta(minutes=1), "s": timedelta(seconds=1)}[unit]
-    days = number * (7 if unit == "w" else 1)
-    local = end.astimezone(zone).replace(tzinfo=None) - timedelta(days=days)
-    # the first instant at which the clock shows that time, or has passed it
-    return min(
-        at
-        for quarters in range(-4 * 30, 4 * 30)
-        if (at := end - timedelta(days=days) + timedelta(minutes=15 * quarters)).astimezone(zone).replace(tzinfo=None)
-        >= local
-    )
-
-
-def window_dates(window: str, step: Any, label: str) -> tuple[date, date]:
-    """Return the first and last date of the window of a day or a longer bucket."""
-    number, unit = int(re.sub(r"[a-z]+", "", window)), window.lstrip("0123456789")
-    begin = first_day(label)
-    days = [begin + timedelta(days=number) for number in range(367)]
-    last = max(day for day in days if step.label(datetime.combine(day, time(12), step.zone)) == label)
-    if unit in ("d", "w"):
-        return last - timedelta(days=number * (7 if unit == "w" else 1) - 1), last
-    month = last.year * 12 + last.month - number * {"mo": 1, "q": 3, "y": 12}[unit]
-    return date(month // 12, month % 12 + 1, 1), last
-
-
 def all_pages(aggregate: Aggregate, table: Table, parameters: list[tuple[str, str]]) -> list[dict[str, Any]]:
     reader, found = WindowReader(RowReader(cast("Any", table), "rows")), []
     cursor: list[tuple[str, str]] = []
@@ -103,6 +72,18 @@ def all_pages(aggregate: Aggregate, table: Table, parameters: list[tuple[str, st
             return found
         cursor = [("cursor", page.cursor)]
     raise AssertionError("the pages have no end")
+
+
+def sales_by(group: BucketGroup, order_of_key: str) -> Aggregate:
+    """Return an aggregate with the bucket first or second in its key, or with lanes, which have no order measures."""
+    by: list[Any] = [group, field("shop")] if order_of_key == "bucket first" else [field("shop"), group]
+    lanes = 3 if order_of_key == "lanes" else 1
+    measures = {name: one for name, one in MEASURES.items() if lanes == 1 or "most" not in name}
+    return Aggregate("sales_by", of=SALES, by=by, measures=measures, lanes=lanes)
+
+
+def table_of(aggregate: Aggregate, made: list[tuple[str, dict[str, Any]]]) -> Table:
+    return Table(stored_rows(history("sales", made), Pipeline([SALES], [aggregate])))
 
 
 @settings(max_examples=60, deadline=None)
@@ -125,41 +106,16 @@ def test_each_bucket_has_the_sums_of_its_window(  # noqa: PLR0917 - what varies
 ) -> None:  # fmt: skip
     (zone, change), (unit, size, interval, window, step_hours) = place, case
     group = bucket(unit, "at", size, tz=zone, name="stored")
-    by: list[Any] = [group, field("shop")] if order_of_key == "bucket first" else [field("shop"), group]
-    lanes = 3 if order_of_key == "lanes" else 1
-    measures = {name: one for name, one in MEASURES.items() if lanes == 1 or "most" not in name}
-    aggregate = Aggregate("sales_by", of=SALES, by=by, measures=measures, lanes=lanes)
+    aggregate = sales_by(group, order_of_key)
     begin = datetime.fromisoformat(change) - timedelta(hours=15 * step_hours, minutes=23)
     items: list[dict[str, Any]] = [
         {"shop": shop, "at": (begin + timedelta(hours=number * step_hours)).isoformat(), "x": x}
         for number, shop, x in made
     ]
-    records = history("sales", [(str(number), item) for number, item in enumerate(items)])
-    table = Table(stored_rows(records, Pipeline([SALES], [aggregate])))
+    table = table_of(aggregate, [(str(number), item) for number, item in enumerate(items)])
     shown = bucket(interval or unit, "at", None if interval else size, tz=zone)
     ends = [begin + timedelta(hours=10 * step_hours), begin + timedelta(hours=20 * step_hours)]
-    labels = []
-    moment = ends[0]
-    while moment <= ends[1] + timedelta(hours=1):
-        label = shown.label(min(moment, ends[1]))
-        labels += [label] if label not in labels else []
-        moment = shown.end(label)
-        if moment > ends[1]:
-            break
-    stored_of = [(str(group.value(item)), item) for item in items]
-    expected: dict[tuple[str, str], tuple[int, int]] = {}
-    for label in labels:
-        sums: dict[str, list[int]] = defaultdict(list)
-        for stored, item in stored_of:
-            if shown.is_within_day:
-                end = shown.end(label)
-                is_within = window_start(window, ZoneInfo(zone), end) <= group.start(stored) < end
-            else:
-                first, last = window_dates(window, shown, label)
-                is_within = first <= datetime.fromisoformat(item["at"]).astimezone(ZoneInfo(zone)).date() <= last
-            if is_within:
-                sums[item["shop"]].append(item["x"])
-        expected |= {(label, shop): (len(xs), sum(xs)) for shop, xs in sums.items()}
+    expected = recount(group, shown, window, ends, items)
     shops = [] if order_of_key == "bucket first" else [("shop", "a"), ("shop", "b")]
     rolled = [] if interval is None else [("interval", interval)]
     range_ = [("from", ends[0].isoformat()), ("to", ends[1].isoformat())]
@@ -241,7 +197,7 @@ def test_pages_go_on_where_the_reads_ended(monkeypatch: pytest.MonkeyPatch, orde
         for number in range(48)
         for shop in "abc"
     ]
-    table = Table(stored_rows(history("sales", made), Pipeline([SALES], [HOURS])))
+    table = table_of(HOURS, made)
     parameters = [("shop", "b"), ("shop", "c"), *RANGE, ("window", "6h"), ("order", order), ("limit", "1000")]
     at_once = all_pages(HOURS, table, parameters)
     assert len(at_once) == 3 * 48
@@ -255,7 +211,7 @@ def test_pages_go_on_where_the_reads_ended(monkeypatch: pytest.MonkeyPatch, orde
 
 def test_a_cursor_of_another_window_or_generation_is_refused() -> None:
     made = [(str(number), {"shop": "a", "at": f"2024-06-01T0{number}:00Z", "x": 1}) for number in range(5)]
-    table = Table(stored_rows(history("sales", made), Pipeline([SALES], [HOURS])))
+    table = table_of(HOURS, made)
     reader = WindowReader(RowReader(cast("Any", table), "rows"))
     cursor = reader.read(parse_row_query(HOURS, [*RANGE, ("window", "24h"), ("limit", "2")])).cursor
     assert cursor is not None
