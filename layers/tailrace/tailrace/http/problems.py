@@ -126,7 +126,7 @@ PROBLEM_TYPES = {
             "not-additive",
             422,
             "The measure of several rows cannot be derived from them",
-            "the query combines rows whose measure cannot be combined, such as numbers of different values",
+            "the query combines rows whose measure cannot be combined, such as counts of distinct values",
         ),
         ProblemType(
             "too-much",
