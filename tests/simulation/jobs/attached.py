@@ -3,14 +3,12 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import ClientError
 
 from tailrace.backfill.coverage import LISTING_DELAY_S
-
-if TYPE_CHECKING:
-    from tests.simulation.jobs.world import Shard, World
+from tests.simulation.jobs.stack.stream import Shard, Stream
 
 _KEEPS_S = 24 * 3600
 _EXPIRES_S = 15 * 60
@@ -46,7 +44,7 @@ class ReadOnly:
 class Iterator:
     """Where a reader is in a shard: before which record, and how many empty pages come first."""
 
-    shard: "Shard"
+    shard: Shard
     index: int
     empty: int
     made_at: float
@@ -57,12 +55,12 @@ class StreamOfAttached:
     """A client of the stream.
 
     Attributes:
-        world: what it is the stream of.
+        world: the stream as it truly is.
         breaks_bounds: whether records and shards may stay unseen for longer than jobs expect. Then rows may be wrong;
             but they must not be said to be exact.
     """
 
-    world: "World"
+    world: Stream
     breaks_bounds: bool = False
     random: Random = field(default_factory=Random)
     iterators: dict[str, Iterator] = field(default_factory=dict)
@@ -73,13 +71,13 @@ class StreamOfAttached:
 
     # --- what the world asks -------------------------------------------------------------------------------
 
-    def hide(self, shard: "Shard") -> None:
+    def hide(self, shard: Shard) -> None:
         """Let the next record of a shard be met later than it was written."""
         if self.random.random() < 0.1:
             longest = 1500 if self.breaks_bounds and self.random.random() < 0.3 else 50
             shard.visible_at[len(shard.records)] = self.world.now + self.random.randrange(longest)
 
-    def halves(self, shard: "Shard") -> list[int | None]:
+    def halves(self, shard: Shard) -> list[int | None]:
         """Return the parts that follow a shard: it may split once."""
         return [0, 1] if shard.half is None and self.random.random() < 0.5 else [shard.half]
 
@@ -131,18 +129,18 @@ class StreamOfAttached:
         token = {} if is_end else {"NextShardIterator": self._iterator(at.shard, following)}
         return {"Records": [_as_read(one) for one in page], **token}
 
-    def _iterator(self, shard: "Shard", index: int, empty: int | None = None) -> str:
+    def _iterator(self, shard: Shard, index: int, empty: int | None = None) -> str:
         if empty is None:
             empty = self.random.choice((0, 0, self.random.randrange(_MOST_EMPTY + 1)))
         name = f"{shard.name}|{index}|{len(self.iterators)}"
         self.iterators[name] = Iterator(shard, index, empty, self.world.now)
         return name
 
-    def _oldest(self, shard: "Shard") -> int:
+    def _oldest(self, shard: Shard) -> int:
         oldest = self.world.now - _KEEPS_S
         return sum(one["dynamodb"]["ApproximateCreationDateTime"] < oldest for one in shard.records)
 
-    def _is_gone(self, shard: "Shard") -> bool:
+    def _is_gone(self, shard: Shard) -> bool:
         return shard.closed and bool(shard.records) and self._oldest(shard) == len(shard.records)
 
 

@@ -1,15 +1,15 @@
 """Write-behind beside jobs: the state of each shard's window, which may be lost or older, and the stream read again."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from tailrace.aws.stages.aggregate import Aggregator
 from tailrace.errors import Transient
 from tests.simulation.jobs.attached import number_of
-
-if TYPE_CHECKING:
-    from tests.simulation.jobs.world import Shard, World
+from tests.simulation.jobs.stack.stream import Shard, Stream
 
 WINDOW_S = 60
 _PAGE = 5
@@ -19,14 +19,14 @@ _PAGE = 5
 class Windows:
     """The tumbling windows of all shards, and a client of the stream that the stage reads again."""
 
-    world: "World"
+    world: Stream
     states: dict[str, list[Any]] = field(default_factory=dict)
     random: Random = field(default_factory=Random)
 
     def __post_init__(self) -> None:
         self.random = Random(self.world.random.getrandbits(32))  # noqa: S311 - not a secret
 
-    def event(self, shard: "Shard", records: list[Any], *, ends: bool = False) -> dict[str, Any]:
+    def event(self, shard: Shard, records: list[Any], *, ends: bool = False) -> dict[str, Any]:
         """Return the event of a batch, or of the end of a window."""
         states = self.states.get(shard.name) or [{}]
         chance = self.random.random()
@@ -41,14 +41,14 @@ class Windows:
             "isWindowTerminatedEarly": False,
         }
 
-    def keep(self, shard: "Shard", state: Any) -> None:
+    def keep(self, shard: Shard, state: Any) -> None:
         """Keep what an invocation has returned."""
         self.states.setdefault(shard.name, []).append(state)
 
-    def end(self, shard: "Shard") -> None:
-        """Make the final invocation of a shard's window."""
+    def end(self, shard: Shard, stage: Callable[[], Aggregator]) -> None:
+        """Make the final invocation of a shard's window, in a new process."""
         try:
-            response = self.world.stage()(self.event(shard, [], ends=True))
+            response = stage()(self.event(shard, [], ends=True))
         except Transient:
             return
         self.keep(shard, response["state"])

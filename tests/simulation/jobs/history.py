@@ -1,6 +1,6 @@
 """Plays one history of jobs from its seed, and tells what is wrong at its end."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,16 +17,15 @@ from tailrace.aws.jobs.steps.machine import advance, work_on
 from tailrace.aws.jobs.workshop import JobEnded, Workshop
 from tailrace.aws.stages.write_behind import FORGOTTEN, LOST
 from tailrace.backfill.claims import CONTRADICTED
-from tailrace.backfill.generations import Generation, GenerationId, State
-from tailrace.encoding.dynamodb import decode_item
+from tailrace.backfill.generations import GenerationId, State
 from tailrace.encoding.tagged_json import loads
 from tailrace.errors import Transient
-from tests.simulation.jobs.kept import has_ended, recount
-from tests.simulation.jobs.world import Died, World
+from tests.simulation.jobs.drift import differences, id_of
+from tests.simulation.jobs.stack.processes import Died
+from tests.simulation.jobs.world import World
 
 _MAX_CALLS = 3000
 _SPOILED = ("most", "sizes", "stores", "p50", "~c")
-_COMPARED = ("~n", "~c", "orders", "revenue", "sum", "ms", "most", "sizes", "stores", "p50", "p90")
 _MAX_DEATHS_IN_A_ROW = 60
 _LATE = ("scan", "read")
 _RUNS_LATE = 0.2
@@ -176,11 +175,11 @@ class Player:
         """Change a counter, or a measure of order, of some row by the smallest unit; or forget that it is counted."""
         self.world.settle()
         self.spoiled_rows: dict[GenerationId, float] = {}
-        rows = [row for row in self.world.database.rows("aggregates") if _id_of(row["pk"]["S"], control) in live]
+        rows = [row for row in self.world.database.rows("aggregates") if id_of(row["pk"]["S"], control) in live]
         if not rows:
             return
         row = self.random.choice(rows)
-        name = _id_of(row["pk"]["S"], control)
+        name = id_of(row["pk"]["S"], control)
         if name is None:
             return
         attribute = self.random.choice([one for one in _SPOILED if one in row] or ["~n"])
@@ -281,7 +280,7 @@ class Player:
         for generation in control.generations.values():
             if generation.exact and generation.id not in excused:
                 ended_at = max(self.world.now, self.left_out.get(generation.id, 0))
-                self.wrong += _differences(self.world, generation, ended_at)
+                self.wrong += differences(self.world, generation, ended_at)
 
     def _check_reasons(self) -> None:
         """Nothing is lost, and a stream within its bounds contradicts no claim; a verification forgets the reason."""
@@ -294,54 +293,3 @@ class Player:
 def notification(key: str) -> dict[str, Any]:
     """Return what S3 tells of an object of the failures bucket."""
     return {"Records": [{"s3": {"bucket": {"name": "failures"}, "object": {"key": quote_plus(key)}}}]}
-
-
-def _id_of(pk: str, control: Control) -> GenerationId | None:
-    for generation in control.generations.values():
-        if _owns(generation, pk):
-            return generation.id
-    return None
-
-
-def _owns(generation: Generation, pk: str) -> bool:
-    text = pk.partition("#")[2] if pk.startswith("~") else pk
-    epoch = f"~{generation.epoch}" if generation.epoch else ""
-    return text.partition("#")[0] == f"{generation.aggregate}@{generation.version}{epoch}"
-
-
-def _differences(world: World, generation: Generation, ended_at: float) -> Iterator[str]:
-    """Yield how a generation's rows differ from a count of the items by hand, without those that end by then."""
-    aggregate = world.code.ids.get(generation.id)
-    if aggregate is None:
-        return
-    items = [*world.items(), *(("visits", "", one) for one in expired_items(world))]
-    expected = {key: row for key, row in recount(aggregate, items).items() if any(row.values())}
-    epoch = f"~{generation.epoch}" if generation.epoch else ""
-    name, full = f"{aggregate.name}@{aggregate.version}", f"{aggregate.name}@{aggregate.version}{epoch}"
-    stored: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in map(decode_item, world.database.rows("aggregates")):
-        pk, sk = row["pk"], row["sk"]
-        if not _owns(generation, pk):
-            continue
-        key = pk.replace(full, name, 1), sk.rpartition("#")[0] or "-" if aggregate.lanes > 1 and pk[0] != "~" else sk
-        counters: dict[str, Any] = {one: row[one] for one in _COMPARED if one in row}
-        before = stored.get(key)
-        summed: dict[str, Any] = {one: value + (before or {}).get(one, 0) for one, value in counters.items()}
-        stored[key] = summed
-    for key in sorted(key for key in expected.keys() | stored.keys() if not has_ended(aggregate, key, ended_at)):
-        have = {one: value for one, value in stored.get(key, {}).items() if value}
-        want = {one: value for one, value in expected.get(key, {}).items() if value}
-        if have.get("~n", 0) == want.get("~n", 0) == 0:
-            have = {one: value for one, value in have.items() if one != "most"}
-        if have != want:
-            yield f"{full} {key}: {have} where {want} is right"
-
-
-def expired_items(world: World) -> Iterator[dict[str, Any]]:
-    """Yield the visits that expired: they stay counted."""
-    for shard in world.shards:
-        for record in shard.records:
-            if "userIdentity" in record:
-                fields = decode_item(record["dynamodb"]["OldImage"])
-                fields.pop("pk")
-                yield fields

@@ -12,8 +12,8 @@ from tailrace.aws.jobs.steps import listening
 from tailrace.aws.jobs.timing import Timing
 from tailrace.backfill.claims import Beyond, look_beyond
 from tailrace.backfill.coverage import END
-from tests.simulation.jobs import world
 from tests.simulation.jobs.__main__ import play
+from tests.simulation.jobs.stack import processes
 
 _SEEDS = 150
 _RICH: Mapping[str, tuple[int, ...]] = {
@@ -28,7 +28,7 @@ _RICH: Mapping[str, tuple[int, ...]] = {
 
 
 def _believe_the_first_empty_page(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(world, "Timing", lambda **given: Timing(**given | {"quiet_s": -1000, "timeout_s": -1000}))
+    patch.setattr(processes, "Timing", lambda **given: Timing(**given | {"quiet_s": -1000, "timeout_s": -1000}))
     patch.setattr(Timing, "longest_s", property(lambda _self: -1000))
 
 
