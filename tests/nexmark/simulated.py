@@ -21,8 +21,9 @@ from tests.nexmark.comparison import Database, Subscriber
 from tests.nexmark.generator import Item
 from tests.nexmark.queries import QUERIES, Query
 from tests.simulation.world.functions import TABLE
+from tests.simulation.world.generator import generate_history
 from tests.simulation.world.isolation import isolated
-from tests.simulation.world.steps import History, Step, Write, generate_history
+from tests.simulation.world.steps import History, Step, Write
 from tests.simulation.world.world import World
 
 _BOTH_READERS, _CONTENDED = 3, 7  # every third history has fanout, too, except for every seventh of these

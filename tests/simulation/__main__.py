@@ -15,8 +15,8 @@ from rich.console import Console
 from tests.simulation.broken_safeguards.safeguards import BROKEN_SAFEGUARDS
 from tests.simulation.describe import describe
 from tests.simulation.runner import broken_safeguard, describe_violations, report, run
+from tests.simulation.world.generator import generate_history
 from tests.simulation.world.isolation import isolated
-from tests.simulation.world.steps import generate_history
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

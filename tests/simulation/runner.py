@@ -16,8 +16,9 @@ from tests.simulation.broken_safeguards.safeguards import BROKEN_SAFEGUARDS
 from tests.simulation.describe import describe
 from tests.simulation.invariants import find_violations
 from tests.simulation.shrink import shrink
+from tests.simulation.world.generator import generate_history
 from tests.simulation.world.isolation import isolated
-from tests.simulation.world.steps import History, generate_history
+from tests.simulation.world.steps import History
 
 _CHUNK = 100
 _LINE_INTERVAL_S = 10.0  # without a terminal for a progress bar

@@ -8,8 +8,9 @@ import pytest
 from tests.simulation.broken_safeguards.carrying import BROKEN_CARRYING
 from tests.simulation.broken_safeguards.safeguards import BROKEN_SAFEGUARDS
 from tests.simulation.invariants import find_violations
+from tests.simulation.world.generator import generate_history
 from tests.simulation.world.isolation import isolated
-from tests.simulation.world.steps import Deliver, History, generate_history
+from tests.simulation.world.steps import Deliver, History
 
 WITHIN = 3000
 RICH = {

@@ -17,8 +17,9 @@ from tests.simulation.describe import describe
 from tests.simulation.invariants import find_violations
 from tests.simulation.runner import run
 from tests.simulation.shrink import shrink
+from tests.simulation.world.generator import generate_history
 from tests.simulation.world.isolation import isolated
-from tests.simulation.world.steps import Deliver, Fault, History, Redeliver, Run, Write, generate_history
+from tests.simulation.world.steps import Deliver, Fault, History, Redeliver, Run, Write
 from tests.simulation.world.world import World
 
 SEEDS = 2000
@@ -57,7 +58,7 @@ def test_the_same_seed_gives_the_same_run(seed: int) -> None:
 
 
 TRACES = """
-from tests.simulation.world.steps import generate_history
+from tests.simulation.world.generator import generate_history
 from tests.simulation.world.isolation import isolated
 from tests.simulation.test_simulation import played
 with isolated():

@@ -15,7 +15,7 @@ from tailrace.aws.stages import fanout as fanning_out
 from tailrace.aws.stages.stream_response import stream_response
 from tailrace.encoding.json_types import Json
 from tailrace.inputs.changes import RawBatch
-from tests.simulation.world import template_settings, world
+from tests.simulation.world import readers, template_settings, world
 from tests.simulation.world.archive_queue import ArchiveQueue
 from tests.simulation.world.steps import Reader
 
@@ -68,7 +68,7 @@ def _settings(**changes: Any) -> Iterator[None]:
     def changed(reader: Reader) -> StreamSettings:
         return replace(settings(reader), **changes) if reader == "aggregate" else settings(reader)
 
-    with patch.object(world, "template_settings", changed):
+    with patch.object(readers, "template_settings", changed):
         yield
 
 
@@ -87,7 +87,7 @@ def _ahead_of_itself() -> AbstractContextManager[Any]:
 
 
 BROKEN_DELIVERY: dict[str, Breakage] = {
-    "a shard is read before its parent": lambda: patch.object(world.World, "_is_read", lambda *_arguments: True),
+    "a shard is read before its parent": lambda: patch.object(readers.Readers, "_is_read", lambda *_arguments: True),
     "the checkpoint is the last failure": _checkpoint(lambda failed: failed[-1]),
     "the checkpoint is one too late": _next_record(aggregating),
     "failures are not reported": _failures_ignored(aggregating),

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -23,6 +23,7 @@ from tests.simulation.world.archive_queue import ArchiveQueue
 from tests.simulation.world.clients import Streams
 from tests.simulation.world.faults import FaultInjector
 from tests.simulation.world.functions import ARCHIVE_QUEUE, Functions
+from tests.simulation.world.readers import Readers, ShardProgress
 from tests.simulation.world.steps import (
     AdvanceHours,
     AdvanceSeconds,
@@ -39,7 +40,7 @@ from tests.simulation.world.steps import (
     Write,
 )
 from tests.simulation.world.stream import SOURCE, ItemsTable, Shard
-from tests.simulation.world.template_settings import archive_settings, template_settings
+from tests.simulation.world.template_settings import archive_settings
 
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:fanout"
 _START = 1_730_000_000.0
@@ -52,24 +53,6 @@ class NotFinished(AssertionError):
 
 
 @dataclass(slots=True)
-class ShardProgress:
-    """A function's progress in a shard; the numbers count the shard's records.
-
-    The mapping started at record ``start`` and has been fed those before ``fed``.
-    """
-
-    mapping: StreamShard[Json]
-    start: int = 0
-    fed: int = 0
-    furthest: int = 0
-
-    @property
-    def done(self) -> int:
-        """All records before this one are processed or discarded."""
-        return self.start + self.mapping.settled
-
-
-@dataclass(slots=True)
 class World:
     """Plays a history. ``trace`` records all events in order."""
 
@@ -78,10 +61,10 @@ class World:
     now: float = _START
     trace: list[tuple[Any, ...]] = field(default_factory=list)
     items: ItemsTable = field(init=False)
+    readers: Readers = field(init=False)
     injector: FaultInjector = field(init=False)
     functions: Functions = field(init=False)
     archive: ArchiveQueue = field(init=False)
-    shard_progress: dict[tuple[Reader, str], ShardProgress] = field(default_factory=dict)
     failure_records: list[str] = field(default_factory=list)
     described: int = 0
     states: defaultdict[str, list[Json]] = field(default_factory=lambda: defaultdict(list))
@@ -89,6 +72,7 @@ class World:
     def __post_init__(self) -> None:
         history = self.history
         self.items = ItemsTable(history.shards, history.first_sequence, self.now)
+        self.readers = Readers(history, self.items, lambda: self.now)
         self.injector = FaultInjector(self.play, self.note)
         records = lambda shard: self.items.readable(shard, self.now)  # noqa: E731
         streams = Streams(self.injector, self._describe_shards, records)
@@ -112,7 +96,7 @@ class World:
             case Write():
                 self.items.write(step, self.now)
             case Deliver(reader, shard, run):
-                self._deliver(reader, self._readable(reader, shard), run)
+                self._deliver(reader, self.readers.readable(reader, shard), run)
             case Redeliver():
                 self._redeliver(step)
             case Archive(run, again):
@@ -137,7 +121,7 @@ class World:
         """Let everything settle: deliver all writes without further faults, and complete delayed calls.
 
         Raises:
-            Stuck: it does not come to rest.
+            NotFinished: it does not come to rest.
         """
         self._read_all()
         while self.injector.delayed_calls:
@@ -165,7 +149,7 @@ class World:
 
     def _read_to_end(self, reader: Reader, shard: Shard) -> None:
         for _ in range(60 + 3 * len(shard.records)):
-            reading = self._reading(reader, shard)
+            reading = self.readers.reading(reader, shard)
             carries = reader == "aggregate" and self.history.carries_s > 0
             if reading.done == len(shard.records) and not (carries and self._has_window(reading, shard)):
                 return
@@ -178,40 +162,8 @@ class World:
             reading.mapping.mark_ended()
         return reading.mapping.next_time() is not None
 
-    def _readable(self, reader: Reader, index: int) -> Shard:
-        """Return one of the shards whose parent has been read to its end."""
-        shards = [shard for shard in self.items.shards if shard.parent is None or self._is_read(reader, shard.parent)]
-        return shards[index % len(shards)]
-
-    def _is_read(self, reader: Reader, shard: Shard) -> bool:
-        reading = self.shard_progress.get((reader, shard.id))
-        read = 0 if reading is None else reading.done
-        parent_read = shard.parent is None or self._is_read(reader, shard.parent)
-        return shard.closed is not None and read == len(shard.records) and parent_read
-
-    def _reading(self, reader: Reader, shard: Shard) -> ShardProgress:
-        reading = self.shard_progress.get((reader, shard.id))
-        if reading is None:
-            reading = self.shard_progress[reader, shard.id] = ShardProgress(
-                self._mapping(reader, shard, self.history.batch_size)
-            )
-        return reading
-
-    def _mapping(self, reader: Reader, shard: Shard, batch_size: int) -> StreamShard[Json]:
-        history = self.history
-        settings = replace(
-            template_settings(reader), batch_size=batch_size, batching_window_s=history.batching_window_s
-        )
-        if reader == "aggregate" and history.carries_s:
-            settings = replace(settings, tumbling_window_s=history.carries_s, state_limit=history.state_limit)
-        if reader == "fanout":
-            settings = replace(
-                settings, maximum_retry_attempts=history.fanout_retries, maximum_record_age_s=history.fanout_age_s
-            )
-        return StreamShard(settings, shard_id=shard.id, source_arn=SOURCE, now=self.now)
-
     def _deliver(self, reader: Reader, shard: Shard, run: Run) -> None:
-        reading = self._reading(reader, shard)
+        reading = self.readers.reading(reader, shard)
         mapping = reading.mapping
         mapping.add([_stream_record(record) for record in shard.records[reading.fed :]], self.now)
         reading.fed = len(shard.records)
@@ -293,8 +245,8 @@ class World:
         return answer
 
     def _redeliver(self, step: Redeliver) -> None:
-        shard = self._readable(step.reader, step.shard)
-        reading = self._reading(step.reader, shard)
+        shard = self.readers.readable(step.reader, step.shard)
+        reading = self.readers.reading(step.reader, shard)
         start = max(shard.oldest(self.now), reading.furthest - step.back)
         records = shard.records[start : start + step.length]
         if not records:
@@ -305,10 +257,10 @@ class World:
         self._invoke(step.reader, shard, call, step.run)
 
     def _restart(self, step: Restart) -> None:
-        shard = self._readable(step.reader, step.shard)
-        reading = self._reading(step.reader, shard)
+        shard = self.readers.readable(step.reader, step.shard)
+        reading = self.readers.reading(step.reader, shard)
         reading.start = reading.fed = max(shard.oldest(self.now), reading.done - step.back)
-        reading.mapping = self._mapping(step.reader, shard, step.batch_size)
+        reading.mapping = self.readers.new_mapping(step.reader, shard, step.batch_size)
         self.note("restarts", step.reader, shard.id, reading.done)
 
 
