@@ -11,9 +11,10 @@ from typing import Any
 
 from tailrace.backfill.generations import Generation, GenerationId, State
 from tests.simulation.history.definition import CODES, Rows, recount
+from tests.simulation.history.deliveries import Stuck
 from tests.simulation.history.model.build import owner, without_epoch
 from tests.simulation.history.steps import History
-from tests.simulation.history.world import Stuck, World
+from tests.simulation.history.world import World
 
 type Key = tuple[str, str]
 
