@@ -12,10 +12,11 @@ import urllib3
 
 from local.errors import SettleTimeout
 from tests.chaos.checks import Check, archive_objects, catalogued, receipt_of
+from tests.chaos.clients.api_writer import signed
 from tests.chaos.clients.flights import COLLECTION, Names
 from tests.chaos.clients.ledger import Ledger
 from tests.chaos.clients.reader import Reader
-from tests.chaos.clients.writers import WRITERS, signed
+from tests.chaos.clients.writers import WRITERS
 from tests.chaos.processes import LIMITS_MEMORY
 from tests.chaos.proxy.faults import FUNCTIONS, KINDS, Plan, seeded
 from tests.chaos.stack import ChaosStack, wait_for

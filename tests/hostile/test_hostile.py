@@ -18,8 +18,9 @@ from tailrace.encoding.keys import group_texts, split_item_key
 from tailrace.encoding.tagged_json import loads
 from tailrace.errors import InvalidMessage
 from tests.hostile import corpus
-from tests.hostile.corpus import SECRET, bodies, ids, images, keys
+from tests.hostile.corpus import SECRET
 from tests.hostile.entrances import Entrances
+from tests.hostile.strategies import bodies, ids, images, keys
 
 CASES, PER_EXAMPLE = 10_000, 20
 

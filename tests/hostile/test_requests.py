@@ -7,8 +7,9 @@ from urllib.parse import quote
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.hostile.corpus import NUMBERS, SECRET, SIGNS, bodies, signs
+from tests.hostile.corpus import NUMBERS, SECRET, SIGNS
 from tests.hostile.entrances import Entrances
+from tests.hostile.strategies import bodies, signs
 from tests.hostile.test_hostile import hostile
 
 REQUESTS = 2_000

@@ -7,9 +7,9 @@ from typing import Any
 
 import urllib3
 
+from tests.chaos.clients.api_writer import signed
 from tests.chaos.clients.flights import Names
 from tests.chaos.clients.ledger import Ledger
-from tests.chaos.clients.writers import signed
 from tests.chaos.stack import ChaosStack
 
 CACHE_S = 1.0
