@@ -1,4 +1,4 @@
-"""The page with an API in memory: sizes, digits, errors, silence, and what it requests."""
+"""The page with an API in memory: sizes, digits, ranges, groups, rates, and when it requests what."""
 
 import re
 import time
@@ -83,64 +83,6 @@ def test_a_table_shows_every_digit_of_a_number(serve: Serve, visit: Visit) -> No
     assert cells == numbers
     drawn = page.evaluate("(document.querySelector('.panel').panel.rows).map((one) => Number(one.celsius))")
     assert drawn == [float(text) for text in numbers]
-
-
-def test_an_error_is_shown_and_retried_with_a_growing_delay(serve: Serve, visit: Visit) -> None:
-    api = FakeApi(rows=day())
-    served = serve(api.respond)
-    page = visit(served.url)
-    api.problem = (
-        503,
-        {"type": "urn:problem-type:tailrace:try-later", "title": "Try again later", "detail": "the table is throttled"},
-    )
-    expect(page.locator(".panel .problem")).to_have_text("Try again later: the table is throttled.")
-    before = len(served.requests)
-    page.wait_for_timeout(6000)
-    # a row query after 2 s and another 4 s later, and the same for the health
-    assert len(served.requests) - before <= 6
-    api.problem = None
-    expect(page.locator(".panel .problem")).to_be_hidden()
-
-
-def test_an_error_that_is_not_a_problem_document_is_shown(serve: Serve, visit: Visit) -> None:
-    api = FakeApi(problem=(429, {"message": "Too Many Requests"}))
-    page = visit(serve(api.respond).url, ready=False)
-    expect(page.locator("#notices")).to_contain_text("Too Many Requests. Retrying …")
-    api.problem = None
-    expect(page.locator("#notices")).to_be_empty()
-    expect(page.locator(".panel")).to_have_count(1)
-
-
-def test_a_response_that_is_not_json_is_reported(serve: Serve, visit: Visit) -> None:
-    page = visit(serve(lambda *_: (200, {"Content-Type": "text/html"}, "<p>a proxy</p>")).url, ready=False)
-    expect(page.locator("#notices")).to_contain_text("The response is not JSON: check that http")
-
-
-def test_it_warns_when_aggregation_is_behind(serve: Serve, visit: Visit) -> None:
-    api = FakeApi(rows=day())
-    page = visit(serve(api.respond).url)
-    expect(page.locator(".panel .fresh")).to_contain_text("up to date · last change 1 s ago")
-    expect(page.locator(".panel .warning")).to_be_hidden()
-    api.freshness |= {"behind_s": 2}
-    page.wait_for_timeout(1500)
-    expect(page.locator(".panel .warning")).to_be_hidden()  # a second or two is normal
-    api.freshness |= {"behind_s": 30}
-    api.health |= {"stages": stages(aggregate={"behind_s": 30})}
-    expect(page.locator(".panel .warning")).to_contain_text("Stale: aggregation is 3")
-    expect(page.locator("[data-stage=aggregate]")).to_contain_text("behind")
-    expect(page.locator("#state")).to_have_text("Aggregation is 30 s behind")
-    api.freshness |= {"behind_s": 1}
-    expect(page.locator(".panel .warning")).to_be_hidden()
-
-
-def test_it_warns_when_the_api_does_not_respond(serve: Serve, visit: Visit) -> None:
-    served = serve(FakeApi(rows=day()).respond)
-    page = visit(served.url)
-    served.silent = True
-    expect(page.locator(".panel .warning")).to_contain_text("Stale: no response from the API for")
-    expect(page.locator("#state")).to_contain_text("No response from the API for")
-    served.silent = False
-    expect(page.locator(".panel .warning")).to_be_hidden()
 
 
 def rows_queried(served: Site) -> list[str]:
@@ -323,3 +265,14 @@ def test_a_new_failed_request_is_highlighted(serve: Serve, visit: Visit) -> None
     api.health |= {"stages": stages(api={"failed": 1})}
     expect(card).to_have_attribute("data-state", "failed")
     expect(card).to_contain_text("failed")
+
+
+def test_a_clock_that_is_set_back_stops_no_refresh(serve: Serve, visit: Visit) -> None:
+    served = serve(FakeApi(rows=day()).respond)
+    page = visit(served.url, clock=True)
+    page.clock.set_system_time(page.evaluate("Date.now()") / 1000 - 3600)
+    del served.requests[:]
+    page.clock.run_for(6000)
+    page.wait_for_timeout(300)  # for requests on their way
+    asked = {target.partition("?")[0].rpartition("/")[2] for target in served.requests}
+    assert {"rows", "health", "aggregates"} <= asked

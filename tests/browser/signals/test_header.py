@@ -4,11 +4,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import SCREENSHOTS
-from tests.browser.fake_api import FakeApi, day, hours, row, stage, stages
+from tests.browser.fake_api import FakeApi, day, row, stage, stages
 from tests.browser.page_state import wait_for
 from tests.browser.site import Site
 
@@ -212,72 +211,6 @@ def test_a_tile_names_the_routes_that_failed(serve: Serve, visit: Visit) -> None
     expect(causes).to_be_hidden()
 
 
-def test_a_panel_that_was_not_read_or_is_empty_is_not_up_to_date(serve: Serve, visit: Visit) -> None:
-    definitions = [hours(f"sensors_{number}") for number in range(8)]
-    rows = {one["name"]: day()["sensor_hours"] for one in definitions} | {"sensors_0": []}
-    page = visit(serve(FakeApi(definitions, rows).respond).url, width=700, height=800, ready=False)
-    marks = page.locator(".panel .fresh")
-    expect(marks.nth(0)).to_have_text("no rows")
-    expect(marks.nth(1)).to_contain_text("up to date")
-    expect(marks.nth(7)).to_have_text("not read yet")
-    assert [marks.nth(place).get_attribute("data-state") for place in (0, 1, 7)] == ["none", "well", "none"]
-
-
-def test_a_panel_out_of_view_and_a_page_that_slept_are_not_stale(serve: Serve, visit: Visit) -> None:
-    definitions = [hours(f"sensors_{number}") for number in range(6)]
-    rows = {one["name"]: day()["sensor_hours"] for one in definitions}
-    page = visit(serve(FakeApi(definitions, rows).respond).url, width=360, height=780, ready=False)
-    marks = page.locator(".panel .fresh")
-    for place in range(6):
-        marks.nth(place).scroll_into_view_if_needed()
-        expect(marks.nth(place)).to_contain_text("up to date")
-    page.wait_for_timeout(8000)
-    states = [mark.get_attribute("data-state") for mark in marks.all()]
-    assert "late" not in states
-    assert states[0] == "none"  # it was read, and nobody has asked since
-    expect(marks.nth(0)).to_contain_text("read ")
-    expect(page.locator(".warning:visible")).to_have_count(0)
-    assert "behind" in (page.locator("#state").text_content() or "")
-    slept = """async () => {
-        const real = Date.now;
-        Date.now = () => real() + 600_000;
-        const seen = [];
-        for (let turn = 0; turn < 30; turn += 1) {
-            await new Promise((done) => setTimeout(done, 100));
-            seen.push(document.querySelector('#state').dataset.state);
-            seen.push(...[...document.querySelectorAll('.fresh')].map((one) => one.dataset.state));
-        }
-        return [...new Set(seen)];
-    }"""
-    assert set(page.evaluate(slept)) <= {"well", "none"}
-
-
-def test_an_idle_table_is_not_stale(serve: Serve, visit: Visit) -> None:
-    api = FakeApi(rows=day())
-    api.freshness |= {"behind_s": None, "age_s": 7200}
-    page = visit(serve(api.respond).url)
-    mark = page.locator(".panel .fresh")
-    expect(mark).to_have_text("up to date with the last change seen, 2 h ago")
-    assert mark.get_attribute("data-state") == "idle"
-    api.freshness |= {"newest_change": None, "age_s": None}
-    expect(mark).to_have_text("no changes in two days")
-    expect(page.locator(".panel .warning")).to_be_hidden()
-
-
-@pytest.mark.parametrize("status", [429, 503])
-def test_errors_of_the_api_are_told_as_such(serve: Serve, visit: Visit, status: int) -> None:
-    api = FakeApi(rows=day())
-    page = visit(serve(api.respond).url)
-    api.problem = (status, {"title": "Try again later"})
-    expect(page.locator(".panel .fresh")).to_have_attribute("data-state", "late")
-    expect(page.locator(".panel .warning")).to_contain_text("Stale: no values from the API for", timeout=12_000)
-    expect(page.locator("#state")).to_contain_text("No health from the API for", timeout=12_000)
-    assert page.locator("#state").get_attribute("data-state") == "late"
-    api.problem = None
-    expect(page.locator(".panel .warning")).to_be_hidden(timeout=20_000)
-    expect(page.locator("#state")).to_have_text("Live · 1 s behind", timeout=20_000)
-
-
 def test_without_stages_the_header_does_not_say_live(serve: Serve, visit: Visit) -> None:
     """After a tab was hidden for long, nobody has waited for a response yet, and the last one is too old."""
     api = FakeApi(rows=day())
@@ -333,14 +266,3 @@ def test_entrances_that_write_nothing_say_so(
     health(api)
     page.clock.fast_forward(ASKED_EVERY_MS)
     expect(words["ingest"]).to_be_empty()
-
-
-def test_a_clock_that_is_set_back_stops_no_refresh(serve: Serve, visit: Visit) -> None:
-    served = serve(FakeApi(rows=day()).respond)
-    page = visit(served.url, clock=True)
-    page.clock.set_system_time(page.evaluate("Date.now()") / 1000 - 3600)
-    del served.requests[:]
-    page.clock.run_for(6000)
-    page.wait_for_timeout(300)  # for requests on their way
-    asked = {target.partition("?")[0].rpartition("/")[2] for target in served.requests}
-    assert {"rows", "health", "aggregates"} <= asked

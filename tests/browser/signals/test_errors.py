@@ -1,0 +1,57 @@
+"""Errors of the API: what the page shows, and when it asks again."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.fake_api import FakeApi, day
+from tests.browser.site import Site
+
+type Visit = Callable[..., Page]
+type Serve = Callable[..., Site]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_errors_of_the_api_are_told_as_such(serve: Serve, visit: Visit, status: int) -> None:
+    api = FakeApi(rows=day())
+    page = visit(serve(api.respond).url)
+    api.problem = (status, {"title": "Try again later"})
+    expect(page.locator(".panel .fresh")).to_have_attribute("data-state", "late")
+    expect(page.locator(".panel .warning")).to_contain_text("Stale: no values from the API for", timeout=12_000)
+    expect(page.locator("#state")).to_contain_text("No health from the API for", timeout=12_000)
+    assert page.locator("#state").get_attribute("data-state") == "late"
+    api.problem = None
+    expect(page.locator(".panel .warning")).to_be_hidden(timeout=20_000)
+    expect(page.locator("#state")).to_have_text("Live · 1 s behind", timeout=20_000)
+
+
+def test_an_error_is_shown_and_retried_with_a_growing_delay(serve: Serve, visit: Visit) -> None:
+    api = FakeApi(rows=day())
+    served = serve(api.respond)
+    page = visit(served.url)
+    api.problem = (
+        503,
+        {"type": "urn:problem-type:tailrace:try-later", "title": "Try again later", "detail": "the table is throttled"},
+    )
+    expect(page.locator(".panel .problem")).to_have_text("Try again later: the table is throttled.")
+    before = len(served.requests)
+    page.wait_for_timeout(6000)
+    # a row query after 2 s and another 4 s later, and the same for the health
+    assert len(served.requests) - before <= 6
+    api.problem = None
+    expect(page.locator(".panel .problem")).to_be_hidden()
+
+
+def test_an_error_that_is_not_a_problem_document_is_shown(serve: Serve, visit: Visit) -> None:
+    api = FakeApi(problem=(429, {"message": "Too Many Requests"}))
+    page = visit(serve(api.respond).url, ready=False)
+    expect(page.locator("#notices")).to_contain_text("Too Many Requests. Retrying …")
+    api.problem = None
+    expect(page.locator("#notices")).to_be_empty()
+    expect(page.locator(".panel")).to_have_count(1)
+
+
+def test_a_response_that_is_not_json_is_reported(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(lambda *_: (200, {"Content-Type": "text/html"}, "<p>a proxy</p>")).url, ready=False)
+    expect(page.locator("#notices")).to_contain_text("The response is not JSON: check that http")

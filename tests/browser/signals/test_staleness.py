@@ -1,0 +1,90 @@
+"""When values count as stale: panels that nobody reads, idle tables, and an API or an aggregation that is behind."""
+
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.fake_api import FakeApi, day, hours, stages
+from tests.browser.site import Site
+
+type Visit = Callable[..., Page]
+type Serve = Callable[..., Site]
+
+
+def test_a_panel_that_was_not_read_or_is_empty_is_not_up_to_date(serve: Serve, visit: Visit) -> None:
+    definitions = [hours(f"sensors_{number}") for number in range(8)]
+    rows = {one["name"]: day()["sensor_hours"] for one in definitions} | {"sensors_0": []}
+    page = visit(serve(FakeApi(definitions, rows).respond).url, width=700, height=800, ready=False)
+    marks = page.locator(".panel .fresh")
+    expect(marks.nth(0)).to_have_text("no rows")
+    expect(marks.nth(1)).to_contain_text("up to date")
+    expect(marks.nth(7)).to_have_text("not read yet")
+    assert [marks.nth(place).get_attribute("data-state") for place in (0, 1, 7)] == ["none", "well", "none"]
+
+
+def test_a_panel_out_of_view_and_a_page_that_slept_are_not_stale(serve: Serve, visit: Visit) -> None:
+    definitions = [hours(f"sensors_{number}") for number in range(6)]
+    rows = {one["name"]: day()["sensor_hours"] for one in definitions}
+    page = visit(serve(FakeApi(definitions, rows).respond).url, width=360, height=780, ready=False)
+    marks = page.locator(".panel .fresh")
+    for place in range(6):
+        marks.nth(place).scroll_into_view_if_needed()
+        expect(marks.nth(place)).to_contain_text("up to date")
+    page.wait_for_timeout(8000)
+    states = [mark.get_attribute("data-state") for mark in marks.all()]
+    assert "late" not in states
+    assert states[0] == "none"  # it was read, and nobody has asked since
+    expect(marks.nth(0)).to_contain_text("read ")
+    expect(page.locator(".warning:visible")).to_have_count(0)
+    assert "behind" in (page.locator("#state").text_content() or "")
+    slept = """async () => {
+        const real = Date.now;
+        Date.now = () => real() + 600_000;
+        const seen = [];
+        for (let turn = 0; turn < 30; turn += 1) {
+            await new Promise((done) => setTimeout(done, 100));
+            seen.push(document.querySelector('#state').dataset.state);
+            seen.push(...[...document.querySelectorAll('.fresh')].map((one) => one.dataset.state));
+        }
+        return [...new Set(seen)];
+    }"""
+    assert set(page.evaluate(slept)) <= {"well", "none"}
+
+
+def test_an_idle_table_is_not_stale(serve: Serve, visit: Visit) -> None:
+    api = FakeApi(rows=day())
+    api.freshness |= {"behind_s": None, "age_s": 7200}
+    page = visit(serve(api.respond).url)
+    mark = page.locator(".panel .fresh")
+    expect(mark).to_have_text("up to date with the last change seen, 2 h ago")
+    assert mark.get_attribute("data-state") == "idle"
+    api.freshness |= {"newest_change": None, "age_s": None}
+    expect(mark).to_have_text("no changes in two days")
+    expect(page.locator(".panel .warning")).to_be_hidden()
+
+
+def test_it_warns_when_aggregation_is_behind(serve: Serve, visit: Visit) -> None:
+    api = FakeApi(rows=day())
+    page = visit(serve(api.respond).url)
+    expect(page.locator(".panel .fresh")).to_contain_text("up to date · last change 1 s ago")
+    expect(page.locator(".panel .warning")).to_be_hidden()
+    api.freshness |= {"behind_s": 2}
+    page.wait_for_timeout(1500)
+    expect(page.locator(".panel .warning")).to_be_hidden()  # a second or two is normal
+    api.freshness |= {"behind_s": 30}
+    api.health |= {"stages": stages(aggregate={"behind_s": 30})}
+    expect(page.locator(".panel .warning")).to_contain_text("Stale: aggregation is 3")
+    expect(page.locator("[data-stage=aggregate]")).to_contain_text("behind")
+    expect(page.locator("#state")).to_have_text("Aggregation is 30 s behind")
+    api.freshness |= {"behind_s": 1}
+    expect(page.locator(".panel .warning")).to_be_hidden()
+
+
+def test_it_warns_when_the_api_does_not_respond(serve: Serve, visit: Visit) -> None:
+    served = serve(FakeApi(rows=day()).respond)
+    page = visit(served.url)
+    served.silent = True
+    expect(page.locator(".panel .warning")).to_contain_text("Stale: no response from the API for")
+    expect(page.locator("#state")).to_contain_text("No response from the API for")
+    served.silent = False
+    expect(page.locator(".panel .warning")).to_be_hidden()
