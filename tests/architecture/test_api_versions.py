@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from local.deployment.template import template as written
+from tests.architecture.parameters import deployed, of_type
 from tests.architecture.stack import ROOT, properties, referred, template, variables
-from tests.review.parameters import deployed, of_type
 
 PLAIN = deployed()
 SHIFTS = deployed(Deployment="Canary10Percent10Minutes")

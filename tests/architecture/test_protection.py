@@ -2,8 +2,8 @@
 
 import pytest
 
+from tests.architecture.parameters import deployed
 from tests.architecture.stack import FUNCTIONS, function_id, properties, referred, resources, template
-from tests.review.parameters import deployed
 
 # What needs no copies, since it only remembers what has been answered, or seen, of late. With WriteBehindSeconds, the
 # progress table alone says what was acknowledged and not committed: where a row is lost, aggregates cease to be exact.

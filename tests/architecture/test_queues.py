@@ -10,6 +10,7 @@ from local.review.expansion import expand
 from tailrace.aws.runtime.settings import FanoutSettings, route_queues
 from tailrace.definition.pipeline import load_pipeline
 from tailrace.definition.route_names import resource_name, routes_parameter
+from tests.architecture.parameters import deployed
 from tests.architecture.stack import (
     ROOT,
     function_id,
@@ -22,7 +23,6 @@ from tests.architecture.stack import (
     template,
     variables,
 )
-from tests.review.parameters import deployed
 
 QUEUES = resources("AWS::SQS::Queue")
 ENDS = {"AsyncFailuresQueue"} | {name for name in QUEUES if name.endswith("DeadLetterQueue")}

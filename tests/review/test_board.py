@@ -5,9 +5,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from tests.architecture.parameters import deployed, of_type
 from tests.architecture.stack import properties, resources, spelled, template
 from tests.review.failure_paths import Path, from_code
-from tests.review.parameters import deployed, of_type
 
 NAMES = re.compile(r"\$\{([A-Za-z0-9]+)(?:\.\w+)?\}")
 WIDTH = 24

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from tests.architecture.parameters import deployed, of_type
 from tests.architecture.stack import ROOT, resources, template
 from tests.review.failure_paths import NO_FAILURES, RETRIED, Path, alarmed, from_code, from_template
 from tests.review.failure_tests import marked_tests
-from tests.review.parameters import deployed, of_type
 
 ALL = deployed(VerifySchedule="rate(7 days)", JwtIssuer="https://issuer.example", DashboardClientId="page")
 """A stack with every part that can be chosen."""

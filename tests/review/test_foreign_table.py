@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.architecture.parameters import deployed
 from tests.architecture.stack import STAGES, function_id, template, whole_template
-from tests.review.parameters import deployed
 
 TABLE, ACCOUNT = "shop", "111122223333"
 STREAM = f"arn:aws:dynamodb:eu-west-1:{ACCOUNT}:table/{TABLE}/stream/2024-01-01T00:00:00.000"

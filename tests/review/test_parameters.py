@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.architecture.parameters import deployed, of_type, refused
 from tests.architecture.stack import (
     FUNCTIONS,
     PAGE,
@@ -19,7 +20,6 @@ from tests.architecture.stack import (
     statements,
     template,
 )
-from tests.review.parameters import deployed, of_type, refused
 
 KEY = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 WITH_KEY = deployed(KmsKeyArn=KEY, JwtIssuer="https://issuer.example", DashboardClientId="page")

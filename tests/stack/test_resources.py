@@ -2,7 +2,7 @@
 
 from local.deployment.mappings import resources
 from local.stack import Stack
-from tests.review.parameters import deployed
+from tests.architecture.parameters import deployed
 
 RENAMED = "AWS::Serverless::LayerVersion"
 """SAM appends a content digest to the logical id."""

@@ -1,47 +1,16 @@
-"""Imports between rooms follow the table in docs/architecture.md, and no module imports itself through others."""
+"""Imports between rooms follow the table in docs/architecture.md."""
 
-import ast
 import re
-from collections.abc import Iterator, Mapping
-from functools import cache
-from pathlib import Path
+from collections.abc import Mapping
 
 import pytest
 
+from tests.architecture.sources.files import PACKAGES, imports, named
 from tests.architecture.stack import ROOT
 
 PAGE = ROOT / "docs" / "architecture.md"
-PACKAGES = {"tailrace": ROOT / "layers" / "tailrace" / "tailrace", "local": ROOT / "local", "cli": ROOT / "cli"}
-
-
-def modules() -> dict[str, Path]:
-    """Return every module of the packages, by its dotted name."""
-    found = {}
-    for package, folder in PACKAGES.items():
-        for path in folder.rglob("*.py"):
-            parts = (package, *path.relative_to(folder).with_suffix("").parts)
-            found[".".join(parts).removesuffix(".__init__")] = path
-    return found
-
-
-MODULES = modules()
-
-
-def imported(path: Path) -> Iterator[str]:
-    """Yield the modules of these packages that a file imports, wherever it does (under TYPE_CHECKING too)."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom):
-            for alias in node.names:
-                full = f"{node.module}.{alias.name}"
-                yield full if full in MODULES else str(node.module)
-        elif isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-
-
-@cache
-def imports() -> Mapping[str, set[str]]:
-    """Return what each module imports."""
-    return {name: {other for other in imported(path) if other in MODULES} for name, path in MODULES.items()}
+MODULES = named(PACKAGES)
+IMPORTS = imports(MODULES)
 
 
 def table() -> dict[str, set[str]]:
@@ -80,28 +49,14 @@ def test_every_folder_of_the_engine_is_a_room_of_the_table() -> None:
 def test_a_module_imports_what_its_room_may(module: str) -> None:
     room = room_of(module, TABLE)
     assert room is not None
-    rooms = {room_of(other, TABLE) or other for other in imports()[module]} - {room}
+    rooms = {room_of(other, TABLE) or other for other in IMPORTS[module]} - {room}
     assert rooms <= TABLE[room] | {"tailrace.errors"}
 
 
 def test_the_table_allows_nothing_that_no_module_needs() -> None:
     used: dict[str, set[str]] = {room: set() for room in TABLE}
-    for module, others in imports().items():
+    for module, others in IMPORTS.items():
         room = room_of(module, TABLE)
         if room is not None:
             used[room] |= {room_of(other, TABLE) or other for other in others} - {room}
     assert used == TABLE
-
-
-def test_no_import_runs_in_a_circle() -> None:
-    done: set[str] = set()
-
-    def walk(module: str, path: tuple[str, ...]) -> None:
-        assert module not in path, f"a circle: {' → '.join((*path[path.index(module) :], module))}"
-        if module not in done:
-            for other in sorted(imports()[module]):
-                walk(other, (*path, module))
-            done.add(module)
-
-    for module in MODULES:
-        walk(module, ())

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.architecture.sources.files import modules, short
 from tests.architecture.stack import FUNCTIONS as HANDLERS
 from tests.architecture.stack import ROOT
 
@@ -30,11 +31,6 @@ IMPURE = AWS_SDK | {
     "tempfile",
 }
 CLOCKS = {"now", "utcnow", "today"}
-
-
-def modules(folder: Path, pattern: str = "**/*.py") -> list[Path]:
-    """Return the Python files of a folder."""
-    return sorted(path for path in folder.glob(pattern) if "__pycache__" not in path.parts)
 
 
 CORE = [path for path in modules(LAYER / "tailrace") if "aws" not in path.relative_to(LAYER).parts]
@@ -67,11 +63,6 @@ def top(names: set[str]) -> set[str]:
 def reached(names: set[str]) -> set[str]:
     """Return module names with all packages that they are in."""
     return {name.rsplit(".", depth)[0] for name in names for depth in range(name.count(".") + 1)}
-
-
-def short(path: Path) -> str:
-    """Name a test case after the file."""
-    return str(path.relative_to(ROOT))
 
 
 def test_there_is_something_to_check() -> None:
