@@ -16,7 +16,7 @@ from tailrace.errors import InvalidItem, InvalidMessage
 from tailrace.http.requests import decode_item_id, item_path, with_escaped_item_id
 from tailrace.inputs.ids import made_id
 from tests import strategies
-from tests.properties.test_key_templates import attributes, fields, look_alikes
+from tests.properties.key_texts import attributes, fields, look_alikes
 
 keys = st.one_of(
     st.fixed_dictionaries({"PK": attributes}),

@@ -10,7 +10,7 @@ from tailrace.aggregation.counted_images import CountedImages
 from tailrace.aggregation.fold import fold_records
 from tailrace.testing import record
 from tests.pipelines import measured, orders
-from tests.properties.test_contribution_cache import closed, described, raw, versions, whole
+from tests.properties.aggregation.things import closed, described, raw, versions, whole
 from tests.strategies import orders as items
 
 steps = st.lists(st.tuples(st.sampled_from("ab"), versions, st.booleans()), max_size=10)

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from typing import Any
 
 from hypothesis import given
@@ -33,11 +33,11 @@ from tailrace.aggregation.plan import plan_of
 from tailrace.aggregation.row_changes import FoldResult, RowChange
 from tailrace.definition.measures.linear import Measure
 from tailrace.definition.measures.order import OrderMeasure
-from tailrace.encoding.numbers import EXACT
 from tailrace.errors import InvalidItem
 from tailrace.inputs.changes import Change, decode_record
 from tailrace.inputs.effects import derive_effect
 from tailrace.testing import fold, history, rows
+from tests.properties.aggregation.things import merged
 
 type Item = dict[str, Any]
 
@@ -198,19 +198,6 @@ def change_of(record: Item) -> Change:
     change = decode_record(record, None)
     assert isinstance(change, Change)
     return change
-
-
-def merged(*parts: FoldResult) -> dict[tuple[str, str], Any]:
-    """Add up the deltas of several batches, value rows and lists of groups among them, in any lane."""
-    found: defaultdict[tuple[str, str], tuple[Any, ...]] = defaultdict(tuple)
-    for part in parts:
-        main = [*part.rows, *part.group_list_changes]
-        for row in [*main, *(value for one in main for value in one.value_changes.values())]:
-            key = (row.key[0], row.key[1].removesuffix("#0").removesuffix("#1"))
-            before = found[key] or (0,) * len(row.deltas())
-            with localcontext(EXACT):
-                found[key] = tuple(a + b for a, b in zip(before, row.deltas(), strict=True))
-    return {key: deltas for key, deltas in found.items() if any(deltas)}
 
 
 def by_definition(item: Item, aggregate: Aggregate) -> ItemContribution | InvalidItem:

@@ -14,7 +14,7 @@ from tailrace.aggregation.fold import fold_records
 from tailrace.definition.fields.paths import source_of
 from tailrace.encoding.numbers import EXACT, canonical_number
 from tailrace.testing import history, rows, stored_rows
-from tests.properties.test_elements import merged
+from tests.properties.aggregation.things import merged
 from tests.strategies import texts, values
 
 type Item = dict[str, Any]
