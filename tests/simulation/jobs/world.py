@@ -1,4 +1,4 @@
-"""A stream, the aggregate stage and jobs: the real code of both on tables and buckets in memory, under one clock.
+"""A stack with jobs, and what happens beside its processes: writes, deliveries, and batches that are given up.
 
 At each call of a job or an invocation, others may act, and the process may die. What happens follows from the seed.
 """
@@ -14,7 +14,7 @@ from tests.simulation.jobs.stack.stream import START, Shard
 
 
 class World(Processes):
-    """Everything that outlives a process, and what may happen to it."""
+    """Everything that outlives a process, what may happen to it, and the processes themselves."""
 
     def __init__(self, seed: int, **modes: bool) -> None:
         """Begin with empty tables, in the modes of :class:`Processes`."""
