@@ -30,7 +30,7 @@ def named(packages: Mapping[str, Path]) -> dict[str, Path]:
     return found
 
 
-def imports(named_modules: Mapping[str, Path]) -> dict[str, set[str]]:
+def imports_among(named_modules: Mapping[str, Path]) -> dict[str, set[str]]:
     """Return which of the others each module imports, wherever it does (under TYPE_CHECKING too)."""
     return {name: set(_imported(path, named_modules)) & named_modules.keys() for name, path in named_modules.items()}
 

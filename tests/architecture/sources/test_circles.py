@@ -1,6 +1,6 @@
 """No module imports itself through others, tests and benchmarks included."""
 
-from tests.architecture.sources.files import PACKAGES, imports, named
+from tests.architecture.sources.files import PACKAGES, imports_among, named
 from tests.architecture.stack import ROOT
 
 MODULES = named(PACKAGES | {name: ROOT / name for name in ("functions", "tests", "benchmarks")})
@@ -8,7 +8,7 @@ MODULES = named(PACKAGES | {name: ROOT / name for name in ("functions", "tests",
 
 def test_no_import_runs_in_a_circle() -> None:
     """Neither does one that only a type checker follows."""
-    imported = imports(MODULES)
+    imported = imports_among(MODULES)
     done: set[str] = set()
 
     def walk(module: str, path: tuple[str, ...]) -> None:

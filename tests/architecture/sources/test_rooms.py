@@ -2,15 +2,21 @@
 
 import re
 from collections.abc import Mapping
+from functools import cache
 
 import pytest
 
-from tests.architecture.sources.files import PACKAGES, imports, named
+from tests.architecture.sources.files import PACKAGES, imports_among, named
 from tests.architecture.stack import ROOT
 
 PAGE = ROOT / "docs" / "architecture.md"
 MODULES = named(PACKAGES)
-IMPORTS = imports(MODULES)
+
+
+@cache
+def imports() -> Mapping[str, set[str]]:
+    """Return what each module imports."""
+    return imports_among(MODULES)
 
 
 def table() -> dict[str, set[str]]:
@@ -49,13 +55,13 @@ def test_every_folder_of_the_engine_is_a_room_of_the_table() -> None:
 def test_a_module_imports_what_its_room_may(module: str) -> None:
     room = room_of(module, TABLE)
     assert room is not None
-    rooms = {room_of(other, TABLE) or other for other in IMPORTS[module]} - {room}
+    rooms = {room_of(other, TABLE) or other for other in imports()[module]} - {room}
     assert rooms <= TABLE[room] | {"tailrace.errors"}
 
 
 def test_the_table_allows_nothing_that_no_module_needs() -> None:
     used: dict[str, set[str]] = {room: set() for room in TABLE}
-    for module, others in IMPORTS.items():
+    for module, others in imports().items():
         room = room_of(module, TABLE)
         if room is not None:
             used[room] |= {room_of(other, TABLE) or other for other in others} - {room}
