@@ -28,7 +28,7 @@ LEASE_S = 960
 
 FOREIGN = "are not notifications for this stack"
 LOADED = "the file, or a later upload of its name, was loaded since"
-GONE = "the file was deleted before it was loaded: drop it again"
+GONE = "the file was deleted before it was loaded: upload it again"
 REJECTED = "AWS rejects a request for the file:"
 LINES = "files with lines that"
 _MISSING = ("NoSuchKey", "404")

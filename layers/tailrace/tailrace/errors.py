@@ -1,4 +1,4 @@
-"""The error tree: every exception that Tailrace raises on purpose.
+"""The error tree: the base classes, and the errors that several rooms use.
 
 ::
 
@@ -32,8 +32,8 @@ class TailraceError(Exception):
     def without_frames(self) -> Self:
         """Return this error to be kept as a value.
 
-        Its frames, and those of its causes, hold what they have worked on, a whole batch perhaps. They also hold the
-        error, so that all of that would stay until Python looks for cyclic garbage.
+        Its frames, and those of its causes, hold what they worked on, perhaps a whole batch. They also hold the error,
+        so that all of that would stay until Python looks for cyclic garbage.
         """
         pending: list[BaseException] = [self]
         while pending:

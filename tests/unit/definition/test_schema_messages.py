@@ -41,7 +41,7 @@ def test_a_violation_tells_where_and_why(schema: Any, value: Any, pointer: str, 
     [
         ({"exclusiveMinimum": True, "minimum": 1}, "^/properties/a/exclusiveMinimum: .*write the bound itself"),
         ({"exclusiveMaximum": False}, "^/properties/a/exclusiveMaximum: .*write the bound itself"),
-        ({"required": True}, "^/properties/a/required: .*list the names"),
+        ({"required": True}, "^/properties/a/required: .*a list of names"),
         ({"type": "int"}, "^/properties/a/type: there is no type 'int'; did you mean 'integer'"),
         ({"type": ["string", "Null"]}, "there is no type 'Null'; did you mean 'null'"),
         ({"type": "any"}, "there is no type 'any'; the types are string, number"),

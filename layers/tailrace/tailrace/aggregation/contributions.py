@@ -50,7 +50,7 @@ class Contribution(NamedTuple):
     """The contribution of one item to one aggregate: the row, and the number to add to each counter.
 
     The first delta is always 1, for the item itself; the others follow ``Aggregate.layout``. ``entries`` has one entry
-    for each of the aggregate's kinds of value rows: None if the item has no such value, and with ``each=`` counts.
+    for each of the aggregate's kinds of value rows: None if the item has no such value, and, with ``each=``, counts.
     """
 
     row_ref: RowRef
@@ -77,8 +77,8 @@ type Contributions = tuple[RowRefs, Sequence[Amount | RowContributions | Invalid
 """An item's contribution to each aggregate of its collection: the rows, and what it adds there.
 
 The two are apart because items share them: those of the same groups the rows, those of the same measures the amounts.
-An item adds nothing where one of them is None. Where it may be in several rows, all that it adds takes the place of the
-amount, and where it cannot be counted InvalidItem does.
+An item adds nothing where one of them is None. Where it may be in several rows, all that it adds replaces the amount,
+and where it cannot be counted InvalidItem does.
 """
 
 
@@ -194,7 +194,7 @@ def contribution(item: Item, aggregate: Aggregate) -> Contribution | None:
 
 @contextmanager
 def _told(context: str, predicate: Predicate | None) -> Iterator[None]:
-    """Say in whose code an item fails: a user's predicate may raise anything, and other items must not be affected."""
+    """Say whose code fails on an item: a user's predicate may raise anything, and other items must not be affected."""
     try:
         yield
     except InvalidItem as error:

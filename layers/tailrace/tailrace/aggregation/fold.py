@@ -33,8 +33,8 @@ def fold_records(
 
     ``lane_seed`` selects the lane of aggregates with several: the same text selects the same lane. ``images`` remembers
     what images contribute, from one batch to the next; without it, each is evaluated anew. Records that are not changes
-    of an item are skipped; ``fanout``, the stream's other reader, quarantines them. The fold ends with the record with
-    which so many rows are touched as are ``enough_rows``.
+    of an item are skipped; ``fanout``, the stream's other reader, quarantines them. The fold ends with the record that
+    brings the touched rows to ``enough_rows``.
 
     Raises:
         InvalidMessage: a record has no sequence number.
@@ -60,7 +60,7 @@ class _Fold:
     evaluators: Mapping[str, Evaluator]
 
     def absorb_plain(self, record: Mapping[str, Any]) -> None:
-        """Absorb a record of a table with the engine's own keys. Nothing is read of it but what counts."""
+        """Absorb a record of a table with the engine's own keys. Only what counts is read from it."""
         sequence = sequence_of(record)
         try:
             collection, _, old, new, expired = read_versions(record, self.images.decode)

@@ -24,9 +24,9 @@ from tailrace.encoding.numbers import exact_sums
 from tailrace.errors import InvalidItem, Transient
 
 MAX_ROWS = 20_000
-"""So many rows, with those of values and lists, are committed at once: a new one takes some milliseconds. A batch that
-touches more is folded and committed in parts, because an invocation that ends in the middle would begin again, and find
-each row that it has written as slowly as it wrote it."""
+"""The most rows, with those of values and lists, that are committed at once: a new one takes some milliseconds. A batch
+that touches more is folded and committed in parts, because an invocation that ends in the middle would begin again, and
+find each row that it has written as slowly as it wrote it."""
 
 _INT_ONLY = frozenset([int])
 
@@ -36,7 +36,7 @@ class PartlyAbsorbed(Transient):
 
 
 class Folded(NamedTuple):
-    """What a step that folds several changes covers: the number of the first one, and how many they are."""
+    """What a step that folds several changes covers: the number of the first one, and how many there are."""
 
     first: int
     changes: int
@@ -161,7 +161,7 @@ class RowAccumulator:
     poison: list[Poison] = field(default_factory=list)
 
     def result(self, records: int = 0) -> FoldResult:
-        """Return everything added so far, from so many records of the stream."""
+        """Return everything added so far, from this many records of the stream."""
         return FoldResult(list(self.rows.values()), self.poison, list(self.group_list_changes.values()), records)
 
     def add_contributions(

@@ -12,7 +12,7 @@ _OPTIONAL = {
     "dynamodb:DescribeTimeToLive": "the TTL attribute",
     "kms:DescribeKey": "whether you manage the table's key",
 }
-"""Rights without which a stack works, and what is not checked without them."""
+"""Permissions that a stack can do without, and what is not checked without them."""
 
 
 def check_table(pipeline: Pipeline, wanted: Wanted, described: Described) -> list[Finding]:
@@ -28,7 +28,7 @@ def check_table(pipeline: Pipeline, wanted: Wanted, described: Described) -> lis
 
 
 def lacks_rights(described: Described) -> bool:
-    """Tell whether something that a stack needs was denied, so that not all is known."""
+    """Tell whether something that a stack needs was denied, so some facts are unknown."""
     return any(one.action not in _OPTIONAL for one in described.denied)
 
 

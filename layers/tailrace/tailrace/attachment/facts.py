@@ -1,4 +1,4 @@
-"""What is known of an existing table, what is wanted of it, and what a check of it finds."""
+"""What is known about an existing table, what is wanted of it, and what a check of it finds."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who looks at the table, as the beginning of a sentence that ends with a right, and what to do without it."""
+    """Who checks the table, as the beginning of a sentence that ends with a permission, and what to do without it."""
 
     lacks: str
     remedy: str
@@ -39,7 +39,7 @@ class Wanted:
         stream_arn: the ARN of the stream to read; None for the table's latest.
         key_arn: the customer managed key that the stack may use; None if that is left open.
         writes: whether the write entrances are on.
-        actor: who looks at the table.
+        actor: who checks the table.
         stream_option: the parameter or option that gives the stream.
     """
 
@@ -69,11 +69,12 @@ class Denied(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What DynamoDB says of a table.
+    """What DynamoDB says about a table.
 
     Attributes:
-        table: ``Table`` of DescribeTable; None if there is no such table, or it must not be described.
-        stream: ``StreamDescription`` of DescribeStream; None if it was not asked for, is gone or must not be described.
+        table: ``Table`` of DescribeTable; None if there is no such table, or describing it is denied.
+        stream: ``StreamDescription`` of DescribeStream; None if it was not asked for, is gone, or describing it is
+            denied.
         stream_is_gone: whether there is no such stream.
         time_to_live: ``TimeToLiveDescription`` of DescribeTimeToLive.
         key_manager: ``AWS`` or ``CUSTOMER``: who manages the KMS key that encrypts the table; None if unknown.
@@ -113,12 +114,12 @@ class Finding(NamedTuple):
 
 
 def place_of_stream(arn: str) -> Place | None:
-    """Return the place of the table whose stream this ARN names; None if it names no stream of DynamoDB."""
+    """Return the place of the table whose stream this ARN names; None if it is not that of a DynamoDB stream."""
     found = _STREAM_ARN.fullmatch(arn)
     return Place(*found.groups()[:4]) if found else None
 
 
 def place_of_table(arn: str) -> Place | None:
-    """Return the place of the table that this ARN names; None if it names none."""
+    """Return the place of the table that this ARN names; None if it is not a table's."""
     found = _TABLE_ARN.fullmatch(arn)
     return Place(*found.groups()) if found else None

@@ -60,7 +60,7 @@ def check_ttl(pipeline: Pipeline, wanted: Wanted, described: Described) -> Itera
     elif ttl != PLAIN_TTL:
         yield Finding(
             f"The definition says ttl={ttl!r}, but table {wanted.table!r} has no TTL, so no item expires, and {ttl!r} "
-            f"is no field either: enable it with {enable}, or remove ttl=.",
+            f"is not a field either: enable it with {enable}, or remove ttl=.",
             is_error=False,
         )
 

@@ -1,8 +1,9 @@
 """The base: what each item was worth at a boundary, summed by row.
 
 An item's image at the boundary is the old image of its first change above it, if one is journaled and proven to be the
-first; else nothing has happened to the item between the boundary and the snapshot, and the snapshot's image is it.
-The result does not depend on when the snapshot was taken, nor on how often: a job may be taken up again at any point.
+first; otherwise nothing has happened to the item between the boundary and the snapshot, and its image is the
+snapshot's. The result does not depend on when the snapshot was taken, nor on how often: a job may be taken up again at
+any point.
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,7 +25,7 @@ _AT_THE_BOUNDARY = 1
 
 
 def base_lineage(generation: Generation) -> Lineage:
-    """Return the mark under which a base is committed: of the epoch, so that a second worker finds the first's."""
+    """Return the mark under which a base is committed: that of the epoch, so that a second worker finds the first's."""
     return Lineage(f"~base-{generation.epoch}")
 
 
@@ -46,12 +47,12 @@ def image_at_boundary(
     proven = [change for change in images if change[1] <= throughs.get(change[0], -1)]
     if not proven:
         return snapshot
-    # an item's changes lie in one shard and those that come from it
+    # an item's changes are in one shard and those that come from it
     return images[min(proven, key=lambda change: (len(ancestors_of(change[0], parents)), change[1]))]
 
 
 def base_rows(items: Iterable[Item], evaluator: Evaluator, lane_hash: int = 0) -> FoldResult:
-    """Return what items (fields as stored) come to, row by row, value rows and lists of groups among them.
+    """Return what items (fields as stored) add up to, row by row, including value rows and lists of groups.
 
     Each row's steps have one and the same number, so that the committer writes a row once under
     :func:`base_lineage`. An item that is invalid, or that an aggregate cannot count, adds nothing there.

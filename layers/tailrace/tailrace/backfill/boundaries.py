@@ -2,10 +2,10 @@
 
 Three things rest on a boundary. A build's *frontier* decides which changes are added to the rows of a generation. A
 verification's *baseline* decides which changes are journaled and compared. A repair's *floor* is the baseline of the
-job that repaired, kept for good: what lies below it is never added again.
+job that repaired, kept for good: what is below it is never added again.
 
 The time is the stream's (``ApproximateCreationDateTime``, whole seconds), which no other clock follows exactly. So a
-boundary lies ahead of the clock that chose it, and counts only once somebody has seen it written in time.
+boundary is ahead of the clock that chose it, and counts only once somebody has seen it written in time.
 """
 
 from collections.abc import Iterable, Mapping
@@ -30,7 +30,7 @@ class Boundary:
 
     Attributes:
         id: names the records that hold the boundary's first number in each shard.
-        time: T; what was created before it lies below the boundary.
+        time: T; what was created before it is below the boundary.
         confirmed: somebody has read the boundary while T was still ahead, so that every invocation that can hold a
             record created at or after T finds the boundary written.
         covered: what was created before this second is dealt with, or absent by a claim
@@ -46,7 +46,7 @@ class Boundary:
 def choose_boundary(name: str, now: int, margin_s: int = MARGIN_S) -> Boundary:
     """Return a boundary far enough ahead of a clock to be written and confirmed before its time has come.
 
-    The clock tells whole seconds: of one second, next to nothing may be left.
+    The clock tells whole seconds: next to nothing may be left of one second.
     """
     return Boundary(name, now + max(2 * margin_s, 2))
 

@@ -1,8 +1,8 @@
-"""Coverage of a table that nothing may be written to: the job reads on from where the aggregate stage is.
+"""Coverage of a table that nothing may be written to: the job continues reading from where the aggregate stage is.
 
 A page with records says what is still to be dealt with, and the end of a closed shard says that nothing is. An empty
 page of an open shard says neither: DynamoDB may return several before it comes to records. So a job that has met
-nothing but empty pages for some minutes *claims* that nothing is there, and the claim is kept beside the boundary. The
+nothing but empty pages for some minutes *claims* that nothing is there, and the claim is kept with the boundary. The
 stage refuses every record that contradicts it, before it adds anything, and the generation is not exact from then on.
 """
 
@@ -21,7 +21,7 @@ CONTRADICTED = "the stream delivered a change that a job had claimed to be absen
 
 
 class Beyond(Enum):
-    """What lies in a shard beyond what the stage has dealt with."""
+    """What a shard holds beyond what the stage has dealt with."""
 
     UNREAD = auto()
     """A record that the snapshot may have seen: the stage has to come first."""
@@ -37,7 +37,7 @@ def look_beyond(records: Iterable[Position], *, is_end: bool, since: int, after:
     Args:
         records: of the page, in the stream's order, without those that the mapping has discarded.
         is_end: whether the page ends a closed shard.
-        since: the second before which a record is of no interest, see :func:`relevant_since`.
+        since: the second before which a record does not matter, see :func:`relevant_since`.
         after: the second from which on a record is younger than the snapshot.
     """
     for one in records:

@@ -26,7 +26,7 @@ PINNED_FOR_S = 48 * 3600
 
 @dataclass(frozen=True, slots=True)
 class StoredRow:
-    """A row as it was read; of an aggregate with lanes all of them, see :func:`merge_lanes`.
+    """A row as it was read; for an aggregate with lanes, all of them, see :func:`merge_lanes`.
 
     Attributes:
         counters: the row's counters in the order of its layout; None where the row does not exist.
@@ -91,11 +91,11 @@ def difference(expected: Deltas, row: StoredRow) -> Deltas | None:
 
 
 def is_comparable(main: StoredRow, below: Iterable[StoredRow], firsts: Mapping[str, int]) -> bool:
-    """Tell whether a main row's order attributes can be compared with value rows that were read beside it.
+    """Tell whether a main row's order attributes can be compared with value rows that were read together with it.
 
     Value rows are written before their main row. One whose mark is ahead has been written by an invocation whose main
-    row is still to come. Below the baseline nothing is under way any more, and a mark there says nothing: the main
-    row drops the marks of ended lineages, value rows keep them until they are written.
+    row is still to come. Below the baseline nothing is under way any more, and a mark there says nothing: the main row
+    drops the marks of ended lineages, while value rows keep them until they are written.
 
     Args:
         main: the main row, at the same version before and after the value rows were read.

@@ -1,8 +1,8 @@
 """Coverage: the proof that the aggregate stage has dealt with everything that a snapshot can have seen.
 
 A shard is proven when what was dealt with in it goes beyond a record created after the snapshot's end, or when it is
-closed and a shard that comes from it has been read: Lambda reads a shard to its end before those that follow. In a
-quiet shard nothing tells quiet from stuck, so a job writes sentinels, and each of them has to come back.
+closed and a shard that comes from it has been read: Lambda reads a shard to its end before those that follow. A quiet
+shard cannot be told from a stuck one, so a job writes sentinels, and each of them has to come back.
 """
 
 from collections.abc import Iterable, Mapping
@@ -48,7 +48,7 @@ def created_after(snapshot_end: int, margin_s: int = MARGIN_S) -> int:
 def throughs_of(shards: Mapping[str, ListedShard], told: Mapping[str, Position]) -> dict[str, int]:
     """Return the number in each shard up to which everything is dealt with: :data:`END` where it was read to its end.
 
-    ``told`` is what the stage has told of the shards that it has read.
+    ``told`` is what the stage has recorded of the shards that it has read.
     """
     found = {shard: position.sequence for shard, position in told.items()}
     for shard in told:
@@ -65,7 +65,7 @@ def unproven(shards: Mapping[str, ListedShard], told: Mapping[str, Position], af
     Args:
         shards: as the stream lists them. Lists must be taken twice, :data:`LISTING_DELAY_S` apart, and nothing be
             unproven in either.
-        told: how far the stage has told that it is, read after the list was taken.
+        told: how far the stage has recorded that it is, read after the list was taken.
         after: the second of the stream's clock beyond which a record must be, see :func:`created_after`.
     """
     passed = {shard for shard, number in throughs_of(shards, told).items() if number == END}
@@ -83,7 +83,7 @@ def unlisted(parents: Mapping[str, str | None], told: Mapping[str, Position], ti
 
     Args:
         parents: the parent of each shard that was ever listed.
-        told: how far the stage has told that it is.
+        told: how far the stage has recorded that it is.
         time: the boundary's time.
     """
     return [shard for shard, position in told.items() if shard not in parents and position.created >= time]

@@ -13,9 +13,9 @@ type Firsts = Callable[[str], Mapping[str, int]]
 def without(generation: Generation, batch: GivenUp, firsts: Firsts) -> Generation:
     """Return a generation to which a discarded batch was never added, or only in part.
 
-    It is unchanged if the batch lies below its frontier or its floor: what it held is in the rows, or the generation
-    was marked before the floor was raised. A job goes on if the batch lies below its boundary, where it judges and
-    repairs what is missing.
+    It is unchanged if the batch is below its frontier or its floor: what it held is in the rows, or the generation was
+    marked before the floor was raised. A job continues if the batch is below its boundary, where it judges and repairs
+    what is missing.
     """
     job = generation.journal
     done = [one for one in (generation.frontier, generation.floor) if one is not None and one != job]
@@ -27,7 +27,7 @@ def without(generation: Generation, batch: GivenUp, firsts: Firsts) -> Generatio
 
 
 def _reaches(batch: GivenUp, boundary: Boundary, firsts: Firsts) -> bool:
-    # without sequence numbers, a batch may lie anywhere
+    # without sequence numbers, a batch may be anywhere
     return not batch.positions or bool(holes([batch], firsts(boundary.id), boundary.time))
 
 

@@ -65,7 +65,7 @@ class Generation:
         baseline: of the verification under way.
         repairs: whether that verification repairs.
         revision: of the function's code when the job began; a deployment since then ends the job.
-        verified: the rows are known to be exact, but for what an interruption or a failure says.
+        verified: the rows are known to be exact, except for what an interruption or a failure says.
         reason: why it was interrupted, or is not known to be exact.
     """
 
@@ -98,13 +98,13 @@ class Generation:
 
     @property
     def boundaries(self) -> tuple[Boundary, ...]:
-        """The boundaries that an invocation has to know the first numbers of."""
+        """The boundaries whose first numbers an invocation has to know."""
         named = {one.id: one for one in (self.frontier, self.floor, self.baseline) if one is not None}
         return tuple(named.values())
 
     @property
     def exact(self) -> bool:
-        """Whether readers may take its rows for facts."""
+        """Whether readers may rely on its rows as exact."""
         return self.state is State.LIVE and self.verified
 
 
@@ -114,7 +114,7 @@ def created(aggregate: str, version: int, fingerprint: str) -> Generation:
 
 
 def adopted(aggregate: str, version: int, fingerprint: str) -> Generation:
-    """Return a generation of a stack that is older than its control rows: it is fed, and nothing is known of it."""
+    """Return a generation of a stack that is older than its control rows: it is fed, and nothing is known about it."""
     return Generation(aggregate, version, State.LIVE, fingerprint)
 
 
@@ -155,7 +155,7 @@ def claim(generation: Generation, covered: int) -> Generation:
 
 
 def contradict(generation: Generation, reason: str) -> Generation:
-    """Return a generation of which a claim was wrong: its job ends, and its rows are not known to be exact.
+    """Return a generation whose claim was wrong: its job ends, and its rows are not known to be exact.
 
     All its claims are withdrawn, so that the next delivery of the same record is added.
     """
@@ -207,7 +207,7 @@ def end_verify(generation: Generation, *, verified: bool | None = None) -> Gener
 
 
 def doubt(generation: Generation, reason: str) -> Generation:
-    """Return a generation that is fed on, and of which it is not known any more that it is exact."""
+    """Return a generation that is still fed, but no longer known to be exact."""
     return replace(generation, verified=False, reason=reason)
 
 

@@ -1,4 +1,4 @@
-"""How far a job is, as its row in the aggregates table tells operators and readers."""
+"""The progress of a job, as its row in the aggregates table shows it to operators and readers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,8 +28,7 @@ _PHASES = {
         "comparing the rows",
     ),
 }
-"""The phases in which each kind of job spends its time, in their order. The text of one may go on with what it waits
-for."""
+"""The phases in which each kind of job spends its time, in order. A phase's text may continue with what it awaits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ class JobStatus:
         """The part of the work that is done, from 0 to 1, where each phase is an equal part; None while it is unknown.
 
         It never falls from one phase to the next. A job of another release may be in a phase that is not known here:
-        then it is the part of this phase.
+        then the part is that of this phase alone.
         """
         within = min(max(Decimal(self.done) / self.total, Decimal(0)), Decimal(1)) if self.total > 0 else None
         phases = _PHASES.get(self.kind, ())

@@ -1,8 +1,8 @@
 """The journal: what the aggregate stage is about to add, written before it adds it.
 
-While a job runs, each invocation writes one object: of every change at or above the job's boundary the item's old image
-and what the change does to each row. An object is a pure function of the records, so a redelivery writes the same
-entries again, perhaps cut otherwise; readers take the union. Whatever a row has absorbed is in the journal.
+While a job runs, each invocation writes one object: for every change at or above the job's boundary, the item's old
+image and what the change does to each row. An object is a pure function of the records, so a redelivery writes the same
+entries again, perhaps divided differently; readers take the union. Whatever a row has absorbed is in the journal.
 
 Changes that do nothing to any row are entered, too: their old image may be the first above the boundary.
 """
@@ -140,7 +140,7 @@ class Journal:
         old_images: by item and change, the item before the change.
         steps: by row and change, what the change adds.
         marks: by shard, the attribute of its lineage's mark.
-        foreign: some invocation wrote for this boundary with another meaning; the job cannot go on.
+        foreign: some invocation wrote for this boundary with another meaning; the job cannot continue.
     """
 
     old_images: dict[str, dict[ChangeId, Item | None]] = field(default_factory=dict)

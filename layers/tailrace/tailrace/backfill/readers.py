@@ -1,4 +1,4 @@
-"""What readers see: which generation of each aggregate, and whether its rows may be taken for facts."""
+"""What readers see: which generation of each aggregate, and whether its rows are exact."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,12 +19,12 @@ _NO_CONTROL_ROWS = "the stack has not recorded the state of its aggregates yet"
 
 @dataclass(frozen=True, slots=True)
 class GenerationState:
-    """What readers are told of a generation.
+    """What readers learn about a generation.
 
     Attributes:
         version: the aggregate's version.
         state: one of :class:`tailrace.backfill.generations.State`, or :data:`UNKNOWN`.
-        exact: whether its rows are facts.
+        exact: whether its rows are exact.
         reason: why they are not, or why there are none; None if there is nothing to say.
         epoch: part of the keys of its rows.
         progress: of its build, from 0 to 1; None while it is unknown.
@@ -53,7 +53,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class ReadersView:
-    """The definition beside the control rows, as both were at one moment.
+    """The definition together with the control rows, as both were at one moment.
 
     Attributes:
         pipeline: the definition.

@@ -50,7 +50,7 @@ def _measure(name: str, measure: AnyMeasure, aggregate: Aggregate) -> Json:
     if isinstance(measure, OrderMeasure) and measure.values.show:
         description |= {"show": list(measure.values.show)}
     if (where := _where(measure)) is not None:
-        # the code itself is no text for readers, but whether two measures are of the same items is
+        # the code itself is not for readers, but whether two measures are of the same items is
         description["where"] = 1 + [*dict.fromkeys(filter(None, map(_where, aggregate.measures.values())))].index(where)
     if name in aggregate.repeated_measures:
         description["additive"] = False

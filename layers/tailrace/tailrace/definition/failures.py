@@ -1,4 +1,4 @@
-"""Failures of the user's functions, told with the function, file and line that raised."""
+"""Failures of the user's functions, reported with the function, file and line that raised."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ def describe_failure(error: BaseException, function: Callable[..., Any]) -> str:
     """Return the error that a user's function raised, where, and the errors that it was raised from.
 
     The place is the innermost line in the package of the function; without one, the function itself, which then
-    returned something that cannot be used. If code of another package raised, its line is told as well.
+    returned something that cannot be used. If code of another package raised, its line is reported as well.
 
     Example:
         >>> def with_tax(order):
@@ -64,7 +64,7 @@ def _place(error: BaseException, function: Callable[..., Any]) -> str:
 def _name_and_text(error: BaseException) -> str:
     try:
         text = str(error)[:_MAX_MESSAGE]
-    except FAILURES:  # an error of the user's own, which cannot tell itself
+    except FAILURES:  # an error of the user's own, which cannot be converted to text
         text = ""
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
@@ -80,7 +80,7 @@ def _cause(error: BaseException) -> BaseException | None:
 
 
 def _calls(traceback: TracebackType | None) -> Iterator[tuple[FrameType, int]]:
-    """Yield each call outside of the engine and the standard library, with its line, the innermost last."""
+    """Yield each call outside the engine and the standard library, with its line, the innermost last."""
     for frame, line in walk_tb(traceback):
         if not frame.f_code.co_filename.startswith(_ENGINE) and _package(frame) not in sys.stdlib_module_names:
             yield frame, line

@@ -41,7 +41,7 @@ class FieldUse:
         source: the field, as it is spelled in the definition.
         path: the steps to it from the item; with ``each=``, from the item as an element sees it.
         types: the types of values that can be used.
-        each: the steps to the list, set or map whose elements count, where the field lies in an element.
+        each: the steps to the list, set or map whose elements count, where the field is in an element.
     """
 
     what: str
@@ -67,7 +67,7 @@ class FieldUse:
         return _NAME if path is None else fields.types(path)
 
     def is_entry_in(self, fields: ItemFields) -> bool:
-        """Tell whether the field lies in an entry of a map, which has a key and a value."""
+        """Tell whether the field is in an entry of a map, which has a key and a value."""
         return bool(self.each) and "array" not in fields.types(self.each)
 
     def path_in(self, fields: ItemFields) -> Path | None:

@@ -1,7 +1,7 @@
-"""The fields of a collection's items: what the schema, the key, ``match=`` and the table's own attributes say of them.
+"""The fields of a collection's items, from the schema, the key, ``match=`` and the table's own attributes.
 
 A field in the key has the type of its attribute, one in ``match=`` a value, and the table's own attributes (those of
-its key, its TTL, and the engine's) are no fields, whatever the schema says.
+its key, its TTL, and the engine's) are not fields, whatever the schema says.
 """
 
 from collections import deque
@@ -19,13 +19,13 @@ from tailrace.encoding.key_templates import Kind
 from tailrace.errors import DefinitionError
 
 BINARY = "binary"
-"""The type of a binary field in a key, beside those of JSON Schema, which sees its base64 text."""
+"""The type of a binary field in a key, in addition to those of JSON Schema, which sees its base64 text."""
 
 _TYPES: Mapping[Kind, str] = {"text": "string", "number": "number", "binary": "string"}
 INTO_A_MAP, DOTTED = "a dot leads into a map", "a field with a dot in its name is written"
 _MAX_SHOWN = 3
 _MAX_REQUIRED = 200
-"""Of a schema that contains itself, so many required fields are looked at."""
+"""The most required fields that are examined of a schema that contains itself."""
 _MAP = frozenset(["object"])
 _ID_PARTS = frozenset(["string", "number", "boolean", BINARY])
 
@@ -58,7 +58,7 @@ class ItemFields:
         )
 
     def why_no_time(self, path: Path) -> str | None:
-        """Return what the values at a path are in words, if all of them are known texts of which none is a time."""
+        """Return what the values at a path are in words, if all of them are known texts and none is a time."""
         given = self._keys.match.get(str(path[0])) if len(path) == 1 else None
         texts = frozenset([given]) if isinstance(given, str) else self._paths.texts(path)
         if texts is None or "number" in self.types(path) or any(map(is_time, texts)):

@@ -26,7 +26,7 @@ _OTHER_VALUE = "the item's id or collection gives this field another value"
 
 
 class Identity(NamedTuple):
-    """What a key says of an item: its collection, its id, and the fields in the key."""
+    """What a key says about an item: its collection, its id, and the fields in the key."""
 
     collection: str
     id: str
@@ -44,7 +44,7 @@ class Identity(NamedTuple):
 
 
 class CollectionKey:
-    """How the items of one collection are recognised.
+    """How the items of one collection are recognized.
 
     Attributes:
         collection: its name.
@@ -54,7 +54,7 @@ class CollectionKey:
         fields: the fields in its keys, with their types.
         attributes: the key attributes, with their types.
         ttl: the name of the TTL attribute.
-        reserved: the attributes that are no fields of its items, each with what it is.
+        reserved: the attributes that are not fields of its items, each with what it is.
     """
 
     def __init__(self, collection: str, key: object = None, match: object = None, ttl: object = PLAIN_TTL) -> None:
@@ -111,7 +111,7 @@ class CollectionKey:
         """Return the identity of an item with this key; None if it does not match.
 
         Raises:
-            InvalidMessage: it would be that of a plain collection, but for the length of the id.
+            InvalidMessage: it would be that of a plain collection, except for the length of the id.
         """
         fields = self.template.parse(key)
         if fields is None:
@@ -169,7 +169,7 @@ class ItemKeys:
     Attributes:
         collections: by name.
         attributes: the table's key attributes with their types, the partition key first.
-        hidden: the attributes that are no fields.
+        hidden: the attributes that are not fields.
         strict: whether an item that no collection matches goes to quarantine.
         ttl: the name of the TTL attribute.
     """
@@ -202,7 +202,7 @@ class ItemKeys:
         """Check that a row's key has the attributes that the definition names, in their types.
 
         Raises:
-            InvalidMessage: the definition is of another table.
+            InvalidMessage: the definition is for another table.
         """
         given = {name: _KINDS.get(next(iter(value), "")) for name, value in key.items()}
         if given != self.attributes:

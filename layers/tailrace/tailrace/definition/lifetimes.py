@@ -1,4 +1,4 @@
-"""How long items and rows are kept: items counted from a time field of each, rows from the end of their bucket."""
+"""How long items and rows are kept: items from a time field of their own, rows from the end of their bucket."""
 
 from dataclasses import dataclass
 from datetime import timedelta, tzinfo

@@ -6,7 +6,7 @@ NO_ROUTES = "None"
 """The value of the parameter for a definition without routes; an empty list would make a loop over one empty name."""
 
 RESERVED_NAMES = {"Archive", "AsyncFailures", "Intake", NO_ROUTES}
-"""Names whose queues the stack has for itself, and the one that stands for no route."""
+"""Names of the stack's own queues, and the one that stands for no route."""
 
 _DEAD_LETTER = "DeadLetter"
 

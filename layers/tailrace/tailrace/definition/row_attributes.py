@@ -26,7 +26,7 @@ MAX_ORDER_VALUES = 300
 """Values that a row's order measures may store: each takes up to 1 KB, and DynamoDB limits a row to 400 KB."""
 
 MAX_NAME_BYTES = 255
-"""The longest name of a group or measure. The keys of value rows have that of a measure, at most thrice as long."""
+"""The longest name of a group or measure. Value rows have a measure's in their keys, at most three times as long."""
 
 _RESERVED = {"pk", "sk", UPDATED_AT, EXPIRES_AT, "inexact"}
 

@@ -85,9 +85,9 @@ class Schema:
         return types_of(part for schema in schemas for part in self._references.in_place(schema))
 
     def listed_types(self, name: str) -> frozenset[str]:
-        """Return the types of a field that the schema does not describe, if it lists items or has conditions of it."""
+        """Return the types of a field that the schema does not describe, if it lists items or has conditions on it."""
         possible, conditions = self.paths.types((name,)), self.paths.conditional.get(name, ())
-        # as a number, a text would evade a condition of texts; one of the type alone may ask for a number
+        # as a number, a text would evade a condition on texts; one on the type alone may ask for a number
         of_texts = [{word: part[word] for word in part if word != "type"} for part in conditions]
         is_text = types_of(conditions) == types_of(of_texts) == frozenset(["string"])
         return frozenset() if possible == ALL_TYPES and (is_text or not conditions) else possible
@@ -104,7 +104,7 @@ class Schema:
 
     @cached_property
     def paths(self) -> Paths:
-        """What the schema says of the values at paths into an item."""
+        """What the schema says about the values at paths into an item."""
         return Paths(self.document, self._references)
 
     def targets(self, part: Mapping[str, Any]) -> Sequence[Any]:

@@ -25,7 +25,7 @@ ENGINE_ATTRIBUTES = ("pk", "expires_at", DIGEST, *REPLICATION)
 
 
 def reserved_attributes(key: Iterable[str], ttl: str) -> Mapping[str, str]:
-    """Return the attributes of rows that are no fields of items, each with what it is, for messages."""
+    """Return the attributes of rows that are not fields of items, each with what it is, for messages."""
     return (
         dict.fromkeys(key, "an attribute of the table's key")
         | {ttl: "the table's TTL attribute", DIGEST: "an attribute of the engine"}

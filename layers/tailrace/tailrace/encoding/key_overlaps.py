@@ -1,12 +1,13 @@
 """Overlaps of key templates: a key that matches two of them, if there is one.
 
-Each attribute gives an equation of two sequences of characters and fields, as ``ORDER#{order}`` and ``{kind}#{id}``.
-They are solved together, from left to right, by Levi's lemma: of two sequences that begin with a field each, one field
-begins with the other. What a field turns out to be is put in its place everywhere, so fields that recur, in the other
-attribute too, are the same. What is found is tried on both templates, so an example is always a true one.
+Each attribute gives an equation of two sequences of characters and fields, such as ``ORDER#{order}`` and
+``{kind}#{id}``. They are solved together, from left to right, by Levi's lemma: of two sequences that begin with a field
+each, one field begins with the other. What a field turns out to be is put in its place everywhere, so fields that
+recur, in the other attribute too, are the same. What is found is tried on both templates, so an example is always a
+true one.
 
 A field that recurs can make equations come back, with its rest in its place, or grow without end. So equations that
-were seen before, but for the names of the fields, are left out, and so are those that no key can satisfy.
+were seen before, except for the names of the fields, are left out, and so are those that no key can satisfy.
 """
 
 from collections import Counter, deque
@@ -21,7 +22,7 @@ from tailrace.encoding.keys import MAX_PARTITION_KEY_BYTES
 
 _MAX_STATES = 20_000
 _MAX_SYMBOLS = 1_000_000
-"""What all states that are looked at may hold together: states that grow are dear."""
+"""The most that all examined states may hold together: growing states are expensive."""
 _MAX_REPEATS = 200
 """How often the same equations are solved if a template has ``{name+}``.
 
@@ -32,7 +33,7 @@ _FREE = "ax1bcdefghijklmnopqrstuvwyzäöü" + "".join(map(chr, range(0x4E00, 0x4
 
 
 class Field(NamedTuple):
-    """A field of one of the templates (0 or 1); ``part`` tells the rest of one that was cut from the whole."""
+    """A field of one of the templates (0 or 1); ``part`` numbers the rests that were cut from the whole."""
 
     side: int
     name: str
@@ -86,7 +87,7 @@ class _State:
         return any(one.count(character) > other.count(character) for character in exact)
 
     def where(self, field: Field, found: Sequence) -> Iterator["_State"]:
-        """Put a sequence in the place of a field, if the field can be it."""
+        """Replace a field by a sequence, if the field can be it."""
         barred = self.excluded.get(field, frozenset())
         if any(symbol in barred for symbol in found if isinstance(symbol, str)):
             return
@@ -98,7 +99,7 @@ class _State:
         yield _State(tuple(pairs), values, {**self.excluded, **inherited})
 
     def where_longer(self, field: Field, beginning: Symbol) -> Iterator["_State"]:
-        """Let a field begin with a symbol, and go on; only a text can."""
+        """Let a field begin with a symbol, and continue; only a text can."""
         if not isinstance(beginning, Value):
             yield from self.where(field, (beginning, field._replace(part=field.part + 1)))
 
@@ -112,7 +113,7 @@ def find_overlap(one: KeyTemplate, other: KeyTemplate) -> Item | None:
 
 
 def _solutions(one: KeyTemplate, other: KeyTemplate) -> Iterator[Item]:
-    """Yield keys that both templates make, but for what ``{name+}`` excludes; the shortest first."""
+    """Yield keys that both templates make, except for what ``{name+}`` excludes; the shortest first."""
     sides = [[template.attributes[name] for name in one.attributes] for template in (one, other)]
     if any(first.kind != second.kind for first, second in zip(*sides, strict=True)):
         return

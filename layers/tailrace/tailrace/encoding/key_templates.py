@@ -6,7 +6,7 @@ before it unless that is a letter, a digit, ``-``, ``_`` or ``.``. ``{name+}`` s
 to the first occurrence of the literal text that follows. ``{{`` and ``}}`` are braces. ``{name:number}`` and
 ``{name:binary}``, as a whole template, make the attribute a number or binary; so does a value that is not a text.
 
-What parses, formats back to itself, and what can be formatted, parses to the same fields: anything else is no match.
+What parses formats back to itself, and what can be formatted parses to the same fields: anything else is not a match.
 """
 
 import re
@@ -52,7 +52,7 @@ class AttributeTemplate:
     Attributes:
         name: the attribute's name.
         kind: the attribute's type.
-        parts: literal texts and placeholders in turn; of a number or binary, one placeholder or none.
+        parts: literal texts and placeholders in turn; for a number or binary, one placeholder or none.
         constant: the value of a number or binary without a placeholder.
         separators: what no plain placeholder contains.
     """
@@ -134,7 +134,7 @@ class KeyTemplate:
         """Compile templates.
 
         Raises:
-            ValueError: they are ambiguous, or no templates; the message says why.
+            ValueError: they are ambiguous, or not templates; the message says why.
         """
         if not 1 <= len(templates) <= 2:  # noqa: PLR2004 - partition key and sort key
             raise ValueError("name one or two key attributes: the partition key, then the sort key")
@@ -177,7 +177,7 @@ def check_key(key: Item) -> None:
     """Check that DynamoDB can store a key, the partition key's attribute first.
 
     Raises:
-        InvalidMessage: one of its values is too long, or no text that UTF-8 can represent.
+        InvalidMessage: one of its values is too long, or not a text that UTF-8 can represent.
     """
     for (name, value), maximum in zip(key.items(), _MAX_BYTES, strict=False):
         if isinstance(value, str) and not is_encodable(value):
@@ -188,7 +188,7 @@ def check_key(key: Item) -> None:
 
 
 def kind_of(value: Any) -> Kind | None:
-    """Return the type of a key attribute's value; None if it can be none."""
+    """Return the type of a key attribute's value; None if it cannot be a key attribute's."""
     if isinstance(value, str):
         return "text"
     if isinstance(value, bytes):
@@ -205,7 +205,7 @@ def compile_attribute(name: str, template: Any) -> AttributeTemplate:
     """Compile the template of one attribute.
 
     Raises:
-        ValueError: it is ambiguous, or no template; the message says why.
+        ValueError: it is ambiguous, or not a template; the message says why.
     """
     if not isinstance(name, str) or not name:
         raise ValueError(f"{name!r} is not an attribute name")

@@ -20,8 +20,8 @@ MAX_BYTES_PER_CHARACTER = 4
 """In UTF-8. A string short enough by this bound need not be encoded to check its length."""
 
 SENTINELS = "~sentinel"
-"""The first part of the keys of sentinels in the items table: no collection's name begins so, and every stage passes
-over them."""
+"""The first part of the keys of sentinels in the items table: no collection's name begins like this, and every stage
+skips them."""
 
 type RowKey = tuple[str, str]
 """A row's partition key and sort key."""

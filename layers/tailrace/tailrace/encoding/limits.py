@@ -36,7 +36,7 @@ _RESERVED = reserved_attributes(["pk"], "expires_at")
 def check_item(pk: str, item: Mapping[str, Any], reserved: Mapping[str, str] = _RESERVED) -> None:
     """Reject an item (fields only) that DynamoDB could not store under this key.
 
-    ``reserved`` are the names that are no fields of the table's items, each with what it is.
+    ``reserved`` are the names that are not fields of the table's items, each with what it is.
 
     Raises:
         InvalidItem: the item is too large or nested too deeply, a number is out of range, or a name or value cannot be
@@ -111,7 +111,7 @@ def _field_violations(item: Mapping[str, Any], reserved: Mapping[str, str] = _RE
 
 
 def reserved_violations(names: Iterable[str], reserved: Mapping[str, str]) -> Iterator[Violation]:
-    """Yield a violation for each name that is no field of a table's items."""
+    """Yield a violation for each name that is not a field of a table's items."""
     for name in sorted(reserved.keys() & set(names)):
         pointer = f"/{name.replace('~', '~0').replace('/', '~1')}"
         yield Violation(pointer, "name", f"{name!r} is {reserved[name]}, not a field: rename it")

@@ -38,9 +38,9 @@ _ENCODER = msgspec.json.Encoder()
 _INT_ONLY = frozenset([int])
 _MAX_BITS = 8192  # Python converts no integer of more than 4,300 decimal digits to text
 _SAFE_DIGITS = 2466
-"""Every integer of so many digits has at most ``_MAX_BITS`` bits."""
+"""Every integer with this many digits has at most ``_MAX_BITS`` bits."""
 MAX_CHARACTERS = 4300
-"""Of a number: Python converts no longer text to an integer, and an archived event has to be readable."""
+"""The longest number: Python converts no longer text to an integer, and an archived event has to be readable."""
 
 _SAFE_INTEGER = 10**MAX_DIGITS
 
@@ -164,11 +164,11 @@ def _finite(value: Number) -> Number:
         return canonical_number(value)
     if value.bit_length() > _MAX_BITS:
         raise InvalidMessage(f"an integer of more than {_MAX_BITS} bits")
-    return int(value)  # a member of an enum of integers may have another text, which is no number to DynamoDB
+    return int(value)  # a member of an enum of integers may have another text, which is not a number to DynamoDB
 
 
 def number_text(value: Number) -> str:
-    """Return a number as text for DynamoDB, also of a member of an enum, whose own text may be its name."""
+    """Return a number as text for DynamoDB, even for a member of an enum, whose own text may be its name."""
     return Decimal.__str__(value) if isinstance(value, Decimal) else int.__repr__(value)
 
 

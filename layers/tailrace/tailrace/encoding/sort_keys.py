@@ -58,7 +58,7 @@ def _encode_number(value: Number) -> str:
 
 
 def check_sort_value(value: Any, pointer: str) -> Any:
-    """Return a value if :func:`encode_sort_key` accepts it and DynamoDB can store it; ``pointer`` tells its field.
+    """Return a value if :func:`encode_sort_key` accepts it and DynamoDB can store it; ``pointer`` is that of its field.
 
     Raises:
         InvalidItem: it has another type, or is a number that DynamoDB cannot store.

@@ -87,7 +87,7 @@ def _canonical(value: Any) -> Any:
     if isinstance(value, set | frozenset):
         return converted_set(value, _canonical)
     if isinstance(value, str):
-        return str(value)  # of a member of an enum its name, as in the fingerprints of all releases
+        return str(value)  # for a member of an enum, its name, as in the fingerprints of all releases
     return value.normalize(EXACT) if isinstance(value, Decimal) else value
 
 
@@ -98,7 +98,7 @@ def loads(text: str | bytes, *, check_sets: bool = False) -> Any:
 
     Raises:
         InvalidMessage: the text is not JSON or not UTF-8, is nested too deeply, contains a number that is not finite,
-            or an object with a name twice, of which every reader would see another value.
+            or an object with a name twice, for which each reader would see a different value.
     """
     try:
         if isinstance(text, bytes):
@@ -118,9 +118,9 @@ def loads(text: str | bytes, *, check_sets: bool = False) -> Any:
 
 
 def loads_foreign(text: str | bytes) -> Any:
-    """Parse JSON of a sender's as :func:`loads` does, but no set that would hold a function up.
+    """Parse a sender's JSON as :func:`loads` does, but not a set that would delay a function.
 
-    Python tells numbers apart by hashes, which are equal for numbers that differ by a multiple of 2**61 - 1. To compare
+    Python tells numbers apart by hashes, which are equal for numbers that differ by a multiple of 2**61 - 1. Comparing
     all of them would take minutes.
 
     Raises:

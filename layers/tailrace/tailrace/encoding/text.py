@@ -31,7 +31,7 @@ def utf8_size(text: str) -> int:
 def plain_text(text: str) -> str:
     """Return a text of Python's own type: a transform may return a member of an enum, or one of another subclass.
 
-    These may say something else than their text in ``str()``, and the writer of JSON refuses them.
+    These may return something other than their text from ``str()``, and the writer of JSON refuses them.
     """
     return text if type(text) is str else str.__str__(text)
 

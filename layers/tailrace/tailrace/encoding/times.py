@@ -1,4 +1,4 @@
-"""Times as text: RFC 3339, and ISO 8601 as far as it names a point in time. What is not read has a reason."""
+"""Times as text: RFC 3339, and ISO 8601 as far as it names a point in time. A text that is not read has a reason."""
 
 import re
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -16,7 +16,7 @@ _COMMON_FORM = re.compile(
 
 _MAX_ZONE_HOURS, _MAX_MINUTES, _LEAP_SECOND, _END_OF_DAY = 23, 59, 60, 24
 LAST_MICROSECOND = 999_999
-"""Of a second; leap seconds are read as this one."""
+"""The last second of a minute that Python has; leap seconds are read as this one."""
 
 _MAX_FRACTION_DIGITS = 30
 _MAX_EXPLAINED = 100
@@ -28,11 +28,11 @@ _REASONS = (
     (r"\d{12}|\d{14}", "ISO 8601: a T separates date and time"),
     (r"[-+]?\d+(\.\d+)?", "seconds since 1970 must be a number, not a text"),
     (r"[-+]\d{5,}-.*", "ISO 8601: years of more than four digits need an agreement"),
-    (r"\d{4}/\d\d?/\d\d?\b.*", "ISO 8601: a date is written with hyphens, as 2024-06-01"),
-    (r"\d\d?([./])\d\d?\1\d{2,4}\b.*", "ISO 8601: a date begins with the year, as 2024-06-01"),
-    (r"\d{4}-(\d-\d\d?|\d\d-\d)\b.*", "ISO 8601: month and day have two digits, as 2024-06-01"),
+    (r"\d{4}/\d\d?/\d\d?\b.*", "ISO 8601: a date is written with hyphens, as in 2024-06-01"),
+    (r"\d\d?([./])\d\d?\1\d{2,4}\b.*", "ISO 8601: a date begins with the year, as in 2024-06-01"),
+    (r"\d{4}-(\d-\d\d?|\d\d-\d)\b.*", "ISO 8601: month and day have two digits, as in 2024-06-01"),
     (r"\d{4}-\d\d-\d\d ?([Zz]|[+-]\d\d:?(\d\d)?)", "ISO 8601: an offset follows a time, not a date"),
-    (r"\d{4}-?\d\d-?\d\d[Tt ]\d.* ?[A-Za-z]{3,}.*", "RFC 3339: an offset is Z or as +02:00, not the name of a zone"),
+    (r"\d{4}-?\d\d-?\d\d[Tt ]\d.* ?[A-Za-z]{3,}.*", "RFC 3339: an offset is Z or like +02:00, not the name of a zone"),
     (r"P.*|.*/.*", "ISO 8601: a duration or interval is not a point in time"),
     (r"[Tt]?\d\d:.*", "ISO 8601: a point in time has a date"),
     (r".*[+-]\d\d:?\d\d:?\d\d", "RFC 3339: an offset has hours and minutes"),

@@ -171,7 +171,7 @@ def idempotency_key(event: Event) -> str | None:
     """Return the idempotency key; None if the caller sent none.
 
     Raises:
-        InvalidMessage: the key is empty, too long, or not of visible ASCII characters.
+        InvalidMessage: the key is empty, too long, or does not consist of visible ASCII characters.
     """
     key = header(event, "idempotency-key")
     if key is not None and not _KEY.fullmatch(key):

@@ -16,7 +16,7 @@ INDEX_PAGE = "index.html"
 CONFIG = "config.json"
 
 _TYPES = {
-    "": "text/plain; charset=utf-8",  # licences
+    "": "text/plain; charset=utf-8",  # licenses
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",

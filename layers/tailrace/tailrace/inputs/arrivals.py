@@ -15,7 +15,7 @@ def stamp_of(milliseconds: int) -> str:
 
 
 def completed(collection: Collection, item: Item, expires_at: Any, stamp: str) -> tuple[Item, Any]:
-    """Return an item with its received-at stamp and its expiry, as far as the collection has them and the item not.
+    """Return an item with its received-at stamp and its expiry, as far as the collection has and the item lacks them.
 
     A field that cannot be read as a time makes no expiry here; validation refuses the item.
     """

@@ -22,14 +22,14 @@ from tailrace.inputs.choices import ABSENT, Choices, first_valid
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 _MAX_CACHED, _MAX_CACHED_CHARACTERS = 4096, 100
-"""Of cells: those that recur are short, and long ones would fill the memory."""
+"""The longest cells that are cached: those that recur are short, and long ones would fill the memory."""
 
 _TEXT = frozenset(["string"])
 
 
 @dataclass(frozen=True, slots=True)
 class LineFields:
-    """What the fields of a line are: those of the item by its schema, and what stands beside them.
+    """What the fields of a line are: those of the item by its schema, and what accompanies them.
 
     Attributes:
         schema: the schema of the item.
@@ -112,7 +112,7 @@ class Columns:
         return first_valid(fields, choices, self._violations, sum(map(len, cells))) if choices else fields
 
     def as_texts(self, cells: Sequence[str]) -> Item:
-        """Return a row's fields as they stand in the file."""
+        """Return a row's fields as they are in the file."""
         return {name: cell for name, cell in zip(self._header, cells, strict=True) if cell}
 
     def _violations(self, fields: Item, *, report: bool) -> Sequence[Violation] | None:
@@ -170,7 +170,7 @@ def _readings(cell: str, types: frozenset[str]) -> list[Any]:
 
 
 def _check_json(name: str, text: str) -> None:
-    """Check that a cell that begins like an array or object, and may be no text, is JSON.
+    """Check that a cell that begins like an array or object, and may not be text, is JSON.
 
     Raises:
         InvalidItem: it is not; the message says where it fails.

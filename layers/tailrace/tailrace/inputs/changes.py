@@ -83,7 +83,7 @@ class RawBatch:
     positions: Sequence[StreamPosition]
 
     def divided(self, records: int) -> tuple[Self, Self]:
-        """Return the first so many records, and the others."""
+        """Return the first ``number`` records, and the others."""
         if records >= len(self.records):
             return self, replace(self, records=(), positions=())
         first = replace(self, records=self.records[:records], positions=self.positions[:records])
@@ -193,7 +193,7 @@ def decode_fields(image: Image) -> Item:
 
 
 def is_sentinel(record: Mapping[str, Any]) -> bool:
-    """Tell whether a stream record is of a sentinel, which jobs write to see how far the stream is read."""
+    """Tell whether a stream record is that of a sentinel, which jobs write to see how far the stream is read."""
     return record_key(record).startswith(f"{SENTINELS}#")
 
 

@@ -1,4 +1,4 @@
-"""A row of which some cells may be one thing or another: the first choice that makes the item valid."""
+"""A row some of whose cells may be one thing or another: the first choice that makes the item valid."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, islice, product
@@ -18,7 +18,7 @@ _MAX_COMBINATIONS = 256
 """Bound what is tried for one row."""
 
 _MAX_CHARACTERS = 2 * 1024 * 1024
-"""Of all that is tried for one row: few combinations for a long one."""
+"""Bound what is tried for one row in total: few combinations for a long one."""
 
 
 class Judge(Protocol):

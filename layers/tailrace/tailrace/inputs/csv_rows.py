@@ -30,7 +30,7 @@ class CsvReader:
     else the most columns; or the one that a first line ``sep=…`` names, which spreadsheets write.
 
     ``row_lines`` are the numbered lines of the last row, with None in place of a line that is too long. An unclosed
-    quote would swallow all rows after it. So when a row fails, :meth:`skip_row` pushes back all its lines but the
+    quote would swallow all rows after it. So when a row fails, :meth:`skip_row` pushes back all its lines except the
     first, and each is then read as the start of a row of its own.
     """
 
@@ -51,18 +51,18 @@ class CsvReader:
         Raises:
             StopIteration: there are no more rows.
             csv.Error, UnreadableRow: the row cannot be parsed; call :meth:`skip_row`.
-            InvalidMessage: the file cannot be read on.
+            InvalidMessage: the rest of the file cannot be read.
         """
         self.row_lines = []
         return next(csv.reader(self._decoded_lines(), delimiter=self._separator, strict=True))
 
     def go_to(self, bookmark: Bookmark) -> None:
-        """Go on with the row that follows a bookmark."""
+        """Continue with the row that follows a bookmark."""
         self._pushed_back.clear()
         self._lines = raw_lines(self._stream, bookmark)
 
     def skip_row(self) -> Numbered:
-        """Push back the lines of a row that could not be parsed, but for the first, which is returned."""
+        """Push back the lines of a row that could not be parsed, except the first, which is returned."""
         first, *following = self.row_lines
         self._pushed_back.extendleft(reversed(following))
         return first
@@ -79,7 +79,7 @@ class CsvReader:
         def merit(separator: str) -> tuple[int, int]:
             try:
                 names = next(csv.reader([text], delimiter=separator, strict=True), [])
-            except csv.Error:  # a quoted name that goes on in the next line, for one
+            except csv.Error:  # such as a quoted name that continues on the next line
                 return 0, 0
             return len(self.known_columns & {*names, *map(str.strip, names)}), len(names)
 
@@ -99,7 +99,7 @@ class CsvReader:
             if size > MAX_LINE_BYTES:
                 raise UnreadableRow(f"a quote is not closed within {MAX_LINE_BYTES} bytes")
             try:
-                # joined files have marks in the middle, and tools that add one do not look whether there is one
+                # joined files have marks in the middle, and tools that add one do not check whether there is one
                 text = decode_utf8(_without_marks(line) if len(self.row_lines) == 1 else line)
             except InvalidMessage as error:
                 raise UnreadableRow(str(error)) from error

@@ -27,7 +27,7 @@ ABSENT = Version(None, None)
 
 @dataclass(slots=True)
 class Effect:
-    """A change with both versions of its item; ``collection`` is None if the definition has none of this name."""
+    """A change with both versions of its item; ``collection`` is None if the definition has none with this name."""
 
     change: Change
     before: Version

@@ -49,7 +49,7 @@ type Reading[Fields] = Sequence[Change[Fields] | UnreadableRecord | UnmatchedIte
 def decoded_changes(
     records: Iterable[Mapping[str, Any]], pipeline: Pipeline, shard: str | None = None
 ) -> Iterator[Change]:
-    """Yield the changes in stream records, in order; records that are none are skipped.
+    """Yield the changes in stream records, in order; records that are not changes are skipped.
 
     Raises:
         InvalidMessage: a record has no sequence number.
@@ -83,7 +83,7 @@ def changes_of[Fields](
 
 
 def expired_collections(records: Iterable[Mapping[str, Any]], pipeline: Pipeline) -> set[str]:
-    """Return the collections of which items have expired, by stream records, whether they keep them or not."""
+    """Return the collections whose items have expired, by stream records, whether they keep them or not."""
     ttl = PLAIN_TTL if pipeline.keys is None else pipeline.keys.ttl
     gone = (one for one in records if one["dynamodb"].get("OldImage") and "NewImage" not in one["dynamodb"])
     expired = (one["dynamodb"]["OldImage"] for one in gone if is_ttl_deletion(one) or _has_ended(one, ttl))
@@ -91,7 +91,7 @@ def expired_collections(records: Iterable[Mapping[str, Any]], pipeline: Pipeline
 
 
 def stored_key(image: Image, pipeline: Pipeline) -> str:
-    """Return the key of the item in a row, ``<collection>#<id>`` whatever the table's keys are; empty if it is none."""
+    """Return the key of the item in a row, ``<collection>#<id>`` whatever the table's keys; empty if there is none."""
     if pipeline.keys is None:
         key = str(image.get("pk", {}).get("S", ""))
         return key if is_item_key(key) else ""
@@ -179,7 +179,7 @@ def is_expiry(record: Mapping[str, Any], collection: str, pipeline: Pipeline) ->
 def _has_ended(record: Mapping[str, Any], ttl: str) -> bool:
     """Tell whether a deleted item's end had passed.
 
-    A global table does not say that a deletion in another region was one by TTL.
+    A global table does not say that a deletion in another region was made by TTL.
     """
     body = record["dynamodb"]
     try:

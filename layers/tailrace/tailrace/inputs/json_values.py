@@ -1,4 +1,4 @@
-"""JSON files that are no lines: an array, or values one after another, of any size, one value in memory at a time."""
+"""JSON files that are not lines: an array, or values one after another, of any size, one value in memory at a time."""
 
 import re
 from collections.abc import Iterator
@@ -22,17 +22,17 @@ class ByteStream(Protocol):
         """Return up to that many bytes, empty at the end."""
 
     def seek(self, offset: int, /) -> int:
-        """Go on at an offset. Needed only for a file that is continued."""
+        """Continue at an offset. Needed only for a file that is continued."""
 
 
 def json_values(stream: ByteStream, start: Bookmark = Bookmark()) -> Iterator[Numbered]:  # noqa: B008 - immutable
-    """Yield the text of each element of an array, or of each value if the file is no array, that follows a bookmark.
+    """Yield the text of each element of an array, or of each value if the file is not one, that follows a bookmark.
 
     Values are told apart by their brackets and quotes, with a comma between them or none; whether each is JSON is for
     the caller to find out.
 
     Raises:
-        InvalidMessage: the file ends in the middle, goes on after its array, or has an item longer than
+        InvalidMessage: the file ends in the middle, continues after its array, or has an item longer than
             MAX_SKIPPED_BYTES.
     """
     piece, offset = _first_bytes(stream)
@@ -104,7 +104,7 @@ class _Splitter:
                 if text or self.in_array:  # outside an array, the comma may follow a value that its bracket has ended
                     yield text
             elif self._depth or mark == b"}" or not self.in_array:
-                self._depth = max(self._depth - 1, 0)  # what closes nothing makes a value that is no JSON
+                self._depth = max(self._depth - 1, 0)  # what closes nothing makes a value that is not JSON
                 if self._depth or self.in_array:
                     continue
                 self._keep(piece[start:position])
@@ -161,7 +161,7 @@ class _Splitter:
         self._parts.append(part)
         if self._size > MAX_LINE_BYTES:
             self._parts.clear()
-        if self._size > MAX_SKIPPED_BYTES:  # no invocation might come to its end
+        if self._size > MAX_SKIPPED_BYTES:  # no invocation might reach its end
             fault = "a bracket or quote in it is never closed, or the file is not a list of items"
             raise InvalidMessage(f"an item is longer than {MAX_SKIPPED_BYTES} bytes: {fault}")
 

@@ -10,7 +10,7 @@ MAX_LINE_BYTES = 1024 * 1024
 """More than any item needs; a longer line is skipped without being held in memory."""
 
 MAX_SKIPPED_BYTES = 256 * 1024 * 1024
-"""A file with a line longer than this is not read on: it does not consist of lines."""
+"""A file with a line longer than this is not read any further: it does not consist of lines."""
 
 _LINE_END = re.compile(rb"\r\n|\r(?!\Z)|\n")
 _QUOTED_OR_CR = re.compile(rb'"[^"]*"|\r(?!\n)')
@@ -34,7 +34,7 @@ class LineStream(Protocol):
         """Return bytes up to and including the next line feed, or as many as the limit allows."""
 
     def seek(self, offset: int, /) -> int:
-        """Go on at an offset. Needed only for a file that is continued."""
+        """Continue at an offset. Needed only for a file that is continued."""
 
 
 def raw_lines(stream: LineStream, start: Bookmark = Bookmark()) -> Iterator[Numbered]:  # noqa: B008 - immutable

@@ -1,4 +1,4 @@
-"""Files as they are stored: plain or compressed with gzip, told by their first bytes; in UTF-8, or refused."""
+"""Files as they are stored: plain or compressed with gzip, recognized by their first bytes; in UTF-8, or refused."""
 
 import gzip
 import io
@@ -50,7 +50,7 @@ _PIECE_BYTES = 1024 * 1024
 MAX_RATIO = 250
 """How many times its stored size a file may have; text of items has 5 to 50, a zip bomb a thousand."""
 
-_MIN_UNPACKED_BYTES = 16 * 1024 * 1024  # so much is always unpacked
+_MIN_UNPACKED_BYTES = 16 * 1024 * 1024  # this much is always unpacked
 
 
 def unpacked(
@@ -122,7 +122,7 @@ class _Unpacker(io.RawIOBase):
         return self._unpacked
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Go on at an offset of the content: unpack and drop what is before it, from the beginning if need be."""
+        """Continue at an offset of the content: unpack and drop what is before it, from the beginning if need be."""
         if whence != io.SEEK_SET:
             raise io.UnsupportedOperation
         if offset < self._unpacked:

@@ -25,7 +25,7 @@ class EventText(NamedTuple):
         return f'{self.attributes},"data":{self.data}}}'
 
     def with_reference(self, address: str) -> str:
-        """Return the event with the address of its data in place of them."""
+        """Return the event with the address of its data in place of the data."""
         return f'{self.attributes},"dataref":{dumps(address)}}}'
 
 

@@ -30,7 +30,7 @@ much as its JSON: 100 to 200 MB at most."""
 
 
 class PreparedItem(NamedTuple):
-    """A valid, transformed item: its JSON, and for each route of its collection whether it matches, or why not."""
+    """A valid, transformed item: its JSON, and whether each route of its collection matches, or why that failed."""
 
     item: Item
     text: str

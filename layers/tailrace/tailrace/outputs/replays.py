@@ -109,7 +109,7 @@ def _outgoing(position: int, event: EventText) -> OutgoingEvent:
 def _change(
     record: Mapping[str, Any], pipeline: Pipeline, images: PreparedImages, suffix: str
 ) -> Change[DecodedImage] | Violation:
-    """Return the insertion that a record describes, or why it is none of an item."""
+    """Return the insertion that a record describes, or why it is not that of an item."""
     (change,) = changes_of(record, record.get("shard"), position_of(record), pipeline, images.decode)
     if isinstance(change, Change):
         return change._replace(event_id=change.event_id.removesuffix(suffix) + suffix)

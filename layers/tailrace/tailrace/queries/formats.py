@@ -76,9 +76,9 @@ def _cell(value: Any, text_of: Callable[[str], str], json_of: Callable[[Any], st
 def _inert(text: str) -> str:
     """Return a text that no spreadsheet calculates: with an apostrophe before what could begin a formula.
 
-    Spreadsheets also take other signs for ``=``, ``+``, ``-`` and ``@``, such as full-width ones, and may skip what is
-    not visible before them: https://owasp.org/www-community/attacks/CSV_Injection. Where a ``;`` or a tab separates
-    cells, quotation marks in the middle of a cell mean nothing, so a text is cut at separators and line ends.
+    Spreadsheets also accept other characters as ``=``, ``+``, ``-`` and ``@``, such as full-width ones, and may skip
+    what is not visible before them: https://owasp.org/www-community/attacks/CSV_Injection. Where a ``;`` or a tab
+    separates cells, quotation marks in the middle of a cell mean nothing, so a text is cut at separators and line ends.
     """
     if text.isalnum() and text[0] not in _FILLERS:
         return text
@@ -89,13 +89,13 @@ def _inert(text: str) -> str:
 
 
 def _inert_json(value: Any) -> str:
-    """Return JSON that no spreadsheet calculates a part of: equal JSON, with a sign after a separator escaped."""
+    """Return JSON no part of which a spreadsheet calculates: equal JSON, with a character after a separator escaped."""
     first, *others = _SEPARATORS.split(dumps(value))
     return first + "".join(_escaped(part) if _begins_formula(part, _FILLERS) else part for part in others)
 
 
 def _escaped(part: str) -> str:
-    """Return a part of a JSON string with its first visible sign escaped."""
+    """Return a part of a JSON string with its first visible character escaped."""
     position = next(place for place, sign in enumerate(part) if _is_visible(sign, _FILLERS))
     return f"{part[:position]}\\u{ord(part[position]):04x}{part[position + 1 :]}"
 

@@ -19,7 +19,7 @@ from tailrace.queries.windows import position
 
 
 def measures_without_window(aggregate: Aggregate) -> frozenset[str]:
-    """Return the measures that have no moving sum: those of order, counts of repeated items, and ratios of them."""
+    """Return the measures that have no moving sum: order measures, counts of repeated items, and ratios of them."""
     ordered = {name for name, measure in aggregate.measures.items() if isinstance(measure, OrderMeasure)}
     ordered |= aggregate.repeated_measures
     return aggregate.with_ratios(ordered)
@@ -70,7 +70,7 @@ class MovingSums:
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield the row of each group for the bucket ``label``, whose window has the positions ``start`` to ``end``.
 
-        Each comes with the key of its groups apart from the bucket, in the order of which they are.
+        Each comes with the key of its groups apart from the bucket, in whose order they come.
         """
         for key in sorted(self._series, reverse=descending):
             series = self._series[key]

@@ -39,7 +39,7 @@ def whole_number(given: dict[str, str], name: str, default: int, maximum: int) -
     """Return the whole number from 1 to a maximum that is given, or the default.
 
     Raises:
-        InvalidMessage: it is none.
+        InvalidMessage: it is not such a number.
     """
     text = given.get(name)
     if text is None:

@@ -1,7 +1,7 @@
 """Rollup: merging the lanes of a row, and finer rows into coarser ones (hours into days, by local time).
 
 Nothing is rounded: the stored sums are added; derived measures (mean, variance, ratio) are computed from the totals.
-Of the order measures, minimum, maximum, largest, smallest, first and last can be merged; lists of the most frequent
+Among the order measures, minimum, maximum, largest, smallest, first and last can be merged; lists of the most frequent
 values can if none of them is full; distinct counts and quantiles cannot, and are left out.
 """
 
@@ -87,7 +87,7 @@ class Rollup:
         return [(key.partition("#")[2], row) for key, row in rendered if row is not None]
 
     def _rendered(self, key: str) -> dict[str, Any] | None:
-        """Return a row; of an interval, with its label under the interval's name."""
+        """Return a row; for an interval, with its label under the interval's name."""
         if self._interval is None:
             return self._aggregate.render(self._rows[key])
         lists = {name: merged.entries() for name, merged in self._lists.get(key, {}).items()}

@@ -117,7 +117,7 @@ class RowQuery:
         return self.bucket_range is None or self.bucket_range.contains(row[self.bucket_range.bucket.name])
 
     def merge_key(self, pk: str, sk: str) -> tuple[str, ...]:
-        """Return the key shared by rows to merge: that of the row for lanes, the groups down to the interval else.
+        """Return the key shared by rows to merge: that of the row for lanes, otherwise the groups down to the interval.
 
         Rows with the same merge key are adjacent. Within a partition, the two hours that share a local time when clocks
         go back have one merge key, because their minutes alternate there.
@@ -211,7 +211,7 @@ class RowQuery:
         return BucketRange(self.step(), first, last)
 
     def window_parts(self) -> int:
-        """Return the number of parts of which the moving sums are read one after the other."""
+        """Return the number of parts whose moving sums are read one after the other."""
         return 1 if self._bucket_first() else len(self._given_texts())
 
     def of_window(self, part: int, buckets: BucketRange) -> "RowQuery":

@@ -154,7 +154,7 @@ def _labels_of(bucket: BucketGroup, day: date, earliest: datetime, latest: datet
 
 @lru_cache(maxsize=16_384)
 def bounds(bucket: BucketGroup, text: str) -> tuple[datetime, datetime]:
-    """Return the start and end (UTC) of a label or date; those that lie outside of the calendar are cut off."""
+    """Return the start and end (UTC) of a label or date; those that are outside the calendar are cut off."""
     if "T" not in text:
         last = last_day(text, "day" if bucket.is_within_day else bucket.unit)
         try:
@@ -179,7 +179,7 @@ def bounds(bucket: BucketGroup, text: str) -> tuple[datetime, datetime]:
 
 
 def _cut_off(moment: datetime) -> datetime:
-    """Return a moment in UTC, or the end of the calendar that it is beyond."""
+    """Return a moment in UTC, or the end of the calendar beyond which it is."""
     try:
         return moment.astimezone(UTC)
     except OverflowError:
@@ -187,7 +187,7 @@ def _cut_off(moment: datetime) -> datetime:
 
 
 def _disorder(bucket: BucketGroup, start: datetime, reach: timedelta) -> timedelta:
-    """Return how far back local times go that are within reach of an instant; zero if the clocks do not go back.
+    """Return how far back local times go within reach of an instant; zero if the clocks do not go back.
 
     The bucket after the change has its label from the local time at which it would have begun, up to its length before.
     """

@@ -3,7 +3,7 @@
 Seconds, minutes and hours are counted as they pass, so that a window of 24 hours has 24 hours in every night. Days,
 weeks, months, quarters and years are those of the clock and the calendar: the window of a day that ends at 10:00 begins
 at 10:00 of the day before. A window has the buckets that begin within it. The window of a day, or of a longer bucket,
-has the buckets of its dates, also where another day interrupts one of these.
+has the buckets of its dates, even where another day interrupts one of these.
 """
 
 import re
@@ -40,7 +40,7 @@ class Window:
     months: int = 0
 
     def ends(self, step: BucketGroup, label: str) -> tuple[datetime, datetime]:
-        """Return where the window begins that ends with a bucket, and where it ends, both as :func:`position`.
+        """Return where the window that ends with a bucket begins, and where it ends, both as :func:`position`.
 
         Raises:
             OverflowError: it begins before the calendar.
@@ -78,7 +78,7 @@ def parse_window(text: str, step: BucketGroup) -> Window:
     """Return the window of a text such as ``24h``, for buckets of ``step``.
 
     Raises:
-        InvalidMessage: it is none, or not a whole number of these buckets.
+        InvalidMessage: it is not a window, or not a whole number of these buckets.
     """
     found = _FORM.fullmatch(text)
     if found is None or not int(found[1]):

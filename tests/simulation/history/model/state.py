@@ -127,9 +127,10 @@ class Shared:
         """After older code has run: what is being built cannot be trusted, and of nothing is it known to be exact."""
         for one in list(self.generations.values()):
             if one.state is State.BUILDING:
-                self.swap(one, interrupt(one, "code from before the journal ran"))
+                self.swap(one, interrupt(one, "a release older than the journal has run"))
             elif one.state is State.LIVE:
-                self.swap(one, doubt(replace(one, baseline=None, repairs=False), "code from before the journal ran"))
+                released = replace(one, baseline=None, repairs=False)
+                self.swap(one, doubt(released, "a release older than the journal has run"))
         for told in self.progress.values():
             told.counted = told.changes
 

@@ -225,4 +225,4 @@ def test_older_code_that_runs_beside_a_job_ends_it(player: Calm, monkeypatch: py
         return write(table, job)
 
     monkeypatch.setattr(JobTable, "write", beside)
-    assert verify(player).reason == "code from before the journal ran while the job ran: run it again"
+    assert verify(player).reason == "a release older than the journal ran during the job: run the job again"

@@ -86,7 +86,7 @@ def test_the_end_of_a_day_is_local_midnight_also_where_clocks_skip_it() -> None:
         ("2024-06-01T10:000Z", "expected ISO 8601, such as"),
         ("2024-06-01T10:00:005+02:00", "expected ISO 8601, such as"),
         ("2024-06-01T10:00:00.123456]+02:00", "expected ISO 8601, such as"),
-        ("2024-06-01T10:00:00 UTC", "RFC 3339: an offset is Z or as .02:00, not the name of a zone"),
+        ("2024-06-01T10:00:00 UTC", "RFC 3339: an offset is Z or like .02:00, not the name of a zone"),
         ("2024/06/01 10:00", "a date is written with hyphens"),
         ("01.06.2024", "a date begins with the year"),
         ("6/1/24", "a date begins with the year"),

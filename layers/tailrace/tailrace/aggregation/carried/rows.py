@@ -69,7 +69,7 @@ def decode_rows(text: str, pipeline: Pipeline) -> list[RowChange]:
     """Decode what :func:`encode_rows` made; the rows have the layouts of the pipeline's own aggregates.
 
     Raises:
-        InvalidMessage: it is something else, or of aggregates that the pipeline has not.
+        InvalidMessage: it is something else, or of aggregates that the pipeline lacks.
     """
     layouts = _layouts(pipeline)
     try:
@@ -136,7 +136,7 @@ def _name(aggregate: Aggregate) -> str:
 
 
 class _Label:
-    """A label of a type that JSON has not."""
+    """A label of a type that JSON lacks."""
 
     def __init__(self, value: Any) -> None:
         self.value = value

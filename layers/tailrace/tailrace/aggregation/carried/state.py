@@ -1,6 +1,6 @@
 """The state of a tumbling window: what a shard's earlier invocations have folded and not written yet.
 
-Lambda hands an invocation the state that the one before has returned. That may be lost, come twice, or come back older,
+Lambda hands an invocation the state that the one before has returned. It may be lost, come twice, or come back older,
 while the changes in it are acknowledged and never delivered again. So a durable row of the shard says what is
 acknowledged and not committed (:class:`Outstanding`), and a state counts only if it says the same. Otherwise the
 changes are read from the stream again: the state saves writes, and nothing depends on it.
@@ -54,7 +54,7 @@ class Outstanding:
         """Read the attribute of a shard's row.
 
         Raises:
-            ValueError: it is something else.
+            ValueError: it is not such an attribute.
         """
         kind, start, through = text.split(":")
         return cls(decode_sequence(start), decode_sequence(through), kind == _AFTER)
@@ -68,7 +68,7 @@ class CarriedState:
         outstanding: which changes it holds.
         meaning: of the rows, see :func:`meaning_of`.
         oldest: when the first of the changes was made, as ISO 8601 in UTC.
-        newest: the same of the last one.
+        newest: the same for the last one.
         changes: their number.
         rows: what they do to each row, each with one step.
     """

@@ -2,8 +2,8 @@
 
 A value row is *counted* or not, and the main row holds how many of them are. Both change together, in one transaction.
 A row that has items and is not counted, or is counted without items, is still to be *moved*. Whoever changes the items
-of a value row has to see it moved before the change is acknowledged; who does it, and how often it is tried, does not
-matter, because the transaction is conditional on what the row is.
+of a value row has to make sure that it is moved before the change is acknowledged; who does it, and how often it is
+tried, does not matter, because the transaction is conditional on what the row is.
 """
 
 from collections import Counter
@@ -24,7 +24,7 @@ class ValueState:
 
     @property
     def is_to_be_moved(self) -> bool:
-        """Whether the main row's count does not tell that the value is there, or that it is not."""
+        """Whether the main row's count does not reflect that the value is there, or that it is not."""
         return self.counted != (self.items > 0)
 
 

@@ -1,4 +1,4 @@
-"""The most frequent values of a main row: kept beside the row, so that a batch reads only the values that it touches.
+"""The most frequent values of a main row: kept with the row, so that a batch reads only the values that it touches.
 
 A main row has some *candidates*, each with the number of its items, and a *bound*, which no other value surpasses. Both
 are what was last seen of the value rows. A touched value that surpasses the bound becomes a candidate; one that no
@@ -33,7 +33,7 @@ _MIN_RESERVE = 12
 
 @dataclass(frozen=True, slots=True)
 class FrequentValues:
-    """Candidates, the most frequent first, and the bound: the rank of a value that is no candidate.
+    """Candidates, the most frequent first, and the bound: the rank of a value that is not a candidate.
 
     All other values rank at the bound or behind it. Without a bound, there are none.
     """
@@ -73,7 +73,7 @@ class FrequentValues:
         return [ValueCount((value,), -items) for items, _, value in ordered]
 
     def wrong(self, counts: Iterable[ValueCount]) -> int:
-        """Return the number of values, of all in the row, that are not what candidates and bound say of them."""
+        """Return the number of values, of all in the row, that are not what candidates and bound say about them."""
         known = {one[1]: one for one in self.candidates}
         wrong = 0
         for one in map(_candidate, counts):
@@ -108,7 +108,7 @@ def frequent_kinds(aggregate: Aggregate) -> Mapping[Layout, ValueRows]:
 
 
 def parse(kind: ValueRows, row: Mapping[str, Any], stored: Sequence[Any]) -> FrequentValues:
-    """Return the candidates of a main row: those that a measure shows, and what :meth:`FrequentValues.stored` told."""
+    """Return the candidates of a main row: those that a measure shows, and what :meth:`FrequentValues.stored` gave."""
     name = max(
         (name for name, one in kind.measures.items() if one.value_range == "frequent"),
         key=lambda name: kind.measures[name].most,
@@ -120,7 +120,7 @@ def parse(kind: ValueRows, row: Mapping[str, Any], stored: Sequence[Any]) -> Fre
 
 
 def reserve_size(shown: int) -> int:
-    """Return how many candidates there are at most beside those that are shown."""
+    """Return how many candidates there are at most in addition to those that are shown."""
     return max(3 * shown, _MIN_RESERVE)
 
 

@@ -1,7 +1,7 @@
 """The values at given ranks of a row, found without reading the others.
 
 A quantile depends on how many items are below a value, so value rows alone give it only when all are read. Above them
-lie *nodes*: rows that count the items whose values' sort keys begin with the same characters, in one level or in
+are *nodes*: rows that count the items whose values' sort keys begin with the same characters, in one level or in
 several. Reading descends from the nodes of the first level into those that hold a rank, and ends at the values of a
 node with few items or of the last level. Below a node, it begins at the end that is nearer to the rank, and stops
 there. So a batch reads some dozens of rows, however many values there are.
@@ -40,10 +40,10 @@ type ReadRows = Callable[[Rows], Iterable[ValueCount]]
 """Reads rows in the order of their keys, for as long as they are iterated over."""
 
 _FEW_ITEMS = 100
-"""So many items have at most as many values, about as many rows as the nodes of a level."""
+"""The most items whose values are read at once: at most as many values, about as many rows as a level has nodes."""
 
 _MANY_VALUES = 1_000
-"""So many values a node of the last level is expected to have at most."""
+"""The most values expected under a node of the last level."""
 
 
 class NoSuchValue(LookupError):
@@ -70,7 +70,7 @@ def counts_at_ranks(fractions: Iterable[Decimal], lengths: Sequence[int], read: 
 def _expanded(
     nodes: Sequence[ValueCount], ranks: Sequence[Decimal], level: int, lengths: Sequence[int], read: ReadRows
 ) -> Iterator[ValueCount]:
-    """Yield the nodes of a level, and in the place of those that hold a rank what is below them."""
+    """Yield the nodes of a level, and in place of those that hold a rank, what is below them."""
     last = len(lengths) - 1
     below: Number = 0
     for node in nodes:

@@ -38,7 +38,7 @@ _MAX_KNOWN_ROWS = 200_000
 
 @dataclass(slots=True)
 class KnownRows:
-    """Rows that this process has written: up to which change, by mark, and what they say of their order measures.
+    """Rows that this process has written: up to which change, by mark, and what they say about their order measures.
 
     ``keys`` are those of ``rows``, whatever the mark.
 
@@ -124,7 +124,7 @@ class Committer:
         return outcomes + self._expire(maybe_empty, orders, now)
 
     def _expire(self, rows: Sequence[RowChange], orders: OrderMeasures, now: datetime) -> list[Outcome]:
-        """Let those of some rows expire that are empty; value rows that were read after their write are known."""
+        """Let those rows expire that are empty; value rows that were read after their write are known."""
         unknown = [row for row in rows if row.key not in orders.values]
         empty = [row for row in rows if row.key in orders.values and not orders.values[row.key].items]
         expiry = EmptyRowExpiry(self.client, self.table)
@@ -179,7 +179,7 @@ class Committer:
     ) -> list[Outcome]:
         """Write one row; ``orders`` are prepared for a main row that reads its values, and None for any other.
 
-        ``found`` is what a rejected statement has found in the row's place, if it tells.
+        ``found`` is what a rejected statement has found in the row's place, if it says.
         """
         try:
             remaining = row if found is None else row.after_mark(_mark_of(found, lineage))

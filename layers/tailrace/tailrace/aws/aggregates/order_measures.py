@@ -1,6 +1,6 @@
 """The order measures of a batch's main rows: what they become is read from value rows before the main rows are written.
 
-What a main row says of its values is read first, or known; then the value rows that the batch has touched; then the
+What a main row says about its values is read first, or known; then the value rows that the batch has touched; then the
 main row is written, if it still has the version that was read. So of two deliveries that touch a value, the one that
 writes the main row later has seen the other's.
 """
@@ -33,7 +33,7 @@ _KNOWN_FOR = REDELIVERY_HORIZON / 2
 
 @dataclass(slots=True)
 class KnownOrders:
-    """What the main rows that this process has written say of their order measures.
+    """What the main rows that this process has written say about their order measures.
 
     A hint: a row that has another version by now is not written, and read again. An empty row is deleted after 48 hours
     at the earliest, and its versions begin again if it comes back; so nothing is known for that long.
@@ -63,7 +63,7 @@ class OrderMeasures:
         clock: the current time, in UTC.
         run: runs calls, several at a time.
         known: what the process knows of main rows.
-        stored: what main rows say of their order measures; each transaction raises a version.
+        stored: what main rows say about their order measures; each transaction raises a version.
         values: the value rows that were read.
     """
 
@@ -78,7 +78,7 @@ class OrderMeasures:
     def prepare(self, rows: Sequence[RowChange], failed: Container[RowKey], *, expire_empty: bool) -> list[Outcome]:
         """Read what main rows need, each touched value row once, count their different values; return the failures.
 
-        The value rows have been written, by this batch or by an earlier delivery that did not come any further;
+        The value rows have been written, by this batch or by an earlier delivery that did not get any further;
         ``failed`` are the keys of those that have not.
         """
         outcomes = self._load([row for row in rows if row.reads_values])

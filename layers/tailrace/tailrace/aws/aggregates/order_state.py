@@ -30,7 +30,7 @@ _FIRST_PAGE_LIMIT = 10
 
 @dataclass(frozen=True, slots=True)
 class StoredOrder:
-    """What a main row says of its order measures.
+    """What a main row says about its order measures.
 
     Attributes:
         version: how often they were written.
@@ -44,7 +44,7 @@ class StoredOrder:
 
 
 def stored_order(aggregate: Aggregate, row: Mapping[str, Any]) -> StoredOrder:
-    """Return what a main row, as it was read, says of its order measures; of no row, nothing.
+    """Return what a main row, as it was read, says about its order measures; if there is no row, nothing.
 
     The reserve counts only if it was written at the row's version: a process of an earlier release, which still runs
     while a new one is deployed, writes the measures and leaves the reserve as it was.
@@ -61,7 +61,7 @@ def stored_order(aggregate: Aggregate, row: Mapping[str, Any]) -> StoredOrder:
 
 
 def wrong_candidates(stored: StoredOrder, values: Iterable[tuple[ValueRows, Json]]) -> int:
-    """Return the number of values that a main row's candidates say something wrong of, given all its value rows.
+    """Return the number of values about which a main row's candidates are wrong, given all its value rows.
 
     Which values are candidates depends on the row's history, so they are checked and not compared.
     """
@@ -89,7 +89,7 @@ class OrderReader:
     table: str
 
     def stored(self, rows: Iterable[RowChange]) -> dict[RowKey, StoredOrder]:
-        """Return what up to 100 main rows say of their order measures."""
+        """Return what up to 100 main rows say about their order measures."""
         aggregates = {row.key: row.layout.aggregate for row in rows}
         found = dict.fromkeys(aggregates, StoredOrder())
         for image in rows_by_key(self.client, self.table, aggregates):
@@ -161,7 +161,7 @@ class OrderReader:
         return OrderState(stored.version, state, reserve if listed else None, frequent)
 
     def _ranks(self, key: RowKey, kind: ValueRows) -> list[ValueCount]:
-        """Return the value rows for quantiles, with nodes in the place of those that none of them is among."""
+        """Return the value rows for quantiles, with nodes in place of those that hold none of them."""
         levels = [*kind.nodes, kind]
 
         def read(rows: Rows) -> Iterator[ValueCount]:

@@ -1,4 +1,4 @@
-"""What comes of a batch's rows other than that they are written."""
+"""What can happen to a batch's rows besides being written."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

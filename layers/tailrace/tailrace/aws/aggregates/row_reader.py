@@ -93,7 +93,7 @@ class _Scan:
                 self.out_of_reads = self.reads == self._max_reads or (self.reads > 0 and not self._has_time())
                 if self.out_of_reads:
                     if self.last_position == self.first_position:
-                        self.last_position = Position(key_range.pk, after)  # else the next request came no further
+                        self.last_position = Position(key_range.pk, after)  # else the next request would get no further
                     return
                 response = self._read(key_range, after)
                 self.reads += 1
@@ -237,7 +237,7 @@ class RowReader:
 
 
 def response_size(row: str) -> int:
-    """Return the bytes of a row in the function's response, whose body is a text in JSON: some signs are escaped."""
+    """Return the size of a row in the function's response: its body is JSON in a text, with some characters escaped."""
     return utf8_size(dumps(row))
 
 

@@ -50,7 +50,7 @@ class OrderState:
     Attributes:
         version: how often the order measures were written before.
         state: the row's attributes; None for those to remove.
-        reserve: what the row stores of its candidates besides; None for a row that has no such measures.
+        reserve: what else the row stores of its candidates; None for a row that has no such measures.
         frequent: its candidates, by kind of value rows, as far as it stores them.
     """
 

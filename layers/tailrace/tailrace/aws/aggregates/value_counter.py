@@ -157,5 +157,5 @@ def _expiry(value: RowChange, now: datetime) -> int:
 
 
 def value_state(row: Json) -> ValueState:
-    """Return what a value row is."""
+    """Return the state of a value row."""
     return ValueState(row.get(ITEM_COUNT, 0), COUNTED in row)

@@ -56,7 +56,7 @@ class AggregateRoutes:
     def list_aggregates(self) -> ApiResponse:
         """Return a description of each aggregate: its groups, measures and generations."""
         if query_parameters(self._event()):
-            raise InvalidMessage("this route has no parameters")
+            raise InvalidMessage("this route takes no parameters")
         view, freshness = self._generations.view(), self._freshness()
         listed = dumps([_described(view, newest) for newest in view.pipeline.newest_aggregates])
         return json_response(200, f'{{"aggregates":{listed},"freshness":{freshness}}}', {FRESHNESS_HEADER: freshness})

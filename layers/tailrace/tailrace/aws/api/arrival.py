@@ -8,6 +8,6 @@ from tailrace.inputs.arrivals import stamp_of
 
 
 def request_stamp(event: Mapping[str, Any]) -> str:
-    """Return the time at which the gateway received a request, in RFC 3339; now, if it does not tell."""
+    """Return when the gateway received a request, in RFC 3339; the present time if the event does not say."""
     received_ms = event["requestContext"].get("timeEpoch")
     return stamp_of(received_ms if isinstance(received_ms, int) else time.time_ns() // 1_000_000)

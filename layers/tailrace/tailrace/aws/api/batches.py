@@ -64,7 +64,7 @@ class BatchRoutes:
         """Store items: 207 with a result for each, in the order of the request."""
         self._pipeline.collection(collection)
         if query_parameters(self._event()):
-            raise InvalidMessage("this route has no parameters: each item in the body has its own id")
+            raise InvalidMessage("this route takes no parameters: each item in the body has its own id")
         if request_preconditions(self._event()):
             raise InvalidMessage("If-Match and If-None-Match apply to a single item: put it individually")
         entries = self._entries(collection, batch_items(self._event()))

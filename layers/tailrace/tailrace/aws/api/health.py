@@ -19,5 +19,5 @@ class HealthRoutes:
     def health(self) -> ApiResponse:
         """Return what waits, what failed, and how far behind the stream's readers are."""
         if query_parameters(self._event()):
-            raise InvalidMessage("there are no parameters here")
+            raise InvalidMessage("this route takes no parameters")
         return json_response(200, dumps(self._health.document()), {"Cache-Control": "no-store"})

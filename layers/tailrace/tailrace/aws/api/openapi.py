@@ -26,7 +26,7 @@ class OpenApiRoutes:
     def openapi(self) -> ApiResponse:
         """Return the OpenAPI document, with the authentication scheme of this request."""
         if query_parameters(self._event()):
-            raise InvalidMessage("there are no parameters here")
+            raise InvalidMessage("this route takes no parameters")
         token_issuer = issuer(self._event())
         pipeline, writes_items = self._generations.pipeline, self._writes_items
         text = _document(pipeline, self._described(), token_issuer, self._scopes, writes_items=writes_items)

@@ -35,7 +35,7 @@ class ClaimRows:
     table: str
 
     def write(self, boundary: str, throughs: Mapping[str, int], now: datetime) -> None:
-        """Store what was dealt with in each shard; a later claim for the same boundary goes over an earlier one."""
+        """Store what was dealt with in each shard; a later claim for the same boundary replaces an earlier one."""
         expires_at = int((now + _RETENTION).timestamp())
         for shard, number in throughs.items():
             row = {"pk": f"{CLAIMS}{boundary}", "sk": shard, "through": encode_sequence(number)}

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 UNKEPT_AGAIN_S = 3600
-"""For how long it is not stored again that items have expired whose images are not kept."""
+"""How long to wait before recording again that items expired without their images."""
 
 CONTROL = "~control"
 """The partition key of the control item."""
@@ -62,7 +62,7 @@ class Control:
     unkept: Mapping[str, int] = field(default_factory=dict)
 
     def knows_expired(self, collection: str, generation: Generation) -> bool:
-        """Tell whether the images are kept of all items of a collection that a generation has to count.
+        """Tell whether the images of all items of a collection that a generation has to count are kept.
 
         One that was built a day after the last other image counts what has expired since its frontier, and nothing
         older can be delivered again.
@@ -132,7 +132,7 @@ class ControlTable:
         self._update(change, "attribute_exists(pk)", names, {":now": {"N": str(now)}})
 
     def replace(self, before: Generation | None, after: Generation, *, show: bool = False) -> bool:
-        """Write a control row if it still is what it was read as; ``show`` also moves the readers' pointer to it.
+        """Write a control row if it is still as it was read; ``show`` also moves the readers' pointer to it.
 
         Returns False, and writes nothing, if somebody else has written the row since.
         """
@@ -150,7 +150,7 @@ class ControlTable:
         return self._update(f"SET {', '.join(changes)}", condition, names, values)
 
     def show(self, generation: Generation) -> bool:
-        """Move the readers' pointer to a generation if its control row still is what it was read as."""
+        """Move the readers' pointer to a generation if its control row is still as it was read."""
         names = {"#row": _generation_attribute(generation.id), "#pointer": f"{_POINTER}{generation.aggregate}"}
         values = {":before": {"S": _text(generation)}, ":version": {"N": str(generation.version)}}
         return self._update("SET #pointer = :version", "#row = :before", names, values)
@@ -173,7 +173,7 @@ class ControlTable:
 
 
 def control_key() -> Mapping[str, Any]:
-    """Return the control item's key in DynamoDB's JSON, for reads beside other rows."""
+    """Return the control item's key in DynamoDB's JSON, for reads together with other rows."""
     return encode_item(_KEY)
 
 

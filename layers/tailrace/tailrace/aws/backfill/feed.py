@@ -42,7 +42,7 @@ class Feed:
 
     @property
     def needs_marks(self) -> bool:
-        """Whether the shard's progress must be told for each batch: a job may have nothing else to go by."""
+        """Whether the shard's progress must be recorded for each batch: a job may have nothing else to go by."""
         return any(one.boundaries for one in self.generations.values())
 
     def rows(self, folded: Sequence[RowChange], batch: RawBatch) -> FedRows:
@@ -94,7 +94,7 @@ def positions_of(batch: RawBatch) -> list[Position]:
 
 
 def _changes(batch: RawBatch, pipeline: Pipeline) -> list[JournaledChange]:
-    """Return every change of a batch, those of sentinels and of rows in another format included."""
+    """Return every change of a batch, including those of sentinels and of rows in another format."""
     found: list[JournaledChange] = []
     for record, position in zip(batch.records, batch.positions, strict=True):
         changes = [*decoded_changes([record], pipeline, batch.shard)]

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from tailrace.backfill.boundaries import Position
 
-OLDER_CODE = "code from before the journal ran"
+OLDER_CODE = "a release older than the journal has run"
 
 
 @cache
@@ -105,7 +105,7 @@ class Feeder:
         """Return what is fed at this moment, after marking what the definition cannot feed as interrupted."""
         control, told = self._read(shard)
         if not control.exists:
-            # a stack from before control rows: nothing is known of the rows that it has
+            # a stack from before control rows: nothing is known about the rows that it has
             known = [adopted(name, version, of) for (name, version), of in fingerprints(pipeline).items()]
             self.control.create(known, since_creation=False)
             self.progress.accept_counts()
@@ -137,12 +137,12 @@ class Feeder:
         return any(is_too_old(position.created, now) for position in positions_of(batch))
 
     def doubt(self, view: View, reason: str) -> None:
-        """Record that changes are lost: of nothing that is fed it is known any more that it is exact."""
+        """Record that changes are lost: nothing that is fed is known to be exact any more."""
         for one in view.feeds:
             after = distrusted(one, reason)
             if after != one and not self.control.replace(one, after):
                 raise Transient("a control row has changed; the control rows are read again")
-        # one that is not exact has been counted when it ceased to be
+        # one that is not exact was counted when it ceased to be
         count_metrics(GenerationsInterrupted=sum(one.exact or one.state is State.BUILDING for one in view.feeds))
 
     def write(self, feed: Feed, batch: RawBatch, mark: str, rows: FedRows, pipeline: Pipeline) -> None:
@@ -231,7 +231,7 @@ def assemble_feeder(  # noqa: PLR0913, PLR0917 - what it works on
 
 
 def distrust(table: ControlTable, control: Control, progress: ProgressRows) -> None:
-    """Record that older code has run: builds are interrupted, and of no generation it is known that it is exact.
+    """Record that older code has run: builds are interrupted, and no generation is known to be exact.
 
     Raises:
         Transient: the tables cannot be used now, or a control row has changed.

@@ -1,4 +1,4 @@
-"""The rows of jobs in the aggregates table: how far each build and verification is.
+"""The rows of jobs in the aggregates table: the progress of each build and verification.
 
 Their partition key is ``~jobs``, and their sort key the job's id, which begins with the time at which the job began.
 """

@@ -75,7 +75,7 @@ class OutstandingRows:
         return {row["sk"]["S"]: ShardRow.parse(row) for row in rows if "outstanding" in row}
 
     def carry(self, shard: str, before: Outstanding | None, after: Outstanding, oldest: str) -> None:
-        """Say that more is outstanding, before it is acknowledged; ``oldest`` is when its first change was made."""
+        """Record that more is outstanding, before it is acknowledged; ``oldest`` is when its first change was made."""
         names, values = dict(_NAMES), {":after": after.text(), ":oldest": oldest}
         if before is None:
             names |= {"#through": "through", "#committed": "committed"}
@@ -92,7 +92,7 @@ class OutstandingRows:
             raise Transient("another delivery of the shard is in progress")
 
     def advance(self, shard: str, before: Outstanding, committed: StreamPosition) -> Outstanding:
-        """Say that the outstanding changes up to one are committed, and return what is left; that is not older."""
+        """Record that the outstanding changes up to one are committed, and return what is left; that is not older."""
         after = Outstanding(committed.sequence, before.through, after=True)
         if after == before:
             return before
@@ -102,7 +102,7 @@ class OutstandingRows:
         return after
 
     def settle(self, shard: str, before: Outstanding, committed: int) -> None:
-        """Say that everything up to a number is committed, unless more has become outstanding meanwhile."""
+        """Record that everything up to a number is committed, unless more has become outstanding meanwhile."""
         names = {**_NAMES, "#committed": "committed"}
         expires_at = int((self.clock() + _RETENTION).timestamp())
         through = encode_sequence(max(committed, before.through))

@@ -43,7 +43,7 @@ class ProgressRows:
         return {row["sk"]: parse_through(row["through"]) for row in self._rows() if "through" in row}
 
     def is_miscounted(self) -> bool:
-        """Return whether code from before the journal has processed changes since the last :meth:`accept_counts`."""
+        """Return whether code older than the journal has processed changes since the last :meth:`accept_counts`."""
         return any(row.get("changes", 0) != row.get("counted", 0) for row in self._rows())
 
     def accept_counts(self) -> None:

@@ -25,7 +25,7 @@ _CACHE_TTL = timedelta(seconds=1)
 
 @dataclass(slots=True)
 class ShownGenerations:
-    """The control rows beside the definition, cached for a second.
+    """The control rows together with the definition, cached for a second.
 
     Readers may thus see a generation for a second after the pointer has moved to another one.
     """
@@ -60,7 +60,7 @@ class ShownGenerations:
         return self._cached
 
     def _control(self) -> Control:
-        # a query like that of rows: the readers' role needs no other right
+        # a query like that of rows: the readers' role needs no other permission
         with map_aws_errors():
             response = self.client.query(
                 TableName=self.table,

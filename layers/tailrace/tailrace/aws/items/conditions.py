@@ -46,7 +46,7 @@ def existence(attribute: str, *, exists: bool) -> Condition:
 def not_of_another(keys: CollectionKey) -> Condition | None:
     """Return the condition that a row does not exist, or is an item of this collection; None if its key says that.
 
-    Items of collections whose keys are alike differ in the attributes of ``match=`` only.
+    Items of collections whose keys are alike differ only in the attributes of ``match=``.
     """
     if not keys.match:
         return None

@@ -48,7 +48,7 @@ def _arriving(items: ItemStore, operation: Operation, stamp: str) -> Operation:
     item_id = operation.id or made_id(operation.body, collection.id_columns)
     given = StoredItem(operation.body, operation.expires_at)
     stored = arriving(items.pipeline, operation.collection, item_id, given, stamp)
-    # with all that is stored, so that a repeated message recognises it
+    # with all that is stored, so that a repeated message recognizes it
     return replace(operation, id=item_id, body=stored.item, expires_at=stored.expires_at)
 
 

@@ -62,7 +62,7 @@ def validated_row(pipeline: Pipeline, collection: str, item_id: str, stored: Sto
     row = keys.row(item_id, item)
     known.prepare(item)
     if known.lifetime is not None:
-        known.lifetime.expires_at(item)  # raises if its field is no time
+        known.lifetime.expires_at(item)  # raises if its field is not a time
     expiry = {} if stored.expires_at is None else {keys.ttl: _epoch_seconds(stored.expires_at)}
     has_open_schema = listed_fields(pipeline, collection) is None
     digest = {DIGEST: item_digest(item, stored.expires_at)} if has_open_schema else {}

@@ -64,7 +64,7 @@ class ItemStore:
     is_writable: bool = True
 
     def require_writes(self) -> None:
-        """Refuse to go on where the write entrances are off; each entrance asks before it reads or writes.
+        """Refuse to continue where the write entrances are off; ``api`` and ``ingest`` ask before they read or write.
 
         Raises:
             WritesOff: they are.
@@ -265,7 +265,7 @@ def _call_if(call: Callable[..., Any], request: dict[str, Any]) -> Any | Unmet:
 
 
 def _is_same(requested: Row | None, found: Row | None) -> bool:
-    """Tell whether the table has the row that was requested; None is no row."""
+    """Tell whether the table has the row that was requested; None means no row."""
     if requested is None or found is None:
         return requested is found
     return stored_item(requested) == stored_item(found)

@@ -1,4 +1,4 @@
-"""What operators ask of the history function: start, resume and undo jobs, and tell how things stand."""
+"""What operators ask of the history function: start, resume and undo jobs, and report the status."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -71,7 +71,7 @@ class Commands:
         """Return a running job that does all that another one would; None if none does any of it.
 
         Raises:
-            JobEnded: one does a part of it. It goes on, also if its execution had died.
+            JobEnded: one does a part of it. It continues, even if its execution had died.
         """
         running = [one for one in self.shop.jobs.all() if one.state == "running" and one.kind == wanted.kind]
         for job in running:
@@ -103,7 +103,7 @@ class Commands:
         ]
         if not others:
             raise JobEnded(
-                f"no earlier generation of {name!r} is live: keep its version in the definition, beside the new one"
+                f"no earlier generation of {name!r} is live: keep its version in the definition, alongside the new one"
             )
         chosen = max(others, key=lambda one: one.version)
         if not self.shop.control.show(chosen):

@@ -30,7 +30,7 @@ _MAX_REASON_BYTES = 2500
 
 
 def serve(event: Mapping[str, Any], settings: HistorySettings) -> None:
-    """Do what CloudFormation asks for, and tell it how that went."""
+    """Do what CloudFormation asks for, and report the result."""
     answer_cloudformation(event, lambda: _work(event, settings))
 
 
@@ -96,7 +96,7 @@ def check_routes(settings: HistorySettings, parameter: str) -> str:
 
 
 def answer_cloudformation(event: Mapping[str, Any], work: Callable[[], str]) -> None:
-    """Do the work of a custom resource, unless it is deleted, and tell CloudFormation how it went.
+    """Do the work of a custom resource, unless it is deleted, and report the result to CloudFormation.
 
     Without an answer CloudFormation would wait for a quarter of an hour, so whatever the work raises becomes one.
     """

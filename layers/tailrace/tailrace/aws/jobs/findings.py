@@ -11,7 +11,7 @@ from tailrace.encoding.tagged_json import dumps
 class Finding:
     """A row that is not as it should be, with what it should hold; ``kind`` says why it is reported.
 
-    ``untold`` is of one that does not exist, or lacks a lane, although changes of it were journaled since the baseline:
+    ``untold`` marks one that does not exist, or lacks a lane, although changes of it were journaled since the baseline:
     without its marks, nobody can tell which of them it had absorbed.
     """
 

@@ -1,8 +1,8 @@
 """The first control rows of a stack, written by CloudFormation when it creates them, before the stream is read.
 
 A stack whose tables are empty has never counted anything, so its generations are exact from the stream's beginning. In
-a stack that is older than control rows, nothing is known of the rows that it has: its generations are adopted. A table
-that is not the stack's own has a past that its stream has forgotten: its generations wait for a rebuild.
+a stack that is older than control rows, nothing is known about the rows that it has: its generations are adopted. A
+table that is not the stack's own has a past that its stream has forgotten: its generations wait for a rebuild.
 
 Which table's items the rows count is recorded then, and compared at every deployment. CloudFormation rolls a refused
 update back with an update of its own, which looks like a change the other way round; the record tells the two apart.

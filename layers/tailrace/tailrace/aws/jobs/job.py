@@ -1,8 +1,8 @@
-"""Jobs: one item for each build and verification, in the aggregates table, that says how far it is.
+"""Jobs: one item for each build and verification, in the aggregates table, that records its progress.
 
-Its keys are ``~jobs`` and the job's id, which begins with the time of its beginning. All that a job must remember from
+Its keys are ``~jobs`` and the job's id, which begins with the time at which it began. All that a job must remember from
 step to step is in the item and in its folder of the history bucket: an execution that dies is started again with the
-job's id, and goes on.
+job's id, and continues.
 """
 
 import json
@@ -74,7 +74,7 @@ class Job:
         return replace(self, data={**self.data, **data})
 
     def go_to(self, step: str, phase: str | None = None, total: int = 0) -> "Job":
-        """Return the job at another step; of the same phase, whose parts are done, without a ``phase``."""
+        """Return the job at another step; without a ``phase``, in the same phase, whose parts are done."""
         if phase is None:
             return replace(self, step=step)
         return replace(self, step=step, phase=phase, done=0, total=total)
@@ -106,7 +106,7 @@ class JobTable:
         """Return a job.
 
         Raises:
-            NotFound: there is none of this id.
+            NotFound: no job has this id.
         """
         with map_aws_errors():
             answer = self.client.get_item(

@@ -1,4 +1,4 @@
-"""What a step of a job returns: go on at once, come again later, or end."""
+"""What a step of a job returns: continue at once, come again later, or end."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ class Again:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The job has come to its end."""
+    """The job has finished."""
 
     job: Job
 

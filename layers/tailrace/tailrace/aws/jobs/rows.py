@@ -1,4 +1,4 @@
-"""Rows on their way between the parts of a job: of which generation a key is, its main row, and its layout."""
+"""Rows on their way between the parts of a job: the generation of a key, its main row, and its layout."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ class RowSpace:
         return not key[0].startswith("~")
 
     def expires_at(self, key: RowKey) -> int | None:
-        """Return the second at which ``keep`` lets a row go, with all that belongs to it; None for never.
+        """Return the second at which ``keep`` lets a row expire, with all that belongs to it; None for never.
 
         The key says it, whether the row exists or not: the bucket is one of its groups.
         """

@@ -81,7 +81,7 @@ class StreamShards:
         return None
 
     def page(self, iterator: str) -> Page | None:
-        """Return the page at an iterator; None if the iterator can be used no more. Raises like :meth:`listed`."""
+        """Return the page at an iterator; None if the iterator can no longer be used. Raises like :meth:`listed`."""
         try:
             answer = self.lineages.streams().get_records(ShardIterator=iterator)
         except (ClientError, BotoCoreError) as error:

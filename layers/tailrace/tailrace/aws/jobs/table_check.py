@@ -1,4 +1,4 @@
-"""Looks at the table that a stack is attached to, when the stack is deployed, and before: ``tailrace check``."""
+"""Checks the table that a stack is attached to, when the stack is deployed, and before: ``tailrace check``."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,11 +23,11 @@ DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
 _GONE = ("ResourceNotFoundException", "NotFoundException")
 
 PAUSES_S = (2.0, 4.0, 8.0, 16.0)
-"""A role's new rights take some seconds until they count everywhere:
+"""A role's new permissions take some seconds to apply everywhere:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency"""
 
 _MAX_BYTES = 2000
-"""Of a reason: CloudFormation takes 4 KB with the rest of the answer."""
+"""The size of a reason: CloudFormation takes 4 KB with the rest of the answer."""
 
 _HISTORY = Actor(
     "The stack's history function lacks",
@@ -79,7 +79,7 @@ def describe(
 
     Raises:
         Transient: the service cannot answer now.
-        Permanent: it rejects a call for another reason than a missing right.
+        Permanent: it rejects a call for a reason other than a missing permission.
     """
     calls, name = _Calls(), wanted.table
     found = calls.ask("dynamodb:DescribeTable", wanted.table_arn, lambda: dynamodb.describe_table(TableName=name))

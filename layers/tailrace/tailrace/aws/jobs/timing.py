@@ -1,4 +1,4 @@
-"""How long jobs wait, and into how many parts they cut their work: on AWS, or on one machine."""
+"""How long jobs wait, and into how many parts they divide their work: on AWS, or on one machine."""
 
 from dataclasses import dataclass
 
@@ -44,7 +44,7 @@ class Timing:
         return max(self.timeout_s, _INVOCATION_S)
 
     def pause_s(self, looks: int) -> int:
-        """Return how long to wait after so many looks at the same thing: longer once that has taken an hour."""
+        """Return how long to wait after this many looks at the same thing: longer once that has taken an hour."""
         return self.poll_s if looks < _QUICK_LOOKS else _LATER_POLLS * self.poll_s
 
     def is_over(self, since: int, now: int) -> bool:

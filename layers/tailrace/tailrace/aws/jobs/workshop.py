@@ -1,4 +1,4 @@
-"""What the steps and parts of a job work with, and the checks that each of them makes before it goes on."""
+"""What the steps and parts of a job work with, and the checks that each of them makes before it continues."""
 
 import hashlib
 import secrets
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class JobEnded(Permanent):
-    """A job cannot go on; the message says why."""
+    """A job cannot continue; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Workshop:
     def generations(self, job: Job) -> list[Generation]:
         """Return the generations of a job as they are now.
 
-        A deployment updates this function before the aggregate function, and takes it back alone if it fails.
+        A deployment updates this function before the aggregate function, and rolls back only this function if it fails.
 
         Raises:
             JobEnded: the job's boundary is not theirs any more, or this process's definition means something else.
@@ -110,7 +110,7 @@ class Workshop:
         if any(one.revision != revision for one in found):
             raise JobEnded("the aggregate function was deployed while the job ran: run it again")
         if self.progress.is_miscounted():
-            raise JobEnded("code from before the journal ran while the job ran: run it again")
+            raise JobEnded("a release older than the journal ran during the job: run the job again")
         return found
 
     def aggregate(self, name: GenerationId) -> Aggregate:

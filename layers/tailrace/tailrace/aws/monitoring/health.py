@@ -157,7 +157,7 @@ class HealthMonitor:
     def _failure_counts(self, sources: Sources) -> tuple[int | None, Mapping[str, int | None]]:
         """Return the number of discarded batches, and of today's quarantine reports: of all, and by stage."""
         today = self.clock().date().isoformat()
-        # a collection may be called like the folder of items without one
+        # a collection may have the name of the folder of items without one
         names = dict.fromkeys((*sources.collections, UNKNOWN_COLLECTION))
         folders = [f"{QUARANTINE_PREFIX}{name}/date={today}/" for name in names]
 
@@ -201,7 +201,7 @@ class Listing:
 
 
 def _count_named(listings: Sequence[Listing | None], start: str) -> int | None:
-    """Return how many names begin so; None if a listing is unknown, or ends before it has reached them."""
+    """Return how many names have a prefix; None if a listing is unknown, or ends before it has reached them."""
     total = 0
     for listing in listings:
         found = 0 if listing is None else sum(name.startswith(start) for name in listing.names)

@@ -1,4 +1,4 @@
-"""The progress of the stream readers: a row for each reader and shard, written at most once per batch.
+"""The progress of the stream readers: a row for each reader and shard, written at most once for each part of a batch.
 
 How the rows are used: :mod:`tailrace.queries.freshness`.
 """
@@ -38,7 +38,8 @@ class ProgressWriter:
     """Records the progress of one stream reader.
 
     Stream times are whole seconds, and a shard's row is written for a newer time, or after a second for the same time:
-    the cost does not grow with the number of changes or rows.
+    the cost does not grow with the number of changes or rows. With ``always``, for jobs and write-behind, each part of
+    a batch writes it.
 
     Attributes:
         client: a DynamoDB client.

@@ -1,7 +1,7 @@
 """The throughput of a stage: a row for each of its processes in the progress table, written every five seconds at most.
 
 Stream readers record theirs in :mod:`tailrace.aws.monitoring.progress`; this is for the other stages. It is
-for people who watch, so it is approximate: what a process has counted and not told when it ends is lost.
+for people who watch, so it is approximate: what a process has counted and not yet recorded when it ends is lost.
 """
 
 from collections.abc import Callable, Mapping, Sequence

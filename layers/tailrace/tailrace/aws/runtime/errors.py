@@ -1,4 +1,4 @@
-"""The one place where errors of the SDK become those of :mod:`tailrace.errors`."""
+"""Translates errors of the SDK into those of :mod:`tailrace.errors`; :mod:`tailrace.aws.items.store` adds one case."""
 
 from types import TracebackType
 

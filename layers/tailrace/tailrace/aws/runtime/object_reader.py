@@ -58,7 +58,7 @@ class StoredVersion:
 
 
 class ObjectReader(io.RawIOBase):
-    """The bytes of one version. ``before_next`` is called before each range but the first."""
+    """The bytes of one version. ``before_next`` is called before each range except the first."""
 
     def __init__(self, client: "S3Client", version: StoredVersion, before_next: Callable[[], None]) -> None:
         self._client = client
@@ -80,7 +80,7 @@ class ObjectReader(io.RawIOBase):
         return self.position - len(self._range)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Go on at an offset from the beginning."""
+        """Continue at an offset from the beginning."""
         if whence != io.SEEK_SET:
             raise io.UnsupportedOperation
         self.position, self._range = offset, memoryview(b"")

@@ -20,8 +20,8 @@ _THREADS = 8
 _MAX_FAILURES = 8
 
 PART_BYTES = 16 * 1024**2
-"""What is held of an object that is stored in parts. S3 takes 10,000 parts, of at least 5 MiB each except the last one:
-https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html"""
+"""How much of an object that is stored in parts is held in memory. S3 takes 10,000 parts, of at least 5 MiB each except
+the last one: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html"""
 
 
 def put_objects(client: "S3Client", bucket: str, objects: Sequence[StoredObject]) -> list[int]:

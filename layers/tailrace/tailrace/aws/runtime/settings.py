@@ -1,7 +1,7 @@
-"""What each function is told by its environment, read once into a frozen type.
+"""What each function reads from its environment, once, into a frozen type.
 
-A field's name in upper case is its variable; the template gives every variable the value of the resource whose logical
-id it spells (``ItemsTable`` is ``ITEMS_TABLE``).
+A field's name in upper case is its variable; the template gives every variable the value of the resource or parameter
+whose logical id it spells (``ItemsTable`` is ``ITEMS_TABLE``).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -47,9 +47,9 @@ class EntranceSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class LoadSettings(EntranceSettings):
-    """Settings of ``load``: where files and receipts lie, where items and refused lines go, and where it counts.
+    """Settings of ``load``: where files and receipts are, where items and refused lines go, and where it counts.
 
-    ``load_function`` is the function itself, which goes on with a file that takes longer than an invocation.
+    ``load_function`` is the function itself, which continues with a file that takes longer than an invocation.
     """
 
     items_table: str
@@ -70,7 +70,7 @@ class IngestSettings(EntranceSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class FanoutSettings(Settings):
-    """Settings of ``fanout``: where changes go, and where it tells how far it has come.
+    """Settings of ``fanout``: where changes go, and where it records its progress.
 
     ``routes`` lists the routes that the stack has queues for; :func:`route_queues` names them.
     """
@@ -83,7 +83,7 @@ class FanoutSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class ArchiveSettings(Settings):
-    """Settings of ``archive``: where objects go, and where the data of oversize events lie, and where it counts."""
+    """Settings of ``archive``: where objects go, where the data of oversize events is, and where it counts."""
 
     archive_bucket: str
     failures_bucket: str
@@ -92,7 +92,7 @@ class ArchiveSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class CatalogSettings(Settings):
-    """Settings of ``catalog``: where objects lie and their rows go, and where it counts."""
+    """Settings of ``catalog``: where objects are, where their rows go, and where it counts."""
 
     archive_bucket: str
     catalog_table: str
@@ -101,7 +101,7 @@ class CatalogSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class AggregateSettings(Settings):
-    """Settings of ``aggregate``: the table it keeps, the journal, and where it tells how far it has come.
+    """Settings of ``aggregate``: the table it keeps, the journal, and where it records its progress.
 
     ``write_behind_seconds`` is for how long changes may wait before they are written.
     """
@@ -151,7 +151,7 @@ class HistorySettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class ApiSettings(EntranceSettings):
-    """Settings of ``api``: the tables it serves, where it keeps answers, and what it looks at to tell how things are.
+    """Settings of ``api``: the tables it serves, where it keeps answers, and what it reads to report health.
 
     ``routes`` lists the routes that the stack has queues for; :func:`route_queues` names them.
     ``jwt_read_scope`` and ``jwt_write_scope`` are what the OpenAPI document says that a token needs.
@@ -189,7 +189,7 @@ class DashboardSettings(Settings):
 
 
 def on_aws(environ: Mapping[str, str]) -> bool:
-    """Tell whether this is a Lambda function that talks to AWS itself, and to no emulator of it."""
+    """Tell whether this is a Lambda function that talks to AWS itself, and not to an emulator of it."""
     return "AWS_EXECUTION_ENV" in environ and not environ.get("AWS_ENDPOINT_URL")
 
 
@@ -209,7 +209,7 @@ class RouteQueue(NamedTuple):
 
 
 def route_queues(settings: FanoutSettings | ApiSettings, routes: Sequence[str]) -> Mapping[str, RouteQueue]:
-    """Return the queues of each route, which lie beside the archive queue under names that the template makes.
+    """Return the queues of each route: their addresses are like the archive queue's, with names from the template.
 
     Raises:
         SettingsError: the stack has no queue for a route.

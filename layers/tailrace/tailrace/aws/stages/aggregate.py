@@ -70,7 +70,7 @@ class Aggregator:
     def __call__(self, event: Mapping[str, Any], context: object = None) -> dict[str, Any]:
         """Absorb one batch of the stream, and report the first change that was not absorbed, if any.
 
-        ``context`` is Lambda's, which tells how much time the invocation has left.
+        ``context`` is Lambda's, which says how much time the invocation has left.
 
         Raises:
             Transient: what was carried could not be committed when its window ended; Lambda invokes again.

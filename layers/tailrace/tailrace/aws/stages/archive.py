@@ -24,7 +24,7 @@ be hundreds of times larger, and a function that runs out of memory archives not
 
 
 _MIN_TIME_LEFT_MS = 30_000
-"""What writing the objects may take. An invocation that times out fails all messages, also those that are written."""
+"""What writing the objects may take. An invocation that times out fails all messages, even those that are written."""
 
 
 @dataclass(slots=True)
@@ -59,7 +59,7 @@ class Archiver:
         """Archive a batch of messages and report those that must be redelivered.
 
         A message is redelivered if one of its events could not be read or stored; the queue dead-letters it eventually.
-        All other events are in the bucket, also those of such a message. Messages for which no time is left are
+        All other events are in the bucket, including those of such a message. Messages for which no time is left are
         redelivered as well.
 
         Raises:
@@ -80,7 +80,7 @@ class Archiver:
                 unreadable += any(isinstance(error, Permanent) for error in errors)
                 failed[message] = None
                 logger().error(
-                    "message not archived, or in part",
+                    "message not archived, or only in part",
                     extra={"message_id": message, "events_read": len(events), "error": str(errors[0])},
                 )
             received += len(events)

@@ -45,8 +45,8 @@ class Cataloguer:
         skipped. The other objects are entered.
 
         Raises:
-            TailraceError: an object could not be read or a row not be written; Lambda calls again, and puts aside what
-                keeps failing. All objects were tried.
+            TailraceError: an object could not be read or a row not be written; Lambda calls again, and sends what keeps
+                failing to the failure destination. All objects were tried.
         """
         catalogued = rejected = 0
         failure: TailraceError | None = None

@@ -1,4 +1,4 @@
-"""Checkpoints of files that take long to load: where to go on, what became of the lines before, and who goes on."""
+"""Checkpoints of files that take long to load: where to continue, what became of earlier lines, and who continues."""
 
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ class Overtaken(TailraceError):
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The outcome of a file's lines up to a place; what they brought is written."""
+    """The outcome of a file's lines up to a place; what they contained is written."""
 
     started_at: str
     offset: int = 0
@@ -71,7 +71,7 @@ class Checkpoints:
         return Checkpoint(**{one.name: found[one.name] for one in fields(Checkpoint)})
 
     def take(self, beginning: Checkpoint) -> Checkpoint:
-        """Take the file over, and return the checkpoint to go on from; the given one if there is none.
+        """Take the file over, and return the checkpoint to continue from; the given one if there is none.
 
         Raises:
             Overtaken: a later upload, or another invocation of this moment, has the file.

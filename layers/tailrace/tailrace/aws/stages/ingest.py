@@ -88,7 +88,7 @@ class Ingester:
             ItemsQuarantined=quarantined,
         )
         if rejection is not None and len(failed) == len(event["Records"]):
-            raise rejection  # so that the function's errors tell that nothing gets through
+            raise rejection  # so that the function's errors show that nothing gets through
         return {"batchItemFailures": [{"itemIdentifier": message} for message in failed]}
 
     def _process(self, record: Mapping[str, Any]) -> bool:

@@ -77,8 +77,8 @@ class _Work:
 class Loader:
     """Loads files.
 
-    ``hand_on`` has another invocation go on with a notification; ``count_accepted`` is called with the number of lines
-    each time some are stored; ``make_name`` returns a name that no other invocation has. Without
+    ``hand_on`` has another invocation continue with a notification; ``count_accepted`` is called with the number of
+    lines each time some are stored; ``make_name`` returns a name that no other invocation has. Without
     ``writes_items``, every file is refused.
     """
 
@@ -133,7 +133,8 @@ class Loader:
         if version is None or version.etag != etag:
             begun = checkpoints.find()
             if begun is None and version is None:
-                return self._finish(tally, [InvalidMessage("the file was deleted before it was loaded: drop it again")])
+                gone = InvalidMessage("the file was deleted before it was loaded: upload it again")
+                return self._finish(tally, [gone])
             if begun is None:
                 logger().warning("a later upload has replaced the file", extra={"key": upload.key})
                 return None

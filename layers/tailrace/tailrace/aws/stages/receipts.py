@@ -29,8 +29,8 @@ class Upload:
     """A file as the bucket's notification describes it.
 
     ``sequencer`` differs for each upload to the same key; ``uploaded_at`` is the time of the upload, ISO 8601 in UTC.
-    ``etag`` is "" if the notification does not tell it. ``continued`` tells that this is not the first invocation for
-    it: an earlier one has handed it on.
+    ``etag`` is "" if the notification lacks it. ``continued`` says that this is not the first invocation for it: an
+    earlier one has handed it on.
     """
 
     bucket: str
@@ -94,7 +94,7 @@ class Receipts:
         raise Transient("the receipt cannot be written now")
 
     def _read(self, upload: Upload) -> tuple[bytes, dict[str, Any]]:
-        """Return the receipt of the file, empty if there is none, and the condition that there is no other."""
+        """Return the receipt of the file, empty if there is none, and the condition that no other one exists."""
         try:
             answer = self.s3.get_object(Bucket=upload.bucket, Key=receipt_key(upload.key))
             return answer["Body"].read(), {"IfMatch": answer["ETag"]}

@@ -1,4 +1,4 @@
-"""What a stream function answers to its mapping."""
+"""What a stream function answers its mapping."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -35,7 +35,7 @@ class Tally:
     buffered_bytes: int = 0
 
     def resume(self, start: Checkpoint) -> None:
-        """Go on from a checkpoint."""
+        """Continue from a checkpoint."""
         self.started_at, self.bookmark = start.started_at, start.bookmark
         self.accepted, self.rejected, self.errors = start.accepted, start.rejected, [*start.errors]
 

@@ -36,7 +36,7 @@ class WriteBehind:
         seconds: how long changes may wait: the length of the mapping's tumbling windows. 0 carries nothing; what was
             carried before is committed nevertheless.
         pipeline: what is aggregated.
-        feeder: tells what is fed.
+        feeder: decides what is fed.
         rows: what each shard has outstanding.
         stream: reads changes again.
 
@@ -115,7 +115,7 @@ class WriteBehind:
         gone = {name for name in others if shards and name not in shards}
         # of some ancestors that are not listed, the second part of a split may be one that is listed late
         closed = {name for name in others & shards.keys() if known not in shards and shards[name].last is not None}
-        # the description may be older than the one that has told which mark the shard goes on with
+        # the description may be older than the one that showed which mark the shard continues
         sharing = {name for name in others if lineages.find(name, stream).mark == mark}
         return [*sorted(gone | closed | sharing), *found[::-1]]
 

@@ -1,7 +1,7 @@
 """The lock of the definition's meaning: a committed file with the fingerprint of each collection and aggregate.
 
 An aggregate that counts differently under the same version would add new numbers to rows that old ones made, and no one
-would notice. The lock lies beside the pipeline's module: ``pipeline/definition.lock.json``. An aggregate's entry begins
+would notice. The lock is next to the pipeline's module: ``pipeline/definition.lock.json``. An aggregate's entry begins
 with its present fingerprint; earlier ones follow, which whoever changed the code has accepted as the same meaning. The
 last one, the oldest, stands for the meaning in control rows, so that an accepted change interrupts no generation. The
 lock keeps the earlier versions of an aggregate, so that none can come back with another meaning.
@@ -111,7 +111,7 @@ class MeaningLock:
 def meanings(pipeline: Pipeline) -> Mapping[GenerationId, str]:
     """Return what stands for the meaning of each aggregate, and for the form of its rows.
 
-    A lock that cannot be read is as good as none.
+    A lock that cannot be read counts as none.
     """
     lock = MeaningLock({}, {})
     with suppress(OSError, ValueError):
@@ -125,7 +125,7 @@ def entry_name(aggregate: Aggregate) -> str:
 
 
 def lock_path(reference: str) -> Path | None:
-    """Return where the lock of an imported pipeline lies; None if its module is not a file."""
+    """Return where the lock of an imported pipeline is; None if its module is not a file."""
     module = sys.modules.get(reference.partition(":")[0])
     file = getattr(module, "__file__", None)
     if not file:

@@ -2,9 +2,9 @@
 
 Two definitions with the same fingerprint add and take back the same numbers in the same rows. The fingerprint covers
 the collection (schema, transform, ``on_expiry``), the aggregate (groups, measures, ``where``, ``keep``, ``listed``,
-``lanes``), the rules of its time zones, the source of every function among them, and whatever these refer to within
-their own package. It does not cover names and descriptions for readers, comments, docstrings and formatting, nor
-libraries: who upgrades one that a transform calls has to raise the version.
+``lanes``), the rules of its time zones, the source of every function in these, and whatever the functions refer to
+within their own package. It does not cover names and descriptions for readers, comments, docstrings and formatting, nor
+libraries: whoever upgrades one that a transform calls has to raise the version.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ _ANNOTATIONS = {"$comment", "deprecated", "description", "examples", "readOnly",
 
 
 def fingerprint(aggregate: Aggregate) -> str:
-    """Return the fingerprint of an aggregate's meaning, that of its collection included.
+    """Return the fingerprint of an aggregate's meaning, including its collection's.
 
     Raises:
         DefinitionError: the source of a function cannot be read.

@@ -64,14 +64,14 @@ def root_of(function: Any) -> Any:
 
 
 def held_functions(value: Any) -> Iterator[Any]:
-    """Yield the functions that a library's object holds. Some, as `functools.cmp_to_key`, show them to `gc` alone."""
+    """Yield the functions that a library's object holds. Some, like `functools.cmp_to_key`, show them to `gc` alone."""
     for part in [*gc.get_referents(value), *getattr(value, "__dict__", {}).values()]:
         if isinstance(part, _FUNCTIONS):
             yield part
 
 
 def inner_functions(function: types.FunctionType) -> Iterator[Any]:
-    """Yield the functions that a library's function has got, as that of a decorator has."""
+    """Yield the functions that a library's function holds, such as a decorator's."""
     with suppress(AttributeError):
         yield function.__wrapped__  # type: ignore[attr-defined]
         return
@@ -89,7 +89,7 @@ def implementations(function: types.FunctionType) -> Mapping[type, Any]:
 
 
 def method(member: Any) -> types.FunctionType | None:
-    """Return the function of a class's member; None if it is no method."""
+    """Return the function of a class's member; None if it is not a method."""
     if isinstance(member, classmethod | staticmethod):
         member = member.__func__
     elif isinstance(member, property | types.DynamicClassAttribute):  # the latter is that of an enum
@@ -118,7 +118,7 @@ def factories(owner: type) -> Iterator[tuple[str, Any]]:
 
 
 def is_generated(function: Any) -> bool:
-    """Tell whether no file holds a function's source, as of a dataclass's `__init__`."""
+    """Tell whether no file holds a function's source, such as that of a dataclass's `__init__`."""
     return isinstance(function, types.FunctionType) and function.__code__.co_filename.startswith("<")
 
 

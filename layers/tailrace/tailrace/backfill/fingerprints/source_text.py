@@ -22,7 +22,7 @@ def source_of(value: types.FunctionType | type) -> str:
     """Return what a function or class says. Several lambdas that begin in one line cannot be told apart: all count.
 
     Raises:
-        DefinitionError: a function's source cannot be read. A class without one, as a named tuple, says nothing.
+        DefinitionError: a function's source cannot be read. A class without one, such as a named tuple, says nothing.
     """
     texts = [text for _, text in _definitions(value)]
     if not texts and isinstance(value, types.FunctionType):

@@ -50,10 +50,10 @@ _LIBRARIES = sys.stdlib_module_names | {"tailrace"}
 
 
 def describe_function(function: Any) -> Mapping[str, str]:
-    """Return what a function, or another object, and everything of its package that it refers to say, by their names.
+    """Return the sources, by name, of a function or another object and of everything in its package that it refers to.
 
     Raises:
-        DefinitionError: a source cannot be read, as of a function that was made by ``exec``.
+        DefinitionError: a source cannot be read, such as that of a function made by ``exec``.
     """
     try:
         return _described(function)
@@ -231,7 +231,7 @@ class _Description:
         return self._of_library(value)
 
     def _contents(self, value: Any) -> list[str]:
-        """Return what an object of the package's own class holds beside its attributes."""
+        """Return what an object of the package's own class holds besides its attributes."""
         if isinstance(value, str):
             return [self._text(str.__str__(value))]
         if isinstance(value, deque):

@@ -29,7 +29,7 @@ def syntax_text(value: Any) -> str:
         return f"{type(value).__name__}({', '.join(told)})"
     if isinstance(value, list):
         return f"[{', '.join(syntax_text(part) for part in value)}]"
-    return "-" if value is None else _constant(value)  # such as the key of `**others` in a dict, which is no None
+    return "-" if value is None else _constant(value)  # such as the key of `**others` in a dict, which is not None
 
 
 def _constant(value: Any) -> str:

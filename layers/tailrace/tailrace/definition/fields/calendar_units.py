@@ -27,7 +27,7 @@ def date_label(day: date, unit: str) -> str:
 
 
 def first_day(label: str) -> date:
-    """Return the first date of a calendar unit; of any longer text, such as an hour's label, the date it begins with.
+    """Return the first date of a calendar unit; for any longer text, such as an hour's label, the date it begins with.
 
     Raises:
         ValueError: there is none.
@@ -40,7 +40,7 @@ def first_day(label: str) -> date:
 
 
 def last_day(label: str, unit: str) -> date:
-    """Return the last date of a calendar unit, by its label; of the calendar's last week, the last that exists."""
+    """Return the last date of a calendar unit, by its label; for the calendar's last week, the last that exists."""
     first = first_day(label)
     match unit:
         case "day":

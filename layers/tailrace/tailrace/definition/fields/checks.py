@@ -31,7 +31,7 @@ def check_field(context: str, source: object) -> None:
     """Check that ``source`` can be the path of a field.
 
     Raises:
-        DefinitionError: it is not a non-empty string, or not a path, or no text that UTF-8 can represent.
+        DefinitionError: it is not a non-empty string, or not a path, or not a text that UTF-8 can represent.
     """
     if not isinstance(source, str) or not source:
         raise DefinitionError(f"{context}: a field name must be a non-empty string, not {source!r}")
@@ -60,7 +60,8 @@ def check_function(what: str, function: Callable[..., Any]) -> None:
     """Check that a function can be called with one item, and returns its result at once.
 
     Raises:
-        DefinitionError: it takes other arguments, or is ``async`` or a generator, so that its result would say nothing.
+        DefinitionError: it takes other arguments, or is ``async`` or a generator, so that its result would mean
+            nothing.
     """
     name = getattr(function, "__name__", type(function).__name__)
     kinds = (iscoroutinefunction, isgeneratorfunction, isasyncgenfunction)
@@ -70,7 +71,7 @@ def check_function(what: str, function: Callable[..., Any]) -> None:
     try:
         parameters = signature(function)
     except (TypeError, ValueError):
-        return  # a function of C, some of which do not tell
+        return  # a function of C, some of which have no signature
     try:
         parameters.bind({})
     except TypeError as error:

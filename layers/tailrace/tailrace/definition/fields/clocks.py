@@ -51,14 +51,14 @@ def first_instant(local: datetime, zone: tzinfo) -> datetime:
     """Return the first instant (UTC) at which a zone's clock shows a local time, or has passed it if it is skipped.
 
     Raises:
-        OverflowError: it is outside of the calendar.
+        OverflowError: it is outside the calendar.
     """
     early, late = (local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
     return early if early <= late else _clock_change(late, early, zone)
 
 
 def day_start(day: date, zone: tzinfo) -> datetime:
-    """Return the first instant (UTC) of a local day; of a day that the clocks skip, the instant at which they do.
+    """Return the first instant (UTC) of a local day; for a day that the clocks skip, the instant at which they do.
 
     Raises:
         OverflowError: it is before the calendar.

@@ -39,7 +39,7 @@ def elements(item: Item, path: FieldPath) -> Sequence[Any]:
 
 
 def views(item: Item, path: FieldPath) -> Iterator[Item]:
-    """Yield the item as each element sees it: with the element in the place of the field that holds them all.
+    """Yield the item as each element sees it: with the element in place of the field that holds them all.
 
     It is one and the same dict each time, so that an item with many other fields costs no more for each element.
 
@@ -75,5 +75,5 @@ def in_element(violation: Violation, item: Item, path: FieldPath, position: int)
     if not isinstance(value, dict):
         return replace(violation, pointer=f"{path.pointer}/{position}{rest}")
     entry = FieldPath((*path.steps, list(value)[position])).pointer
-    _, slash, inner = rest[1:].partition("/")  # "key" or "value", which are no fields of the item
+    _, slash, inner = rest[1:].partition("/")  # "key" or "value", which are not fields of the item
     return replace(violation, pointer=entry + slash + inner)

@@ -73,7 +73,7 @@ def _unknown(tz: str) -> DefinitionError:
 
 
 def _size(counts: tuple[int, ...], time: int) -> int:
-    """Return the bytes of a block's data, whose times take so many each."""
+    """Return the bytes of a block's data, whose times take this many bytes each."""
     in_utc, in_standard, leap_seconds, times, types, characters = counts
     return times * (time + 1) + types * 6 + characters + leap_seconds * (time + 4) + in_standard + in_utc
 

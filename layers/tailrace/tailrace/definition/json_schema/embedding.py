@@ -1,6 +1,6 @@
 """A schema at a place within another document, such as OpenAPI's.
 
-There, it is no document of its own: two collections may use the same ``$id``, or the same anchors. So each reference
+There, it is not a document of its own: two collections may use the same ``$id``, or the same anchors. So each reference
 becomes a pointer to where its target now is, and the names of parts are left out. A dynamic reference that leads to
 different parts, depending on the way there, gets a copy of what is on each way.
 """
@@ -16,7 +16,7 @@ _OF_DOCUMENTS = frozenset(["$schema", "$id", "$anchor", "$dynamicAnchor"])
 _IN_POINTERS = "/~!$&'()*+,;=:@"
 
 type _Scope = frozenset[tuple[str, int]]
-"""The identity of the part to which each dynamic anchor leads; only of those anchors that name several parts."""
+"""The identity of the part to which each dynamic anchor leads; only for anchors that name several parts."""
 
 
 class Embedding:

@@ -238,7 +238,7 @@ def _fields(value: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def shape(value: Any, levels: int) -> tuple[int, int]:
-    """Return how deeply a value is nested, at most one more than ``levels``, and of how many values it consists."""
+    """Return how deeply a value is nested, at most one more than ``levels``, and how many values it consists of."""
     if not isinstance(value, Mapping | list) or levels < 0:
         return 0, 1
     inner = [shape(one, levels - 1) for one in (value.values() if isinstance(value, Mapping) else value)]
@@ -246,7 +246,7 @@ def shape(value: Any, levels: int) -> tuple[int, int]:
 
 
 def count_values(value: Any) -> int:
-    """Return of how many values a value consists, itself included."""
+    """Return how many values a value consists of, including itself."""
     total, level = 1, [value] if isinstance(value, Mapping | list) else []
     while level:
         inner = [one for each in level for one in (each.values() if isinstance(each, Mapping) else each)]

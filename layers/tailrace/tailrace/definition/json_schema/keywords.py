@@ -90,7 +90,7 @@ _OUTDATED = {
 _FORMERLY_BOOLEAN = {
     "exclusiveMinimum": "write the bound itself, and no minimum",
     "exclusiveMaximum": "write the bound itself, and no maximum",
-    "required": "list the names of required fields beside properties",
+    "required": "write required as a list of names, next to properties",
 }
 
 TYPES = ("string", "number", "integer", "boolean", "null", "array", "object")
@@ -113,7 +113,7 @@ def subschemas(schema: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
 
 def applied_in_place(schema: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield each direct subschema that applies to the same value as the schema, with its keyword; no references."""
-    # without a look at the properties: each of thousands of columns asks
+    # without looking at the properties: each of thousands of columns asks
     for keyword, _, inner in subschemas({word: value for word, value in schema.items() if word in _SAME_INSTANCE}):
         yield keyword, inner
 
@@ -132,7 +132,7 @@ def check_keywords(schema: Any, pointer: str = "") -> None:
     """Check that a schema and its subschemas have only keywords of 2020-12, or that begin with ``x-``.
 
     Raises:
-        DefinitionError: a keyword is unknown or of an older draft, so that it would be ignored without a word.
+        DefinitionError: a keyword is unknown or of an older draft, so that it would be ignored silently.
     """
     if not isinstance(schema, Mapping):
         return

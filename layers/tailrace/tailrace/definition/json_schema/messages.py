@@ -42,7 +42,7 @@ def told(error: jsonschema_rs.ValidationError, original: Original) -> tuple[str,
 
 
 def _refused(error: jsonschema_rs.ValidationError) -> tuple[str, str]:
-    """Return what the schema ``false`` means where it stands."""
+    """Return what the schema ``false`` means at its place."""
     path: list[Any] = list(error.evaluation_path)
     while path and path[-1] == "$ref":
         path.pop()

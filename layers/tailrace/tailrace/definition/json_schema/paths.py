@@ -1,4 +1,4 @@
-"""What a schema says of the value at a path into an item: its possible types, and the names beside it.
+"""What a schema says about the value at a path into an item: its possible types, and the names next to it.
 
 The types are an upper bound: a type that is missing from them is one that no valid item has there. What the schema
 leaves open stays possible.
@@ -54,7 +54,7 @@ class Paths:
 
     @cached_property
     def conditional(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
-        """What conditions, which are under ``if`` and ``not``, say of the item's fields, by name."""
+        """What conditions, which are under ``if`` and ``not``, say about the item's fields, by name."""
         found: dict[str, list[Mapping[str, Any]]] = {}
         conditions = [one[word] for one in self._in_place(self._document) for word in ("if", "not") if word in one]
         for part in (part for condition in conditions for part in self._in_place(condition)):
@@ -63,7 +63,7 @@ class Paths:
         return found
 
     def is_described(self, path: Path) -> bool:
-        """Tell whether the schema has anything to say of values at the path."""
+        """Tell whether the schema says anything about values at the path."""
         schemas: list[Any] = [self._document]
         for step in path:
             schemas = [inner for one in schemas for part in self._in_place(one) for inner in _described(part, step)]
@@ -205,7 +205,7 @@ class Paths:
         )
 
     def _elements(self, schema: Mapping[str, Any]) -> Iterator[Any]:
-        """Yield the subschemas of which an element or entry satisfies one."""
+        """Yield the subschemas one of which an element or entry satisfies."""
         kinds = self._types(schema, ())
         if "array" in kinds and schema.get("maxItems") != 0:
             yield from schema.get("prefixItems", ())
@@ -216,7 +216,7 @@ class Paths:
             yield schema.get("additionalProperties", True)
 
     def _other_elements(self, schema: Mapping[str, Any]) -> Any:
-        """Return what elements satisfy that ``items`` does not describe."""
+        """Return what elements that ``items`` does not describe satisfy."""
         others = (part for part in self._annotating(schema) if part is not schema)
         is_only = "contains" not in schema and all(_ARRAY_WORDS.isdisjoint(part) for part in others)
         return schema.get("unevaluatedItems", True) if is_only else True
@@ -230,7 +230,7 @@ def _united(lists: Iterable[frozenset[str] | None]) -> frozenset[str] | None:
 
 
 def _alternatives(schema: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
-    """Yield each list of schemas of which a value satisfies at least one."""
+    """Yield each list of schemas at least one of which a value satisfies."""
     yield from (schema[word] for word in ("anyOf", "oneOf") if word in schema)
     if "if" in schema:
         yield [schema.get("then", True), schema.get("else", True)]

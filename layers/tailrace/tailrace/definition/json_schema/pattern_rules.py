@@ -55,7 +55,7 @@ class PatternRewriter:
             if others and isinstance(given, list):  # at the end, where they change no reference
                 result["allOf"] = [*given, *others]
         if result.get("additionalProperties") is False:
-            result.setdefault("properties", {})  # only beside it are violations told with the names of the fields
+            result.setdefault("properties", {})  # only next to it do violations name the fields
         return result
 
     def _value(self, keyword: str, value: Any, place: str) -> Any:
@@ -121,7 +121,7 @@ def _translated_reference(reference: str) -> str:
     result = []
     for step in steps:
         result.append(step)
-        if step in MAPS and (name := next(steps, None)) is not None:  # what a map names is no keyword
+        if step in MAPS and (name := next(steps, None)) is not None:  # what a map names is not a keyword
             result.append(_translated_step(name) if step == "patternProperties" else name)
     return resource + separator + "/".join(result)
 
@@ -129,7 +129,7 @@ def _translated_reference(reference: str) -> str:
 def _translated_step(step: str) -> str:
     try:
         (name,) = translate(unescape_pointer(unquote(step))).required
-    except ValueError:  # malformed, or with a lookahead, which is told where the pattern stands
+    except ValueError:  # malformed, or with a lookahead, which is reported where the pattern is
         return step
     return quote(escape_pointer(name))
 

@@ -85,7 +85,7 @@ class References:
     def dynamic_anchors(self, schema: Mapping[str, Any]) -> Mapping[str, int]:
         """Return the identities of the parts that dynamic anchors name in the same resource (the nearest ``$id``).
 
-        Only of names that occur in several resources: all others lead to one part, from wherever they are used.
+        Only those whose names occur in several resources: all others lead to one part, from wherever they are used.
         """
         base = self._schemas[id(schema)][1]
         return {
@@ -100,7 +100,7 @@ class References:
         """Return the pointer to the part that a text in a part refers to; None if it refers to none."""
         try:
             target, pointer = self._find(_join(self._schemas[id(schema)][1], str(reference)))
-        except ValueError:  # it is no URI
+        except ValueError:  # it is not a URI
             return None
         return pointer if id(target) in self._schemas else None
 

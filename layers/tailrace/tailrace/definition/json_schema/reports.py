@@ -7,7 +7,7 @@ from tailrace.definition.json_schema.growth import Growth, count_values
 from tailrace.definition.json_schema.references import References
 
 _MAX_REPORTED, _KEYWORDS = 200_000, 20
-"""A report takes a hundred times as long as a check, because each violation copies its value. So of an item of more
+"""A report takes a hundred times as long as a check, because each violation copies its value. So for an item of more
 than 10,000 values, or fewer if one value may violate many parts of the schema, it has the first violation only."""
 
 _MAX_CHARACTERS = 100_000_000

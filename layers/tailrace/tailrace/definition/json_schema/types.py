@@ -1,4 +1,4 @@
-"""The types that the values of a schema may have, as far as it tells."""
+"""The types that the values of a schema may have, as far as the schema says."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 _SMALL = 2**60
-"""Integers below it hash as themselves; those of others can be chosen to collide."""
+"""Integers below it hash as themselves; others can be chosen so that their hashes collide."""
 _MAX_EXPANDED_EXPONENT = 400
 
 

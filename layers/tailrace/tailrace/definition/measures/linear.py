@@ -43,7 +43,7 @@ class Column:
         source: the field's path; None for a count of items.
         where: an item that does not satisfy it adds 0.
         power: 0, 1 or 2; 0 if ``source`` is None.
-        once: of an aggregate with ``each=``, an item adds 1 to a row, however many of its elements are in it.
+        once: in an aggregate with ``each=``, an item adds 1 to a row, however many of its elements are in it.
     """
 
     source: str | None
@@ -69,7 +69,7 @@ class Column:
         return 0 if value is None else self.number_of(value)
 
     def number_of(self, value: Any) -> Number:
-        """Return what an item adds whose field has this value, which is not null; raises as :meth:`number`."""
+        """Return what an item whose field has this value, not null, adds; raises as :meth:`number`."""
         power = self.power
         if type(value) is int and -SMALL_INTEGER < value < SMALL_INTEGER:
             return value if power == 1 else 1 if power == 0 else value * value

@@ -18,15 +18,15 @@ first      ``m``, ``m_at``   the value of the earliest item, and its time in UTC
 last       ``m``, ``m_at``   the value of the latest item, and its time in UTC; ties by value
 =========  ================  ===============================================================================
 
-With ``by_value=``, a number, text or boolean orders first and last, and takes the place of the time as ``m_by``.
+With ``by_value=``, a number, text or boolean orders first and last, and replaces the time as ``m_by``.
 
 If no item has a value, the attributes are missing, or 0 for distinct. A change costs one write for each value that it
 touches (two if a value is replaced). Distinct costs one more for each value that appears or disappears
 (:mod:`tailrace.aggregation.values.counted_values`). Distinct and top read each touched value row
 (:mod:`tailrace.aggregation.values.frequent_values`). For minimum, maximum, largest, smallest, first and last, a batch
 costs one query of one end of the value rows for each touched main row. For quantile, further rows count the items of
-neighbouring values, and a batch reads these and a few values (:mod:`tailrace.aggregation.values.ranks`).
-Measures with equal field, ``where``, error, order and shown fields share value rows.
+neighboring values, and a batch reads these and a few values (:mod:`tailrace.aggregation.values.ranks`). Measures with
+equal field, ``where``, error, order and shown fields share value rows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -49,7 +49,7 @@ _LEAST_ERROR = Decimal("1E-9")
 
 @dataclass(frozen=True, slots=True)
 class OrderMeasure:
-    """A measure derived from value rows, created by the functions below.
+    """A measure from value rows, created by the functions here and in :mod:`tailrace.definition.measures.ranked`.
 
     ``fraction`` belongs to quantile; ``most`` is the length of a list: top, largest or smallest.
     """
@@ -164,7 +164,7 @@ def _flat(labels: Sequence[Any]) -> tuple[Any, ...]:
 
 
 def quantile_rank(fraction: Decimal, items: Number) -> Decimal:
-    """Return the rank of a quantile among so many items: it is the first value that has at least this rank.
+    """Return the rank of a quantile among this many items: it is the first value that has at least this rank.
 
     It is whole, because a difference of fractions would be rounded in a context of fewer digits than the rank has.
     """

@@ -48,7 +48,7 @@ _GENERATION = {
     "exact": {"type": "boolean", "description": "Whether the rows are known to be exact."},
     "reason": {"type": ["string", "null"], "description": "Why they are not, or why there are none."},
 }
-_PROGRESS = {"type": ["number", "null"], "minimum": 0, "maximum": 1, "description": "Of its build; null if unknown."}
+_PROGRESS = {"type": ["number", "null"], "minimum": 0, "maximum": 1, "description": "Build progress; null if unknown."}
 _READ = closed_object(_GENERATION) | {"description": "The generation that was read: docs/api.md."}
 _GENERATION_HEADER = {
     "Tailrace-Generation": {
@@ -99,7 +99,7 @@ def aggregates_path() -> dict[str, Json]:
     """Return the path that lists the aggregates, and its operation."""
     text_or_none = {"type": ["string", "null"]}
     size = {"type": "integer", "description": "How many of `kind` make a time bucket, if several."}
-    windows = {"type": "integer", "minimum": 2, "description": "Of overlapping windows: the buckets in each."}
+    windows = {"type": "integer", "minimum": 2, "description": "For overlapping windows: the buckets in each."}
     group = closed_object(
         {"name": _TEXT, "kind": _TEXT, "field": _TEXT}, {"time_zone": _TEXT, "size": size, "windows": windows}
     )
@@ -272,7 +272,7 @@ def _group_schema(group: Group) -> Json:
 def _measure_schema(measure: AnyMeasure) -> Json:
     match measure.kind:
         case "count" | "count_items":
-            return {"type": "integer"}  # of an inexact row, an item may go that was never counted
+            return {"type": "integer"}  # from an inexact row, an item that was never counted may be removed
         case "distinct":
             return {"type": "integer", "minimum": 0}
         case "total":

@@ -105,7 +105,7 @@ def problem_schema() -> Json:
             "detail": {"type": "string"},
             "violations": {"type": "array", "items": violation},
         },
-        {"progress": {"type": "number", "minimum": 0, "maximum": 1, "description": "Of the build of `not-built`."}},
+        {"progress": {"type": "number", "minimum": 0, "maximum": 1, "description": "Build progress of `not-built`."}},
     )
 
 

@@ -174,7 +174,7 @@ def test_a_file_that_was_deleted_before_it_was_loaded_gets_a_receipt_that_says_s
         handler(notification, Context())
     (receipt,) = [loads(body) for body in cloud.objects("the-archive", "receipts/").values()]
     assert (receipt["sequencer"], receipt["accepted"]) == ("0B", 0)
-    assert receipt["failure"] == "the file was deleted before it was loaded: drop it again"
+    assert receipt["failure"] == "the file was deleted before it was loaded: upload it again"
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [one["FilesRefused"] for one in told if "FilesRefused" in one] == [[1.0]]
     (again,) = handler(upload(cloud, "inbox/orders/x.jsonl", lines(GOOD), sequencer="0C"), Context())

@@ -1,4 +1,4 @@
-"""The first steps of a job: it waits until one meaning runs alone, chooses its boundary, and sees it confirmed."""
+"""The first steps of a job: it waits until one meaning runs alone, chooses its boundary, and has it confirmed."""
 
 from tailrace.aws.backfill.feeder import distrust
 from tailrace.aws.jobs.job import Job
@@ -58,7 +58,7 @@ def begin(shop: Workshop, job: Job) -> Next:
 
 
 def confirm_boundaries(shop: Workshop, job: Job) -> Next:
-    """See that the boundary was written before its time; otherwise choose another one."""
+    """Check that the boundary was written before its time; otherwise choose another one."""
     for before in shop.generations(job):
         if before.journal is None:
             raise JobEnded(f"{label(before.id)} has no boundary")

@@ -1,4 +1,4 @@
-"""The last steps of a build: the base is committed beside the stream, and the generation goes live."""
+"""The last steps of a build: the base is committed alongside the stream, and the generation goes live."""
 
 from dataclasses import replace
 from itertools import batched
@@ -49,7 +49,7 @@ def base_of(shop: Workshop, job: Job, generation: Generation, partition: int) ->
 
 
 def finish_build(shop: Workshop, job: Job) -> Next:
-    """See that nothing was lost meanwhile, and let readers see the new generations."""
+    """Check that nothing was lost meanwhile, and let readers see the new generations."""
     committed_at = job.data.get("committed_at", shop.now)
     job = job.remember(committed_at=committed_at)
     if not shop.timing.is_over(committed_at, shop.now):
@@ -72,7 +72,7 @@ def finish_build(shop: Workshop, job: Job) -> Next:
 
 
 def sweep(shop: Workshop, job: Job, partition: int) -> None:
-    """Let the rows go that were emptied while the generation was built."""
+    """Let the rows expire that were emptied while the generation was built."""
     control = shop.control.read()
     for name in job.targets:
         generation = control.generations[name]
@@ -88,7 +88,7 @@ def sweep(shop: Workshop, job: Job, partition: int) -> None:
 
 
 def _is_live(control: Control, name: GenerationId, job: Job) -> bool:
-    """Tell whether this job has already brought a generation to its end."""
+    """Tell whether this job has already finished a generation."""
     found = control.generations.get(name)
     frontier = None if found is None else found.frontier
     return found is not None and found.state is State.LIVE and frontier is not None and frontier.id == boundary_id(job)

@@ -17,7 +17,7 @@ from tailrace.encoding.dynamodb import encode_item
 from tailrace.encoding.keys import SENTINELS
 
 _FIRST_SENTINELS = 4
-# by chance, no open shard is without one: e to the power of -16, for each of them
+# the chance that an open shard gets none is e^-16, for each shard
 _SENTINELS_PER_SHARD = 16
 _LOOKS_PER_SENTINELS = 4
 

@@ -30,7 +30,7 @@ _NO_NUMBER = -1  # below every sequence number
 
 
 def no_holes(shop: Workshop, boundary: Boundary, firsts: Mapping[str, int]) -> None:
-    """See that no batch that the aggregate stage's mapping discarded reaches a boundary.
+    """Check that no batch that the aggregate stage's mapping discarded reaches a boundary.
 
     Raises:
         JobEnded: one does; its records may be neither in the base nor added.
@@ -132,7 +132,7 @@ class Kept:
 def keep_expired_images(shop: Workshop, before: Kept) -> Kept:
     """Store the images of expired items that are in discarded batches, since the stage may never have seen them.
 
-    Works for some minutes at most, far less than an invocation may take, and returns how far it came.
+    Works for some minutes at most, far less than an invocation may take, and returns how far it got.
     """
     began, kept = shop.now, before
     for key, record in _records(shop, after=before.through) if shop.pipeline.keeping else ():

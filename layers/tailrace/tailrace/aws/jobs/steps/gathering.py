@@ -161,7 +161,7 @@ def _flush(shop: Workshop, job: Job, lines: Mapping[str, Lines], name: str) -> N
 
 
 def _images(shop: Workshop, job: Job, space: RowSpace, journal: Journal, partition: int) -> Iterator[Item]:
-    """Yield a collection's items in a partition as they were at the boundary, those that have expired among them."""
+    """Yield a collection's items in a partition as they were at the boundary, including those that have expired."""
     throughs = {name: int(number) for name, number in job.data["throughs"].items()}
     prefix = f"{space.aggregate.of.name}#"
     changed = {key for key in journal.old_images if key.startswith(prefix)}

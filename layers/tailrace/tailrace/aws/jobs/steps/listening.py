@@ -1,8 +1,8 @@
-"""Coverage of a table that nothing may be written to: the job reads the stream on from where the aggregate stage is.
+"""Coverage of a table that nothing may be written to: the job reads the stream from where the aggregate stage is.
 
 See :mod:`tailrace.backfill.claims`. A look reads each shard that is not proven otherwise up to an empty page, and the
-next look goes on from there. Only when every look for some minutes has found nothing, the job claims that nothing is
-there; then it waits until no invocation can still run that has not read the claim, and looks once more.
+next look continues from there. Only when every look for some minutes has found nothing does the job claim that nothing
+is there; then it waits until no invocation can still run that has not read the claim, and looks once more.
 """
 
 import json
@@ -27,12 +27,12 @@ _NO_OPEN_SHARD = "none is listed as open"
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """How far a shard was read on.
+    """How far a shard was read beyond the aggregate stage.
 
     Attributes:
         mark: the number that it was read from; None for the oldest record that the shard still has.
         began: the second of its first look.
-        iterator: where the next look goes on.
+        iterator: where the next look continues.
         proven: nothing that the snapshot can have seen lies beyond the mark.
     """
 
@@ -113,7 +113,7 @@ def _claim(shop: Workshop, job: Job, generations: Sequence[Generation], proven_a
 
 
 def _read_on(shop: Workshop, job: Job, marks: Mapping[str, int | None], since: int) -> tuple[list[str], int]:
-    """Read shards on from their marks.
+    """Continue reading shards from their marks.
 
     Returns the shards in which something is, or may be, still to be dealt with; and for how long, since a second, the
     others have shown nothing but empty pages.
@@ -134,7 +134,7 @@ def _read_on(shop: Workshop, job: Job, marks: Mapping[str, int | None], since: i
 
 
 def _look(shop: Workshop, job: Job, shard: str, chain: Chain, since: int) -> tuple[bool, Chain]:
-    """Read a shard on up to an empty page; tell whether nothing was found, and where to go on."""
+    """Continue reading a shard up to an empty page; return whether nothing was found, and where to continue."""
     begin_again = Chain(chain.mark, shop.now)
     iterator = chain.iterator or shop.shards.open_after(shop.attached_stream, shard, chain.mark)
     for _ in range(_PAGES_PER_LOOK):

@@ -33,7 +33,7 @@ _PARTS: Mapping[str, tuple[Part, str, str]] = {
     "journal again": (read_chunk, "chunks", "judge"),
     "judge": (judge, "partitions", "verdict"),
 }
-"""By step: what works on a part, what tells the number of parts, and the step after all of them."""
+"""By step: what works on a part, what returns the number of parts, and the step after all of them."""
 
 _PHASES = {
     "base": "computing the base",
@@ -146,7 +146,7 @@ def work_on(shop: Workshop, name: str, number: int) -> None:
 
 
 def _fail(shop: Workshop, job: Job, reason: str) -> dict[str, Any]:
-    """End a job that cannot go on: its generations are released, and its sentinels removed.
+    """End a job that cannot continue: its generations are released, and its sentinels removed.
 
     Raises:
         Overtaken: another execution has written the job since it was read, and may be further. What this one met may be

@@ -43,7 +43,7 @@ class ReadRow:
         row: the row.
         read_at: the second.
         inexact: whether the table could not hold a sum of it.
-        order: what its value rows come to, read beside it; None where they are none, or could not be told to fit.
+        order: what its value rows amount to, read with it; None if there are none, or they cannot be matched to it.
         judged: whether its order attributes can be compared.
     """
 
@@ -182,7 +182,7 @@ def _pin(shop: Workshop, key: RowKey) -> None:
 
 
 def _with_order(shop: Workshop, space: RowSpace, read: ReadRow, firsts: "MarkFirsts") -> ReadRow:
-    """Read a main row together with what its value rows come to, between two reads of one version."""
+    """Read a main row together with what its value rows amount to, between two reads of one version."""
     reader = OrderReader(shop.dynamodb, shop.aggregates_table)
     change = RowChange(space.aggregate.layout, read.key, (), None)
     for _ in range(_TRIES):

@@ -37,7 +37,7 @@ class Repairer:
     base: dict[RowKey, RowChange]
 
     def repair(self, findings: Iterable[Finding]) -> Iterator[Finding]:
-        """Repair what can be repaired, value rows before their main rows, and yield each finding with what came of it.
+        """Repair what can be repaired, value rows before their main rows, and yield each finding with the outcome.
 
         Raises:
             Transient: the table cannot be used now; a repetition repairs nothing twice.
@@ -65,7 +65,7 @@ class Repairer:
             yield replace(finding, repaired=done.get(key, False))
 
     def _can_be_repaired(self, found: Difference) -> bool:
-        """Tell whether a row that was read is still the same one, and goes on to be one.
+        """Tell whether a row that was read is still the same one, and will remain.
 
         TTL may remove a row after its bucket's end, or after it was emptied; a repair must not bring it back.
         """

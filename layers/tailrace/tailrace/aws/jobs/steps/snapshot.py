@@ -19,7 +19,7 @@ def scan_segment(shop: Workshop, job: Job, segment: int) -> None:
     the segment's manifest names the run that counts.
 
     Raises:
-        JobEnded: the job cannot go on.
+        JobEnded: the job cannot continue.
     """
     collections = tuple(f"{shop.aggregate(one.id).of.name}#" for one in shop.generations(job))
     partitions = job.data["partitions"]

@@ -15,7 +15,7 @@ from tailrace.encoding.tagged_json import loads
 
 
 def floor(shop: Workshop, job: Job) -> Next:
-    """Raise the floor of what will be repaired, and wait until no invocation from before can still run."""
+    """Raise the floor of what will be repaired, and wait until no earlier invocation can still run."""
     generations = shop.check(job)
     if job.repairs and "floor_at" not in job.data:
         tell_before_repair(shop, generations)
@@ -30,7 +30,7 @@ def floor(shop: Workshop, job: Job) -> Next:
 
 
 def relist(shop: Workshop, job: Job) -> Next:
-    """See that the rows can be judged, and list the journal again: it holds whatever the rows that were read hold."""
+    """Check that the rows can be judged, and list the journal again: it holds whatever the rows that were read hold."""
     read_at = job.data.get("read_at", shop.now)
     job = job.remember(read_at=read_at)
     if not shop.timing.is_over(read_at, shop.now):
