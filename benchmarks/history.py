@@ -1,4 +1,4 @@
-"""(g) A rebuild's work per item, beside a Polars recompute of the same, and what a job adds to each batch of changes.
+"""(g) A rebuild's work per item, next to a Polars recompute of the same, and what a job adds to each batch of changes.
 
 The items are the week's flights, many times over under other ids. They come from a table in memory and pass through
 files, so that each worker's memory can be measured: every part runs in a process of its own, as on Lambda.

@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if sys.stderr is None:  # it is closed
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the end
     for output in (sys.stdout, sys.stderr):
-        if isinstance(output, io.TextIOWrapper):  # a terminal that is not UTF-8 has no sign for every id
+        if isinstance(output, io.TextIOWrapper):  # a terminal that is not UTF-8 cannot show every id
             output.reconfigure(errors=ESCAPES)
     # SIGTERM acts like Ctrl-C, and Ctrl-C works even where a shell made its background jobs ignore it
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `tailrace … | head`
         drop_output()
         return 1
-    except OSError as error:  # such as a full disk, when a command remembers how far it is
+    except OSError as error:  # such as a full disk, when a command records its progress
         name = f" {error.filename}" if error.filename else ""
         sys.stderr.write(
             visible(f"tailrace: A file{name} cannot be read or written: {error.strerror or error}.") + "\n"

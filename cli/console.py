@@ -16,7 +16,7 @@ from cli.errors import CommandError
 _CLEAR_LINE = "\r\033[K"
 
 ESCAPES = "tailrace.escapes"
-"""Writes what an encoding lacks as JSON does, so that what is JSON stays it; Python's own escapes are no JSON."""
+"""Writes what an encoding lacks as JSON does, so that JSON stays JSON; Python's own escapes are not JSON."""
 
 
 def _escaped(error: UnicodeError) -> tuple[str, int]:
@@ -54,7 +54,7 @@ def drop_output() -> None:
 
 
 def visible(text: str) -> str:
-    """Return a text in one line that only shows something: ids and values may hold what controls a terminal.
+    """Return a text in one line that only displays: ids and values may hold what controls a terminal.
 
     The escapes are those of JSON, where they mean the same.
     """
@@ -78,7 +78,7 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
 
 
 def state_folder(stack: str, region: str, stack_id: str) -> Path:
-    """Return the folder in which commands remember how far they have come with a stack; it may not exist yet.
+    """Return the folder in which commands record their progress with a stack; it may not exist yet.
 
     ``stack_id`` is the stack's ARN: a stack of this name in another account, or on an emulator that began anew, is
     another one.
@@ -92,7 +92,7 @@ def make_state_folder(folder: Path) -> None:
     """Make a state folder, unless it exists; only its user may read it.
 
     Raises:
-        CommandError: it cannot be made, or not be written to.
+        CommandError: it cannot be made, or cannot be written to.
     """
     reason = "there is no home folder" if folder.parts[0] == "~" else "it is not writable"
     try:

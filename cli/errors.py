@@ -5,7 +5,7 @@ CommandError      exit status 1, and one sentence for the user
 """
 
 NO_CREDENTIALS = (OSError, ValueError, LookupError, AttributeError)
-"""What botocore raises, beside errors of its own, if a program or file that gives credentials fails."""
+"""What botocore raises, besides errors of its own, if a program or file that gives credentials fails."""
 
 
 class CommandError(Exception):

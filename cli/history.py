@@ -1,4 +1,4 @@
-"""``tailrace rebuild``, ``verify`` and ``status``: build, check and repair aggregates beside the running stream."""
+"""``tailrace rebuild``, ``verify`` and ``status``: build, check and repair aggregates alongside the running stream."""
 
 import argparse
 import json
@@ -111,7 +111,7 @@ def run_rebuild(options: argparse.Namespace) -> int:
 
 
 def run_verify(options: argparse.Namespace) -> int:
-    """Start or resume a verification, wait for its end, and say what it found.
+    """Start or resume a verification, wait for its end, and report what it found.
 
     Raises:
         CommandError: the stack cannot be found, or the verification failed.
@@ -178,7 +178,7 @@ def _time(second: float) -> str:
 
 
 def _say_started(started: Mapping[str, Any], verb: str) -> None:
-    resumed = "Going on with" if started["resumed"] else verb
+    resumed = "Resuming" if started["resumed"] else verb
     say(f"{resumed} {', '.join(started['targets'])} (job {started['job']})")
 
 

@@ -18,7 +18,7 @@ from tailrace.errors import Transient
 _POLL_S = 1.0
 _PAUSE_S = 5.0
 _PATIENCE_S = 900.0
-"""As long as a part of a job runs at most."""
+"""The longest that a part of a job runs."""
 
 _SILENCE_S = 3600.0
 """A job whose execution is alive is written more often: each minute while it waits, and after each part."""
@@ -62,7 +62,7 @@ def follow(stack: DeployedStack, job: str) -> dict[str, Any]:
     """Show a job's progress until it ends. Ctrl-C stops the display, not the job.
 
     Raises:
-        CommandError: the job failed, or its progress cannot be seen.
+        CommandError: the job failed, or its progress cannot be read.
     """
     phase, began, before = "", 0.0, 0
     last, changed = None, time.monotonic()
@@ -73,7 +73,7 @@ def follow(stack: DeployedStack, job: str) -> dict[str, Any]:
                 break
             if found["phase"] != phase:
                 phase, began, before = found["phase"], time.monotonic(), found["done"]
-            # functions of earlier releases do not tell the changes
+            # functions of earlier releases do not report the changes
             if found != last or "changes" not in found:
                 last, changed = found, time.monotonic()
             if time.monotonic() - changed > _SILENCE_S:
@@ -82,18 +82,18 @@ def follow(stack: DeployedStack, job: str) -> dict[str, Any]:
             time.sleep(_POLL_S)
     except (KeyboardInterrupt, CommandError):
         show_progress("")
-        sys.stderr.write(f"The job continues; `tailrace status` shows how far {job} is.\n")
+        sys.stderr.write(f"The job continues; `tailrace status` shows the progress of {job}.\n")
         raise
     show_progress("")
     if found["state"] == "running":
-        raise CommandError(f"Nothing has happened to {job} for an hour: run the command again to resume it.")
+        raise CommandError(f"{job} has made no progress for an hour: run the command again to resume it.")
     if found["state"] == "failed":
         raise CommandError(f"{job} failed: {found['reason']}.")
     return found
 
 
 def _seen(stack: DeployedStack, job: str) -> dict[str, Any]:
-    """Return how far a job is. Its parts can use up the account's concurrency, so that this call has to wait."""
+    """Return the progress of a job. Its parts can use up the account's concurrency, so that this call has to wait."""
     deadline = time.monotonic() + _PATIENCE_S
     while True:
         try:
@@ -120,6 +120,6 @@ def parts_of(job: Mapping[str, Any]) -> str:
 
 
 def _remaining(parts: int, seconds_per_part: float) -> str:
-    # of this phase only: how long the next ones take is not known
+    # for this phase only: how long the next ones take is not known
     seconds = int(max(parts, 0) * seconds_per_part)
     return f"{seconds // 60} min {seconds % 60} s left in this phase"

@@ -74,7 +74,7 @@ def parse_moment(text: str) -> datetime:
         check_leap_second(text, moment)
     except (TimeFormatError, OverflowError) as error:
         problem = f"expected a date or time such as 2026-11-25 or 2026-11-25T10:00Z, not {text[:40]!r}"
-        reason = "it is outside of the years 1 to 9999" if isinstance(error, OverflowError) else str(error)
+        reason = "it is outside the years 1 to 9999" if isinstance(error, OverflowError) else str(error)
         is_rule = isinstance(error, OverflowError) or ": " in reason
         raise argparse.ArgumentTypeError(f"{problem} ({reason})" if is_rule else problem) from None
     return moment

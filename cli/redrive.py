@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     """Count, or put back.
 
     Raises:
-        UsageError: a place is unknown, or named beside --all.
+        UsageError: a place is unknown, or named together with --all.
         CommandError: AWS rejects a request.
     """
     if options.all and options.places:

@@ -161,7 +161,7 @@ class Replay:
             bookmark.remove()
 
     def _limited(self, batches: Iterable[Batch], run: Run) -> Iterator[Batch]:
-        """Cut the batches whose events could exceed the limit; most events may be none of the route's."""
+        """Split the batches whose events could exceed the limit; most events may not be the route's."""
         for batch in batches:
             rest = batch
             while rest:

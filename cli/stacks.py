@@ -82,7 +82,7 @@ class DeployedStack:
 
     @property
     def state_folder(self) -> Path:
-        """The folder in which commands remember how far they have come with this stack."""
+        """The folder in which commands record their progress with this stack."""
         return state_folder(self.name, self.region, self.id)
 
     def function(self, stage: str) -> str:
@@ -184,7 +184,7 @@ def _client(session: Session, service: str, region: str | None, endpoint: str | 
         return untyped.create_client(service, region_name=region, endpoint_url=endpoint, config=config)
     except BotoCoreError:  # some are ValueErrors, too
         raise
-    except ValueError as error:  # an address in the environment or the configuration is none
+    except ValueError as error:  # an address in the environment or the configuration is not one
         raise CommandError(
             f"AWS cannot be called: {error}: check AWS_ENDPOINT_URL, and your AWS configuration."
         ) from error

@@ -74,7 +74,7 @@ class TableFile:
     def create(self, dynamodb: Any) -> None:
         """Create the table with its items, and then its stream, unless it exists. Raises TableFileInvalid.
 
-        A table without a stream is one that a run before did not finish, so its items are put again.
+        A table without a stream is one that an earlier run did not finish, so its items are put again.
         """
         found = _described(dynamodb, self.name)
         if found is not None and found.get("StreamSpecification") == BOTH_IMAGES:
@@ -149,7 +149,7 @@ def _read_items(path: Path) -> list[Json]:
 def _value(value: Any) -> Any:
     """Return an attribute value as boto3 takes it: the CLI prints binary in base64, and boto3 encodes it again.
 
-    What is no attribute value is left as it is: the emulator says what is wrong with it.
+    What is not an attribute value is left as it is: the emulator says what is wrong with it.
     """
     match value:
         case {"B": str(text), **rest} if not rest:

@@ -14,7 +14,7 @@ type Json = dict[str, Any]
 
 
 class JobFailed(LocalError):
-    """A rebuild or verification did not come to its end."""
+    """A rebuild or verification did not finish."""
 
 
 @dataclass(frozen=True, slots=True)

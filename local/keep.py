@@ -35,7 +35,7 @@ class Kept:
         port: the emulator's port, which is part of addresses in the state; None for any.
         shards: the virtual shards; another number would move items to other shards.
         dashboard_port: the dashboard's port; 0 if it was not served yet.
-        positions: where to read on, by mapping.
+        positions: where to continue reading, by mapping.
         table: the existing table that the stack is attached to; empty if it has its own.
     """
 

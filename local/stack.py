@@ -37,7 +37,7 @@ ENDPOINT_FILE = ROOT / ".tailrace" / "endpoint.json"
 LOCAL_PARAMETERS = {"ArchiveWindowSeconds": "5"}  # instead of a minute
 type ReportProgress = Callable[[str], None]
 type Parameters = Mapping[str, str] | Callable[[str], Mapping[str, str]]
-"""Template parameters, or a function that makes what they name on the emulator at an endpoint, and returns them."""
+"""Template parameters, or a function that makes what they name on the emulator at an endpoint and returns them."""
 
 
 @dataclass(slots=True)
@@ -237,7 +237,7 @@ def _emulator(
 
 @contextmanager
 def _kept(stack: Stack, kept: Kept, report: ReportProgress, state: Path | None) -> Iterator[None]:
-    """Save the stack before and after the block, if it is kept; also when the block raises."""
+    """Save the stack before and after the block, if it is kept; even when the block raises."""
     if state is None:
         yield
         return

@@ -1,4 +1,4 @@
-"""Go on with files whose notifications were lost: the emulator keeps them in memory, so they end with its process."""
+"""Continue files whose notifications were lost: the emulator keeps them in memory, so they end with its process."""
 
 import json
 from typing import Any

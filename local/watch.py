@@ -19,7 +19,7 @@ from tailrace.backfill.fingerprints.lock import SUFFIX
 
 CHECK = ("-m", "local.deployment.check_definition", "--add")
 _CHECK_S = 60.0
-"""Longer than any check takes: while one runs, the stack is neither saved nor are saved files seen."""
+"""Longer than any check takes: while one runs, the stack is not saved, and saved files are not seen."""
 
 type Report = Callable[[str], None]
 type Signature = list[tuple[str, int, int]]
@@ -65,12 +65,12 @@ class Watcher[S: RunningStack]:
                 return
             built = build()
             if digest_of(_without_locks()) != checked:
-                self._tried = self._deployed  # it was saved again: the next look sees it, also if it is as it was
+                self._tried = self._deployed  # it was saved again: the next look sees it, even if it is as it was
                 return
             self._handled, self._tried = _signature(), digest_of(definition_files())  # the check may complete the lock
             self._stack.update(built)
         except LocalError as error:
-            self._report(f"The definition was not deployed, the previous one keeps running. {error}")
+            self._report(f"The definition was not deployed; the previous one keeps running. {error}")
             return
         self._deployed = self._tried
         self._report(f"Deployed the changed definition in {time.monotonic() - began:.1f} s.")

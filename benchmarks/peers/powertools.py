@@ -1,7 +1,7 @@
 """Queue handlers around the batch processors of Powertools for AWS Lambda, with jsonschema and boto3.
 
 A message that fails is reported, and in a FIFO queue those after it, too. An invalid item is left out: nothing would be
-won by delivering it again. As in its documentation, each message is handled on its own.
+gained by delivering it again. As in its documentation, each message is handled on its own.
 """
 
 from collections.abc import Mapping

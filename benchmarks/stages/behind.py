@@ -55,7 +55,7 @@ def run(show: Show) -> list[Result]:
 
 
 def _texts() -> Iterator[str]:
-    """Yield the changes of all fleets side by side, as JSON, each with its own number and item."""
+    """Yield the changes of all fleets in turn, as JSON, each with its own number and item."""
     count = 0
     for record in records():
         text, key, sequence = json.dumps(record), record["dynamodb"]["Keys"]["pk"]["S"], _number(record)
@@ -70,7 +70,7 @@ def _number(record: Json) -> int:
 
 
 def _played(batches: list[dict[str, object]], in_window: int, write_behind_s: int) -> _Run:
-    """Deliver all batches, so many in each window; the first one of a shard is written at once, and not counted."""
+    """Deliver all batches, that many in each window; the first one of a shard is written at once, and not counted."""
     client = CountingClient()
     aggregate = stage(client, write_behind_s=write_behind_s)
     aggregate(batches[0])

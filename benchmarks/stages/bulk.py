@@ -41,7 +41,7 @@ class Cloud(Protocol):
 
 
 def lines(size: int, width: int, ids: int) -> Iterator[tuple[str, int | None, bytes]]:
-    """Yield lines of ``size`` bytes together: id, delay (None if the line is invalid), and the line."""
+    """Yield lines of ``size`` bytes in total: id, delay (None if the line is invalid), and the line."""
     written = number = 0
     while written < size:
         number += 1
@@ -178,7 +178,7 @@ def differences(stack: Cloud, expected: Expected, found: dict[str, Any]) -> list
 
 
 def main(megabytes: int = 64, kills: int = 10, width: int = 0) -> int:
-    """Load a file and tell what came of it."""
+    """Load a file and report the result."""
     say = Console(highlight=False, soft_wrap=True).print
     with running_stack(progress=say) as stack:
         stack.pollers.stop()

@@ -1,4 +1,4 @@
-"""(h) The other stages beside hand-written ones, aws-lambda-stream and Powertools' batch processor.
+"""(h) The other stages compared with hand-written ones, aws-lambda-stream and Powertools' batch processor.
 
 All of them talk to a stub of AWS with 5 ms latency. What counts is CPU time per change.
 """
@@ -170,7 +170,7 @@ def _archive(show: Show, changes: Changes, address: str) -> dict[str, float]:
 
 
 def _rows(show: Show, changes: Changes, address: str) -> list[Result]:
-    """Measure the aggregate stage beside a library that writes the newest image of each item."""
+    """Measure the aggregate stage against a library that writes the newest image of each item."""
     stage = product()
     with in_node.node_handler("materialize", address) as materialize:
         for text in changes.earlier:

@@ -1,4 +1,4 @@
-"""The entrances `load` and `ingest` beside hand-written ones, and `ingest` beside Powertools' batch processor."""
+"""The entrances `load` and `ingest` against hand-written ones, and `ingest` against Powertools' batch processor."""
 
 import io
 import json

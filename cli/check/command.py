@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
 
     Raises:
         UsageError: there is no such pipeline.
-        CommandError: the definition cannot be imported, or AWS cannot be asked.
+        CommandError: the definition cannot be imported, or AWS cannot be called.
     """
     reference = options.pipeline or os.environ.get("TAILRACE_PIPELINE", "").strip() or DEFAULT_PIPELINE
     with redirect_stdout(sys.stderr):  # what the definition prints
@@ -154,7 +154,7 @@ def parameters_of(wanted: Wanted, described: Described, pipeline: Pipeline, refe
 
 @contextmanager
 def _sdk_errors() -> Iterator[None]:
-    """Raise the SDK's error again, which says more to a user than what functions make of it."""
+    """Raise the SDK's error again, which tells a user more than the functions' translation."""
     try:
         yield
     except TailraceError as error:

@@ -20,9 +20,9 @@ class Report:
         region: where it is.
         parameters: what to deploy a stack with.
         findings: what is wrong with it, and what to know about it.
-        sample_findings: the same of its items.
+        sample_findings: the same for its items.
         tally: the sampled items; None without a sample.
-        is_known: whether everything could be looked at.
+        is_known: whether everything could be checked.
     """
 
     table: str
@@ -55,7 +55,7 @@ class Report:
             yield f"{'BROKEN' if is_error else 'note  '}  {text}"
         where = f"table {self.table!r} in {self.region}"
         if not self.is_known:
-            yield f"It is not known whether a stack can be attached to {where}."
+            yield f"Cannot tell whether a stack can be attached to {where}."
             return
         if any(finding.is_error for finding in self.findings):
             yield f"A stack cannot be attached to {where} as it is."

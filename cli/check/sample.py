@@ -7,7 +7,7 @@ from tailrace.encoding.dynamodb import Image
 
 _SEGMENTS = 16
 _PAGE = 100
-"""Items of a page: small, so that all segments have their turn."""
+"""Items per page: few, so that all segments have their turn."""
 
 
 def read_sample(dynamodb: Any, table: str, limit: int, progress: Callable[[str], None]) -> Iterator[Image]:

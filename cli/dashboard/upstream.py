@@ -97,7 +97,7 @@ class Upstream:
         self._session.close()
 
     def _signed(self, path: str, query: str, headers: Mapping[str, str]) -> Any:
-        # Normalised to the encoding that is signed (RFC 3986): a browser encodes a space as +, for example.
+        # Normalized to the encoding that is signed (RFC 3986): a browser encodes a space as +, for example.
         pairs = parse_qsl(query, keep_blank_values=True)
         query_string = "&".join(f"{_encoded(name)}={_encoded(value)}" for name, value in pairs)
         url = f"{self._url}{quote(unquote(path), safe='/-_.~')}" + (f"?{query_string}" if query_string else "")

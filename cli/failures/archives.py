@@ -24,7 +24,7 @@ from tailrace.outputs.archives import Event, parse_events
 _MAX_OPEN_FILES = 100
 
 type Position = tuple[str, str, int, str]
-"""Of an event: its hour (YYYY-MM-DDTHH), shard, sequence number and id. Positions rise along the events of an item."""
+"""An event's hour (YYYY-MM-DDTHH), shard, sequence number and id. Positions rise along the events of an item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Archive:
     """The archive of a stack: the bucket, and the catalog of its objects.
 
     Attributes:
-        gone: by hour, the number of objects that the catalog has and the bucket has not any more: a row outlives its
+        gone: by hour, the number of objects that the catalog still has and the bucket no longer has: a row outlives its
             object when the bucket's lifecycle deletes that. Complete for the hours whose events were read.
     """
 

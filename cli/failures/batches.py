@@ -16,8 +16,8 @@ from tailrace.aws.runtime.errors import has_code
 
 PREFIX = "aws/lambda/"
 
-UNREADABLE = "are no invocation records"
-FOREIGN = "are of functions that are not of this stack"
+UNREADABLE = "are not invocation records"
+FOREIGN = "belong to functions outside this stack"
 NOT_COUNTED = (
     "of aggregate, missing from the rows: run `tailrace verify --repair`, which finds what is missing (--repaired "
     "removes them then)"
@@ -71,8 +71,8 @@ class DiscardedBatches:
     def _repaired_s(self) -> float:
         """Return the second before which no aggregate lacks changes: its build or repair began later.
 
-        A repair that failed, or was one of a sample, has raised the floor, too, and rows may still lack changes. Before
-        a build or repair has read the batches, nothing else has the images of the items that expired in them.
+        A repair that failed, or repaired a sample only, has raised the floor, too, and rows may still lack changes.
+        Before a build or repair has read the batches, nothing else has the images of the items that expired in them.
         """
         try:
             answer = self.functions.invoke("history", {"task": "status"})
@@ -118,7 +118,7 @@ class DiscardedBatches:
         run.done(self.name)
 
     def _deliver(self, stage: str, payload: str | Mapping[str, Any]) -> bool:
-        """Deliver a batch, and as long as that gets on, what is left of it; return whether everything was sent."""
+        """Deliver a batch and, while that makes progress, what is left of it; return whether everything was sent."""
         while failures := self.functions.invoke(stage, payload).get("batchItemFailures"):
             event = json.loads(payload) if isinstance(payload, str) else payload
             numbers = [one["dynamodb"]["SequenceNumber"] for one in event["Records"]]
@@ -149,5 +149,5 @@ def _newest_s(record: Mapping[str, Any]) -> float:
     """Return the second at which the newest change of a batch was made; at the latest, when the batch was discarded."""
     info = record["DDBStreamBatchInfo"]
     ends = ("approximateArrivalOfFirstRecord", "approximateArrivalOfLastRecord")
-    known = [info[end] for end in ends if end in info]  # the final call of a window has no records to tell of
+    known = [info[end] for end in ends if end in info]  # the final call of a window has no records to report
     return max(datetime.fromisoformat(time).timestamp() for time in known or [record["timestamp"]])

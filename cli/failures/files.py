@@ -69,7 +69,7 @@ class AsyncFailures:
                 note_hidden(leases, run)
 
     def _redrive(self, message: Message, leases: Leases, run: Run) -> None:
-        """Process a notification. It stays hidden if this is interrupted, because the function goes on then."""
+        """Process a notification. It stays hidden if this is interrupted, because the function then continues."""
         stage, event = self._parse(message.body)
         try:
             reason = self._reason_to_leave(stage, event, run)
@@ -106,7 +106,7 @@ class AsyncFailures:
         return next((reason for upload in uploads if (reason := self._reason_of_lines(upload))), None)
 
     def _reason_of_lines(self, record: Mapping[str, Any]) -> str | None:
-        """Return why a file must not be loaded, if a line of it must not."""
+        """Return why a file must not be loaded, if one of its lines must not."""
         key = unquote_plus(record["s3"]["object"]["key"])
         try:
             for operations in batched(self._read_puts(key), _READ_TOGETHER, strict=False):
@@ -145,7 +145,7 @@ class AsyncFailures:
             record = json.loads(body)
             stage, event = self.functions.stage_of(record["requestContext"]["functionArn"]), record["requestPayload"]
             unquote_plus("".join(one["s3"]["object"]["key"] for one in event["Records"]))
-        except (ValueError, KeyError, TypeError, AttributeError):  # anybody who may call load or catalog sends anything
+        except (ValueError, KeyError, TypeError, AttributeError):  # whoever may call load or catalog can send anything
             return None, {}
         return stage, event
 
@@ -160,7 +160,7 @@ class AsyncFailures:
         return True
 
     def _is_loaded(self, record: Mapping[str, Any]) -> bool:
-        """Return whether a file's receipt is that of this upload, or of a later one: load passes it over then."""
+        """Return whether a file's receipt is that of this upload, or of a later one: load then skips it."""
         described = record["s3"]["object"]
         try:
             found = self.s3.get_object(Bucket=self.bucket, Key=receipt_key(unquote_plus(described["key"])))

@@ -21,7 +21,7 @@ class Functions:
     stack: str
 
     def stage_of(self, arn: str) -> str | None:
-        """Return the stage of a function's ARN, which may have a version; None if it is of another stack."""
+        """Return the stage of a function's ARN, which may have a version; None if it belongs to another stack."""
         parts = arn.split(":")
         name = parts[6] if len(parts) > 6 else ""  # noqa: PLR2004 - arn:aws:lambda:region:account:function:name
         prefix = f"{self.stack}-"

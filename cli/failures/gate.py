@@ -1,6 +1,6 @@
 """What may go back to the intake queue: an operation is compared with the item first.
 
-Nothing tells when an item was last changed, or that it was deleted. So an operation is put back by itself only if it
+Nothing shows when an item was last changed, or that it was deleted. So an operation is put back by itself only if it
 follows another one that was put back. All else takes an option, and goes back on condition that the item is still as it
 was compared.
 """
@@ -118,7 +118,7 @@ class Gate:
         return Verdict(Decision.REMOVE if self.policy.discard else Decision.LEAVE, reason)
 
     def _is_newer(self, operation: Operation, current: StoredItem) -> bool | None:
-        """Return whether an operation's item is newer; None if nothing tells."""
+        """Return whether an operation's item is newer; None if nothing shows it."""
         name = self.policy.newer_by
         if name is None or operation.op != "put":
             return None
@@ -129,7 +129,7 @@ class Gate:
 
 
 def _ordering(value: Any) -> Any:
-    """Return what a value is ordered by: a text of a number or time by what it says; None if it has no order."""
+    """Return what a value is ordered by: a text that is a number or time by its meaning; None if it has no order."""
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         return None
     if isinstance(value, str):

@@ -187,7 +187,7 @@ def _rounds(batch: Sequence[Message], items: ItemTable) -> Iterator[list[Letter]
 
 
 def parse_operation(body: str, items: ItemTable) -> Operation | None:
-    """Return the operation that a message requests; None if it is about nothing that can be an item of the table."""
+    """Return the operation that a message requests; None if it is about nothing that can be an item there."""
     try:
         operation = items.with_id(parse_message(body))
     except InvalidMessage:

@@ -26,7 +26,7 @@ from tailrace.errors import DefinitionError
 _SUFFIX = "DeadLetterQueue"
 
 _NO_QUEUES = ("async", "batches", "quarantine")
-"""Places that a route may be called like."""
+"""Places whose names a route may have."""
 
 
 class Place(Protocol):
@@ -108,13 +108,13 @@ def _place_name(name: str, queues: Collection[str]) -> str:
     if name not in _NO_QUEUES:
         return name
     longer = f"{name}-queue"
-    while longer in queues:  # another route is called async-queue
+    while longer in queues:  # another route may be called async-queue
         longer += "-queue"
     return longer
 
 
 def _kebab_case(name: str) -> str:
-    # each capital begins a word, also one of a single letter: EMails is the route e-mails
+    # each capital begins a word, even one of a single letter: EMails is the route e-mails
     return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
 
 

@@ -2,7 +2,7 @@
 
 How an item goes back depends on how it came in. From a queue or a file, it was never stored, so it goes through the
 intake queue like any other. From the stream, it is in the table: fanout sends it to archive and routes, if the deployed
-definition accepts it and the table still holds it. Aggregates count changes, and an equal item is no change; worse,
+definition accepts it and the table still holds it. Aggregates count changes, and an equal item is not a change; worse,
 under the fixed code each later change subtracts a contribution that was never added. Only `tailrace verify --repair`,
 or a rebuild, makes their rows right.
 """
@@ -30,7 +30,7 @@ from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import InvalidMessage
 
 CHANGED = "describe items that were changed or deleted since"
-UNREADABLE = "hold no item that could be put back: send or drop a corrected one"
+UNREADABLE = "hold no item that could be put back: send or upload a corrected one"
 AGGREGATES = (
     "aggregates have not counted these items. If their code was fixed without a new version, run "
     "`tailrace verify --repair`; a new version is built by `tailrace rebuild`"
@@ -41,7 +41,7 @@ _MAX_BATCH, _MAX_BATCH_BYTES = 25, 4_000_000  # an invocation has at most 6 MB
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What is held of a report while all of them are sorted: its key, its order, its item and a digest of that."""
+    """What is held of a report in memory while all are sorted: its key, its order, its item and a digest of that."""
 
     key: str
     order: tuple[str, int]
@@ -51,7 +51,7 @@ class Entry:
 
     @property
     def has_item(self) -> bool:
-        """Whether the report has an item with a key, rather than a row that is no item."""
+        """Whether the report has an item with a key, rather than a row that is not an item."""
         return self.item_key is not None and bool(self.digest)
 
 
@@ -134,7 +134,7 @@ class Quarantine:
         return key, row
 
     def _find_row(self, report: Report) -> tuple[Row, Row] | None:
-        """Return the key and the attributes of a row that was no item then, if it is as it was."""
+        """Return the key and the attributes of a row that was not an item then, if it is as it was."""
         if report.row is None:
             return None
         try:

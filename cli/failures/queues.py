@@ -18,7 +18,7 @@ SENT_BEFORE = "sent by an interrupted run"
 
 
 def message_count(sqs: Any, queue: str) -> int:
-    """Return about how many messages a queue holds, hidden ones included."""
+    """Return about how many messages a queue holds, including hidden ones."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     attributes = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
     return sum(int(attributes[name]) for name in names)

@@ -52,7 +52,7 @@ class Report:
 
     @property
     def row(self) -> tuple[Row, Row] | None:
-        """The key and the attributes of a row of the stream that was no item; None if the report has no such row."""
+        """Key and attributes of a row of the stream that was not an item; None if the report has no such row."""
         item = self.content.get("item")
         body = item.get("dynamodb") if isinstance(item, dict) and self.address is None else None
         if self.entrance != "stream" or not isinstance(body, dict):

@@ -85,7 +85,8 @@ def run(options: argparse.Namespace) -> int:
 
     Raises:
         UsageError: the arguments are invalid.
-        CommandError: the definition cannot be imported, the sample has no valid items, or the stack is none of ours.
+        CommandError: the definition cannot be imported, the sample has no valid items, or the stack is not a Tailrace
+            stack.
     """
     if options.updates + options.deletes > _MAX_SHARE:
         raise UsageError(f"--updates and --deletes make at most {_MAX_SHARE} together")

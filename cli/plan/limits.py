@@ -15,7 +15,7 @@ NEW_TABLE_SHARDS = 4
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html"""
 
 PARTITION_UNITS = 1_000
-"""Write units a second of a partition, so also of an item:
+"""Write units a second of a partition, and thus of an item:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html"""
 
 MAX_WINDOW_S = 300

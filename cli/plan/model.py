@@ -95,7 +95,7 @@ class Plan:
         return max(self.batch, min(self.shard_rate * self.load.write_behind_s, self.profile.largest_state))
 
     def shards_writing(self, row: RowClass | HotRow) -> float:
-        """Return how many shards write to a row during its life: so many marks it carries."""
+        """Return how many shards write to a row during its life: it carries as many marks."""
         chunk = min(CHUNK, self.profile.changes)
         chunks = max(1, self.load.rate * self.profile.life_s.get(row.aggregate, 0) / chunk)
         items = row.items * (1 + self.profile.growth * (chunks - 1))
@@ -219,7 +219,7 @@ class Plan:
 
     @property
     def archive_batches(self) -> float:
-        """Invocations of archive: a batch of messages is closed by their number, by 6 MB or by the window."""
+        """Invocations of archive: a batch of messages ends by their number, by 6 MB or by the window."""
         full = self.messages * max(self.message_bytes / MAX_PAYLOAD_BYTES, 1 / _ARCHIVE_BATCH)
         return max(full, min(self.messages, 1 / _ARCHIVE_WINDOW_S))
 

@@ -26,7 +26,7 @@ MARK_BYTES = 52
 
 
 class RowClass(NamedTuple):
-    """Rows of one kind that are alike: as many ``items`` change each of them within a chunk, up to a power of two."""
+    """Rows of one kind that are alike: the same number of ``items`` changes each in a chunk, up to a power of 2."""
 
     aggregate: str
     kind: Kind
@@ -99,14 +99,14 @@ class Profile:
         life_s: how long a row takes changes, in seconds, by aggregate.
         lanes: the lanes of each aggregate.
         linear: the aggregates without order measures, which can have lanes.
-        hot_item: the item that most changes of a chunk are of, and their share; None if none stands out.
+        hot_item: the item with the most changes of a chunk, and their share; None if none stands out.
         item_units: write units of an item, when upstream writes it.
         record_bytes: size of a change in a batch of the stream.
         event_bytes: size of its event for the archive.
         routed: events for each route, per change.
         carried_bytes: size of a row in the state of a window, as write-behind carries it.
-        growth: how fast new items keep coming: 0 if changes are of the same items again and again, 1 if as many are of
-            new ones at the end as at the beginning.
+        growth: how fast new items keep coming: 0 if the same items change again and again, 1 if as many new ones come
+            at the end as at the beginning.
     """
 
     changes: int
@@ -161,9 +161,10 @@ class Profile:
 
 
 def interpolate(sizes: Sequence[float], values: Sequence[float], size: float) -> float:
-    """Return the value at a size: on the straight line between two neighbours where both axes are logarithmic.
+    """Return the value at a size: on the straight line between two neighbors where both axes are logarithmic.
 
-    Beyond the ends, the outer line goes on, since rows per change follow a power of the batch size over long stretches.
+    Beyond the ends, the outer line continues, since rows per change follow a power of the batch size over long
+    stretches.
     """
     points = sorted(dict(zip(sizes, values, strict=True)).items())
     if len(points) == 1 or points[0][1] <= 0:

@@ -42,7 +42,7 @@ class Rate:
 
     ``window_s`` is the advised window, ``write_behind_s`` the advised time to carry changes, 0 if it saves hardly a
     write. ``lanes`` are those that aggregates need, 0 where no number is enough; ``saving_lanes`` those that keep rows
-    at one write unit, with the dollars a month for rows that remain. ``by_window`` and ``by_write_behind`` tell write
+    at one write unit, with the dollars a month for rows that remain. ``by_window`` and ``by_write_behind`` hold write
     units per 1,000 changes, and dollars a month.
     """
 
@@ -143,7 +143,7 @@ def at_window(plan: Plan, window_s: float) -> Plan:
 
 
 def carrying_for(plan: Plan, seconds: float) -> Plan:
-    """Return the plan with changes carried for so long."""
+    """Return the plan with changes carried for this long."""
     return replace(plan, load=replace(plan.load, write_behind_s=seconds))
 
 

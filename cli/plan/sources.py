@@ -1,4 +1,4 @@
-"""Where the estimate's figures come from: list prices beside this module, and the results of `make bench`."""
+"""Where the estimate's figures come from: list prices next to this module, and the results of `make bench`."""
 
 import json
 from collections.abc import Mapping

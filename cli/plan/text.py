@@ -63,7 +63,7 @@ def _rates(report: Report) -> Iterator[str]:
     rows += [
         ("$ per month, total", [dollars(sum(rate.dollars.values())) + _mark(rate) for rate in rates]),
         ("$ per million changes", [dollars(_per_million(rate)) + _mark(rate) for rate in rates]),
-        ("beside it: your writes of items, $ per month", [dollars(rate.upstream) for rate in rates]),
+        ("in addition: your own item writes, $ per month", [dollars(rate.upstream) for rate in rates]),
     ]
     yield from table(rows)
     for too_large in [rate.too_large for rate in rates if rate.too_large][:1]:

@@ -103,13 +103,13 @@ def _rate(ratio: Callable[[float], float]) -> float | None:
 
 
 def advised_window(plan: Plan, freshness_s: float) -> int:
-    """Return the window that makes the fewest writes while rows are at most so old: longer ones fill no batch more."""
+    """Return the window that makes the fewest writes while rows are at most this old: longer ones fill none more."""
     filled = math.ceil(plan.largest_batch / plan.shard_rate)
     return max(1, min(filled, int(freshness_s), limits.MAX_WINDOW_S))
 
 
 def advised_write_behind(plan: Plan, freshness_s: float) -> int:
-    """Return how long changes should be carried while rows are at most so old; 0 if that saves hardly a write."""
+    """Return how long changes should be carried while rows are at most this old; 0 if that saves hardly a write."""
     seconds = max(0, min(int(freshness_s - plan.load.window_s), limits.MAX_WRITE_BEHIND_S))
     plain, carrying = (replace(plan, load=replace(plan.load, write_behind_s=each)) for each in (0, seconds))
     return seconds if carrying.units < plain.units * _WORTH_IT else 0

@@ -84,7 +84,7 @@ def load_definition(reference: str) -> Pipeline:
         return load_pipeline(reference)
     except FAILURES as error:  # the user's code may raise anything on import
         where = location(error)
-        if isinstance(error, DefinitionError) and not where:  # no code of the user is involved: the name is wrong
+        if isinstance(error, DefinitionError) and not where:  # none of the user's code is involved: the name is wrong
             raise UsageError(str(error)) from error
         prefix = "" if isinstance(error, DefinitionError) else f"{type(error).__name__}: "
         raise CommandError(f"BROKEN  {reference} cannot be imported: {where}{prefix}{error}") from error

@@ -1,6 +1,6 @@
 """The definition on its collections' examples: schema, transform, groups, measures, predicates and routes.
 
-A transform may add, rename and remove fields, so what a group or measure finds behind it only its results tell. Without
+A transform may add, rename and remove fields, so only its results show what a group or measure finds after it. Without
 examples that is not known, and the check says so.
 """
 
@@ -105,7 +105,7 @@ def _check_row(keys: CollectionKey, item: Item) -> None:
 
 
 def _check_fields(aggregate: Aggregate, items: Sequence[Item], findings: Findings) -> Iterator[str]:
-    """Check the fields that an aggregate uses; yield those of which nothing is known."""
+    """Check the fields that an aggregate uses; yield those about which nothing is known."""
     collection, context = aggregate.of, f"aggregate {aggregate.name!r}"
     seen = [image for item in items for image in images_of(item, aggregate.each_path)]
     uses = field_uses(aggregate.by, aggregate.stored_measures, aggregate.each_path)
@@ -124,7 +124,7 @@ def _check_fields(aggregate: Aggregate, items: Sequence[Item], findings: Finding
 
 
 def _is_in_elements(aggregate: Aggregate, use: FieldUse) -> bool:
-    """Tell whether the schema describes a field of the elements that count, and not of the item, by this name."""
+    """Tell whether the schema describes a field of the elements that count, and not one of the item, by this name."""
     if aggregate.each_path is None or use.each:
         return False
     path = (*aggregate.each_path.steps, ELEMENT, *use.path)
@@ -231,7 +231,7 @@ def _times_of(aggregate: Aggregate) -> Iterator[tuple[str, FieldPath, str]]:
 
 
 def _warn_of_unit(told: str, path: FieldPath, unit: str, items: Iterable[Item], findings: Findings) -> None:
-    """Warn of numbers since 1970 in a smaller unit than they are: such times are all in the first weeks of 1970."""
+    """Warn of numbers since 1970 that are read in a smaller unit than theirs: such times all fall in early 1970."""
     numbers = [value for item in items if isinstance(value := path.read(item), int | Decimal)]
     for larger, per_second in EPOCH_UNITS.items():
         if larger == unit or not numbers:
@@ -274,4 +274,4 @@ def _check_predicate(
             )
             return
     if results == {False}:
-        findings.warn(f"{predicate}: true for no example of {collection.name!r}: add one for which it is")
+        findings.warn(f"{predicate}: true for none of the examples of {collection.name!r}: add one that satisfies it")

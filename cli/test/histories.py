@@ -1,6 +1,6 @@
-"""Histories of generated items: what they add they retract, and the rows are the same however the changes are cut.
+"""Histories of generated items: what they add they retract, and the rows are the same however the changes are split.
 
-Of each history, the rows of three ways are compared: one fold of all changes, several folds of a part each, and a fold
+For each history, the rows of three ways are compared: one fold of all changes, several folds of a part each, and a fold
 of nothing but the items that are left.
 """
 

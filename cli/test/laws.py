@@ -99,7 +99,7 @@ def _counting_problems(aggregate: Aggregate, item: Item) -> Iterator[Problem]:
 
 
 def _in_any_element(pointer: str, each: FieldPath | None) -> str:
-    """Return a pointer with ``*`` in the place of the element, since the others have the same problem."""
+    """Return a pointer with ``*`` in place of the element, since the others have the same problem."""
     if each is None or not pointer.startswith(f"{each.pointer}/"):
         return pointer
     _, slash, rest = pointer.removeprefix(f"{each.pointer}/").partition("/")

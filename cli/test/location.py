@@ -13,7 +13,7 @@ _OTHERS = (Path(tailrace.__file__).parent, _ROOT / "cli", _ROOT / "local", Path(
 def location(error: BaseException) -> str:
     """Return the file and line of the last frame in the user's code, with a colon, to begin a message with.
 
-    Empty if no code of the user is involved, and for a SyntaxError, whose message has its own.
+    Empty if none of the user's code is involved, and for a SyntaxError, whose message has its own.
     """
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(frame.filename)]
     return f"{_shown(Path(own[-1].filename))}, line {own[-1].lineno}: " if own else ""

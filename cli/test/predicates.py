@@ -24,7 +24,7 @@ from tailrace.errors import InvalidItem
 
 @dataclass(frozen=True, slots=True)
 class UserPredicate:
-    """A predicate, the first place in the definition that uses it, and the field whose elements it is asked about."""
+    """A predicate, the first place in the definition that uses it, and the field whose elements it is applied to."""
 
     what: str
     function: Callable[[Any], Any]
@@ -35,7 +35,7 @@ class UserPredicate:
 
 
 def says(predicate: UserPredicate, item: Item) -> bool:
-    """Return what a predicate says of an item.
+    """Return what a predicate says about an item.
 
     Raises:
         TypeError: it returns something that is true whatever the item is.
@@ -52,7 +52,7 @@ def says(predicate: UserPredicate, item: Item) -> bool:
 def images_of(item: Item, each: FieldPath | None) -> Iterator[Item]:
     """Yield copies of an item as an aggregate's groups, measures and predicates see it: as it is, or by its elements.
 
-    An item whose elements cannot be told has none here; counting it reports that.
+    An item whose elements cannot be determined has none here; counting it reports that.
     """
     if each is None:
         yield deepcopy(item)

@@ -20,7 +20,7 @@ _CHUNK = 500
 _LATE_CHUNK = 20
 _GRACE_S = 5
 """The time that the first items may take, however late it is."""
-_COMPARED = 80  # of each chunk: failures may be rare, but what is impure is so with most items
+_COMPARED = 80  # of each chunk: failures may be rare, but impure functions differ for most items
 _ATTEMPTS = 3  # a random result may be right by chance
 _MAX_POOL = 400
 _CAUSES = (
@@ -33,7 +33,7 @@ _CAUSES = (
     ("the locale of the machine", Surroundings(locale=ELSEWHERE.locale)),
 )
 _MEMORY = "gives another result after other items: it remembers something, or draws at random"
-_HERE_ONLY = "something beside the item: items that came before, the process, or files of its folder"
+_HERE_ONLY = "something other than the item: items that came before, the process, or files of its folder"
 
 
 def _chunk(items: Iterator[Item], until: float) -> list[Item]:
@@ -116,7 +116,7 @@ class Search:
 
     @property
     def problems(self) -> list[Broken]:
-        """All problems; of a function with unstable results, nothing else: more cannot be told."""
+        """All problems; for a function with unstable results, nothing else: more cannot be known."""
         unstable = {where for law, where in self.found if law == "unstable"}
         return [one for (law, where), one in self.found.items() if law == "unstable" or where not in unstable]
 

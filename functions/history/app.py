@@ -1,4 +1,4 @@
-"""history: builds, verifies and repairs aggregates beside the running stream, one step or part at a time."""
+"""history: builds, verifies and repairs aggregates alongside the running stream, one step or part at a time."""
 
 import os
 from functools import cache

@@ -33,7 +33,7 @@ class Timings:
 
 
 class Display:
-    """Writes to standard output: colours and a moving bar on a terminal, plain lines elsewhere."""
+    """Writes to standard output: colors and a moving bar on a terminal, plain lines elsewhere."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False, soft_wrap=True)
@@ -42,7 +42,7 @@ class Display:
     def step(self, text: str) -> None:
         """Print what happens now, with the seconds since the start."""
         seconds = f"{time.monotonic() - self._started_at:6.1f} s"
-        self.console.print(Text.assemble((seconds, "dim"), f"  {text}"))  # a file's content is no markup
+        self.console.print(Text.assemble((seconds, "dim"), f"  {text}"))  # a file's content is not markup
 
     @contextmanager
     def bar(self, text: str, total: int) -> Iterator["ProgressBar"]:

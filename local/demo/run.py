@@ -92,7 +92,7 @@ def run(options: Options, display: Display) -> int:
     """
     pipeline = require_example(load_checked_pipeline(report=display.step), display)
     demo_input = choose_input(options, display)
-    # the pollers' warnings go to a file beside the emulator's log, not into the display
+    # the pollers' warnings go to a file next to the emulator's log, not into the display
     LOGS.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(filename=LOGS / "demo.log", level=logging.WARNING, format="%(asctime)s %(message)s")
     with running_stack(options.port, options.shards, lambda text: display.step(f"{text} …"), announce=True) as stack:

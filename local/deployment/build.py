@@ -195,7 +195,7 @@ def fingerprint() -> str:
 
 
 def engine_fingerprint() -> str:
-    """A digest of all inputs but the definition."""
+    """A digest of all inputs except the definition."""
     definition = set(definition_files())
     files = (file for source in SOURCES for file in source_files(ROOT / source))
     parts = (

@@ -79,7 +79,7 @@ def present_meaning(pipeline: Pipeline) -> MeaningLock:
 
 
 def _check_stable(present: MeaningLock, reference: str) -> None:
-    """Raise InvalidDefinition if another process gets another fingerprint: none could go on with what another built."""
+    """Raise InvalidDefinition if another process gets another fingerprint: none could continue what another built."""
     if unstable := unstable_meanings(present, reference):
         raise InvalidDefinition(
             f"Invalid definition: the meaning of {', '.join(unstable)} differs from process to process. A table that "

@@ -86,7 +86,7 @@ def deploy(endpoint: str, built: Path, parameters: Mapping[str, str]) -> dict[st
 
 
 def leave_to_pollers(endpoint: str) -> None:
-    """Let the emulator not serve the mappings that are polled here: their functions would get each record twice.
+    """Keep the emulator from serving the mappings that are polled here: their functions would get each record twice.
 
     A mapping of the user may lack `Enabled: !If [IsEmulated, false, true]`, or come from a function's `Events`.
     """
@@ -103,7 +103,7 @@ def event_source_mappings(functions: Any) -> list[dict[str, Any]]:
 
 
 def is_polled(mapping: Mapping[str, Any]) -> bool:
-    """Whether the local pollers serve a mapping: one of a stream of DynamoDB, or of a queue."""
+    """Whether the local pollers serve a mapping: one of a DynamoDB stream, or of a queue."""
     return mapping.get("EventSourceArn", "").split(":")[2:3] in (["dynamodb"], ["sqs"])
 
 

@@ -1,7 +1,7 @@
 """Derive a build from another one that differs only in the definition, without the half minute of `sam build`.
 
-The definition is whatever lies in the layer's folder beside the engine: `pipeline/`, and other modules of the user.
-All else is linked to the other build, which therefore has to stay.
+The definition is whatever is in the layer's folder next to the engine: `pipeline/`, and other modules of the user. All
+else is linked to the other build, which therefore has to stay.
 """
 
 import hashlib
@@ -41,7 +41,7 @@ def definition_files(layer: Path = LAYER_SOURCES) -> Iterator[Path]:
 
 
 def source_files(source: Path) -> Iterator[Path]:
-    """Yield a file, or a folder's files in a fixed order, without caches and what editors leave."""
+    """Yield a file, or a folder's files in a fixed order, without caches and what editors leave behind."""
     if source.is_file():
         yield source
         return

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 NO_VALUE = object()
-"""What a property is that `AWS::NoValue` removes."""
+"""The value of a property that `AWS::NoValue` removes."""
 
 
 class UnresolvableError(ValueError):

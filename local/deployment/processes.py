@@ -87,6 +87,6 @@ def clean_environment(**extra: str) -> dict[str, str]:
 
 
 def bare_environment(**extra: str) -> dict[str, str]:
-    """Of this process's environment, only what a program needs to start and to reach the network."""
+    """The part of this process's environment that a program needs to start and to reach the network."""
     kept = {name: value for name, value in clean_environment().items() if name.upper() in NEEDED}
     return {**kept, **extra}

@@ -38,7 +38,7 @@ def arguments(variables: Mapping[str, str], config: str, routes: str, built: str
         variables: the environment.
         config: the text of samconfig.toml.
         routes: the value of the parameter Routes that the definition needs.
-        built: the architecture that the layer is built for; None if nothing tells.
+        built: the architecture that the layer is built for; None if nothing shows it.
 
     Raises:
         InvalidDefinition: the variable has another form than `module:attribute`.

@@ -40,7 +40,7 @@ SIZE_BYTES = 4
 
 def main() -> None:
     """Serve, and in a forked process run the requested script as the main program."""
-    getproctitle()  # finds the title's memory as long as the environment is as it was
+    getproctitle()  # finds the title's memory as long as the environment is unchanged
     del sys.path[0]  # the folder of this script
     interpreter_path = [*sys.path]
     for folder in sys.argv[1:]:

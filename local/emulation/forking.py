@@ -49,7 +49,7 @@ def fork_functions(runtime: Json) -> None:
 def shared_layers(env: Mapping[str, str]) -> list[Path]:
     """Return the site packages of a function's layers, or nothing if the function needs a process of its own.
 
-    That is the case if a layer is not mounted, because it then lies in a folder of the function's process.
+    That is the case if a layer is not mounted, because it is then in a folder of the function's process.
     """
     if any(name.startswith(READ_AT_START) and os.environ.get(name) != env[name] for name in env):
         return []

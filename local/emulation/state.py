@@ -57,7 +57,7 @@ def keep_state(application: Application, path: Path) -> Application:
 
 
 def _after_restoring(message: Any, path: Path) -> Any:
-    """Replace the message that the emulator has started by one that it has not, if the state cannot be restored."""
+    """Replace the message that the emulator has started with one that it has not, if the state cannot be restored."""
     if message["type"] != "lifespan.startup.complete" or not path.exists():
         return message
     try:

@@ -77,7 +77,7 @@ def real_path(home: Path) -> str:
 
 
 def npm_ci(npm: str, locked: list[Path], home: Path, fingerprint: str, what: str) -> None:
-    """Install ``what`` a package-lock.json locks, unless it is current; ``locked`` are that file and those beside it.
+    """Install ``what`` a package-lock.json locks, unless it is current; ``locked`` are that file and those next to it.
 
     Scripts of packages are not run.
 

@@ -46,8 +46,8 @@ def find_interpreter(version: str, tools: Path) -> Path | None:
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
     candidates = [Path(sys.executable), *(Path(folder) / f"python{version}" for folder in folders)]
     fetched = ("", str(tools / "python"), "cpython-{v}*/bin/python{v}")
-    # these functions of os.path and glob pass over what cannot be looked at, such as another user's folder in PATH, and
-    # a missing home; those of pathlib raise
+    # these functions of os.path and glob skip what cannot be read, such as another user's folder in PATH, and a missing
+    # home; those of pathlib raise
     for variable, default, pattern in [*MANAGER_LOCATIONS, fetched]:
         home = os.path.expanduser((os.environ.get(variable) or default) if variable else default)  # noqa: PTH111
         found_there = glob.glob(f"{glob.escape(home)}/{pattern.format(v=version)}")  # noqa: PTH207

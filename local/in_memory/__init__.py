@@ -1,4 +1,4 @@
-"""An in-memory DynamoDB with the operations that Tailrace uses and their exact semantics.
+"""An in-memory DynamoDB with the operations that Tailrace uses and their exact semantics; and an HTTP API server.
 
     Database    tables by name; takes the requests of boto3's low-level client and raises its errors
 

@@ -30,7 +30,7 @@ _PARTITION = re.compile(r"\s*(#?\w+)\s*=\s*(:\w+)")
 
 
 def partition_of(request: Mapping[str, Any], name: str) -> str | None:
-    """Return the partition that a Query names first, as a hint which rows to look at; None if it does not."""
+    """Return the partition that a Query names first, as a hint at the rows to read; None if it does not."""
     found = _PARTITION.match(request.get("KeyConditionExpression", ""))
     if found is None or request.get("ExpressionAttributeNames", {}).get(found[1], found[1]) != name:
         return None

@@ -1,6 +1,6 @@
 """The rules of Lambda's event source mappings, as pure state machines.
 
-The drivers, which read a source and invoke a function, live elsewhere: `local.pollers.pollers` for the emulator, and a
+The drivers, which read a source and invoke a function, are elsewhere: `local.pollers.pollers` for the emulator, and a
 seeded scheduler for simulations. Both use the same classes:
 
     StreamShard   one shard of a stream: batches, tumbling windows, retries, discarded records, the checkpoint

@@ -8,7 +8,7 @@ class MappingError(ValueError):
 
 
 def refuse_unknown(name: str, value: Mapping[str, object], known: Collection[str]) -> None:
-    """Raise MappingError if an object has other fields: a misspelled one would be without effect."""
+    """Raise MappingError if an object has other fields: a misspelled one would have no effect."""
     for field in value:
         if field not in known:
             raise MappingError(f"{name} has no {field}: use {' or '.join(sorted(known))}")

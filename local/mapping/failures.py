@@ -2,9 +2,9 @@
 
 services-dynamodb-errors gives its shape: a queue or topic gets the metadata, a bucket also the whole event. The page
 shows only the condition RetryAttemptsExhausted. Recordings of the service show the rest: the other condition,
-RecordAgeExceeded, which has no responseContext whether or not the function was called, and counts one call at least; a
+RecordAgeExceeded, which has no responseContext whether or not the function was called, and counts at least one call; a
 functionError of null if the function returned; and timeWindowInfo for a tumbling window, whose final call has no
-records to tell of (docs/local.md).
+records to report (docs/local.md).
 """
 
 from datetime import UTC, datetime

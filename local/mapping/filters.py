@@ -23,7 +23,7 @@ MAX_RULES = 1000
 """Most rules that one pattern may expand to. The limit is ours: each further `$or` at least doubles their number."""
 
 type Rule = Sequence[tuple[str, Sequence[Predicate]]]
-"""The conditions on an event: by path, the predicates of which the field's value must satisfy at least one."""
+"""The conditions on an event: by path, the predicates at least one of which the field's value must satisfy."""
 
 type ListPositions = Mapping[int, int]
 """The index of a value's element in each enclosing list, by the list's id()."""
@@ -166,7 +166,7 @@ def _loads(text: str | bytes, pairs_hook: Callable[[list[tuple[str, Any]]], Any]
 
 
 def _not_json(constant: str) -> None:
-    raise ValueError(f"{constant} is no value of JSON")
+    raise ValueError(f"{constant} is not a JSON value")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

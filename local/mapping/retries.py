@@ -1,7 +1,8 @@
-"""What happens to a stream's batch after a failed call.
+"""What happens to a batch after a failed call: the back-off of streams and queues, and a stream's decision.
 
 Lambda retries with exponential backoff but does not publish the delays (services-dynamodb-errors), so they are
-parameters here. The first ones were recorded as 0.19 to 0.27 s and 0.39 s
+parameters here. How often a stream's batch is retried is a property of the deployed mapping (template.yaml). The first
+delays were recorded as 0.19 to 0.27 s and 0.39 s
 (https://github.com/radkawar/stackd/blob/9dc356f5e5cc49d2d334178a09c1398dd1c62617/testdata/aws/lambda/dynamodb_source.json).
 """
 

@@ -1,8 +1,8 @@
 """The properties of an event source mapping, parsed once.
 
 Names, defaults and limits are those of CreateEventSourceMapping:
-https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html. What it refuses without a word in the
-guide is known from recordings: docs/local.md.
+https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html. What it refuses although the guide does
+not say so is known from recordings: docs/local.md.
 """
 
 import re

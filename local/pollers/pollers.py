@@ -94,7 +94,7 @@ class Pollers:
 
     @property
     def positions(self) -> dict[str, Position | None]:
-        """Where later pollers may read on, by mapping: every change before was delivered."""
+        """Where later pollers may continue reading, by mapping: every change before was delivered."""
         return {poller.mapping.name: poller.position for poller in self._streams}
 
     @property

@@ -33,13 +33,13 @@ class ReadShard:
 
     @property
     def position(self) -> dict[str, str]:
-        """The parameters of GetShardIterator to read on."""
+        """The parameters of GetShardIterator to continue reading."""
         if self.last_sequence is None:
             return self.resume or {"ShardIteratorType": self.start}
         return {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": self.last_sequence}
 
     def settled_position(self, held: Mapping[str, str]) -> dict[str, str]:
-        """The parameters with which a later poller reads on: everything before is settled.
+        """The parameters with which a later poller continues reading: everything before is settled.
 
         `held` is the first record, by virtual shard, of those that are settled but not yet sent to the destination.
         """
@@ -106,7 +106,7 @@ class StreamShards:
         return bool(done)
 
     def position(self, held: Mapping[str, str]) -> Position:
-        """Return where a later poller reads on: see `ReadShard.settled_position`."""
+        """Return where a later poller continues reading: see `ReadShard.settled_position`."""
         reading = {name: shard.settled_position(held) for name, shard in self.reading.items()}
         return {"reading": {**self._resume, **reading}, "done": sorted(self._done)}
 

@@ -116,7 +116,7 @@ class SourcePoller[I]:
     def stop(self) -> None:
         """Make no further calls and wait for the thread to end. Calls in flight continue.
 
-        To be called after `warm_up`, also if polling was not started: a thread of a call whose start Ctrl-C interrupted
+        To be called after `warm_up`, even if polling was not started: a thread of a call whose start Ctrl-C interrupted
         is not known to Python, which would wait for it forever when it exits.
         """
         self._stopping.set()
@@ -192,7 +192,7 @@ class SourcePoller[I]:
         began = time.monotonic()
         try:
             received = self.poll()
-        finally:  # what has been read is delivered, even if the source cannot be read on
+        finally:  # what has been read is delivered, even if the source cannot be read any further
             self._asked_at = time.time()
             for call, body in self.due_invocations(self._asked_at):
                 if self._stopping.is_set():  # a read that outlasts `stop` finds the threads gone

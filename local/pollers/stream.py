@@ -1,4 +1,4 @@
-"""The poller of the items table's stream."""
+"""The poller of a DynamoDB stream."""
 
 import logging
 import math
@@ -62,7 +62,7 @@ class StreamPoller(SourcePoller[Call]):
         self.pages = StreamPages(emulator)
         """May be shared with the pollers of other mappings."""
         self.position: Position | None = None
-        """Where a later poller of this mapping may read on; None before the stream was described."""
+        """Where a later poller of this mapping may continue reading; None before the stream was described."""
 
     def read_from(self, position: Position | None) -> None:
         """Continue where an earlier poller was; to be called before the start."""

@@ -37,7 +37,7 @@ class StreamPages:
     def read(self, arn: str, shard_id: str, iterator: str, after: str | None) -> Page:
         """Return records that follow the sequence number `after`, as far as it is known. Raises CallFailed.
 
-        The iterator stands there, too.
+        The iterator is there, too.
         """
         with self._lock:
             for shard, starts, page in self._kept:

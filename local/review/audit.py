@@ -1,7 +1,7 @@
 """Ask what is known about the locked packages: `python -m local.review.audit NPM`, where NPM is the npm to run.
 
 pip-audit and npm leave out what they cannot look up, and succeed. Here that is a failure of its own (status 2), so that
-nothing looks safe that was not looked at.
+nothing unchecked looks safe.
 """
 
 import json

@@ -3,7 +3,7 @@
 The emulator runs each function with its role's credentials and evaluates the policies itself (`AUTH=true`). What it
 lacks is added here: calls count as encrypted, or the policies that demand TLS would deny every one of them; and
 requests to DynamoDB carry `dynamodb:LeadingKeys`, the partition keys that they name. Each decision about a role is
-written to a file. Batches of messages need the permission of a single one, readers of a stream that to the stream, and
+written to a file. Batches of messages need the permission of a single one, readers of a stream that for the stream, and
 PartiQL statements that of their verb.
 """
 

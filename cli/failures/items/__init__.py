@@ -1,1 +1,1 @@
-"""Items that operations are compared with, as they are and as what was sent may leave them."""
+"""Items that operations are compared with, as they are, and as what was sent may leave them."""

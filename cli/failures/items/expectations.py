@@ -1,7 +1,7 @@
 """Items as the operations that were sent to the intake queue may leave them, once ingest has applied or refused them.
 
 A dead letter that follows another one for the same item must not be compared with the item in the table while that one
-waits in the queue. So everything that is sent is remembered, also for the next run: what it was made from, and the
+waits in the queue. So everything that is sent is remembered, for the next run as well: what it was made from, and the
 versions of the item that are possible after it.
 """
 
@@ -25,7 +25,7 @@ from tailrace.inputs.messages import Operation
 _RETENTION_S = 15 * 86_400  # a day longer than a dead-letter queue retains messages
 
 type Versions = tuple[StoredItem | None, ...]
-"""Possible versions of an item, None for no item; the last one is that which is expected."""
+"""Possible versions of an item, None for no item; the last one is the expected one."""
 
 
 @dataclass(slots=True)

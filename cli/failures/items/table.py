@@ -40,7 +40,7 @@ class ItemTable:
     definition: FindDefinition
 
     def collection(self, name: str) -> Collection | None:
-        """Return a collection of the definition; None if it has none of this name, or cannot be imported."""
+        """Return a collection of the definition; None if it has none with this name, or cannot be imported."""
         found = self.definition()
         return found.collections_by_name.get(name) if isinstance(found, Pipeline) else None
 

@@ -1,1 +1,1 @@
-"""From a sample to numbers: reading it, making changes of it, folding them, and counting what they touch."""
+"""From a sample to numbers: reading it, making changes from it, folding them, and counting what they touch."""

@@ -40,7 +40,7 @@ class Progress:
         self.began = self.clock()
 
     def advance(self, share: float, what: str) -> None:
-        """Show how far a step has come."""
+        """Show the progress of a step."""
         if self.clock() - self.began >= _BAR_AFTER_S:
             filled = round(min(1, share) * _BAR_WIDTH)
             self.show(f"[{'#' * filled}{'.' * (_BAR_WIDTH - filled)}] {min(1, share):4.0%}  {what}")
@@ -69,7 +69,7 @@ class SampleFile:
         """Yield the valid items.
 
         Raises:
-            UsageError: there is no such file, it cannot be read, or it is not of a known format.
+            UsageError: there is no such file, it cannot be read, or its format is unknown.
         """
         collection = self.subject.collection
         try:

@@ -20,7 +20,7 @@ from tailrace.testing import event
 
 _NUMBER_BYTES = 8
 _TIME_BYTES = 29
-_VALUE_BYTES = 16  # of a value in a list of an order measure
+_VALUE_BYTES = 16  # for a value in a list of an order measure
 _FOREVER_S = 172_800.0  # marks of shards that have ended are kept for 48 hours
 _SAMPLED = 500  # changes of a chunk
 

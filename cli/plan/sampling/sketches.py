@@ -55,7 +55,7 @@ class Growth:
             self._points.append((self._added, self._keys.count()))
 
     def rate(self) -> float:
-        """Return how often a key of the second half is new, against the mean of all: 1 as often, 0 never.
+        """Return how often a key of the second half is new, against the mean of all: 1 if equally often, 0 if never.
 
         Keys that were seen less than ten times each do not show that no new ones come, even if none came at the end.
         """

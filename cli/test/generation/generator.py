@@ -1,6 +1,6 @@
 """Items from a JSON Schema 2020-12 and the constants of the user's functions, at thousands a second.
 
-No library that is kept up generates values for this draft. What the generator does not know of a schema, such as
+No maintained library generates values for this draft. What the generator does not know about a schema, such as
 ``contains``, the schema itself filters out; examples and earlier items, changed in one field, help with such a schema.
 """
 
@@ -29,7 +29,7 @@ _EXTREME = 2 * 10**12  # milliseconds since 1970 of these years are below
 _SMALL = 100
 _MAX_ELEMENTS = 4
 _MOST_COMPARED = 60
-"""Of a list whose length the definition may compare with a constant."""
+"""The longest list whose length the definition may compare with a constant."""
 _MOST_ELEMENTS = MAX_ITEM_BYTES // 2
 """No item has more: an element takes two bytes."""
 _MAX_DRAWS = 20
@@ -262,7 +262,7 @@ class Generator:
 
 
 def _one_of(makers: Sequence[Maker], leaves: Sequence[Maker], random: Random, depth: int) -> Any:
-    """Make a value; deep inside an item one without members, so that a schema that contains itself comes to an end."""
+    """Make a value; deep inside an item one without members, so that a schema that contains itself ends."""
     if not makers:
         raise Impossible
     return random.choice(makers if depth <= _MAX_DEPTH else leaves)(random, depth)

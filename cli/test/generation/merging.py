@@ -54,7 +54,7 @@ class Variant:
         return tuple(inner for part in self.parts for inner in _of_field(part, name))
 
     def chosen_with(self, name: str) -> frozenset[str]:
-        """Return a field with all fields that it needs beside it."""
+        """Return a field with all fields that it needs next to it."""
         found, waiting = {name}, [name]
         while waiting:
             last = waiting.pop()

@@ -1,4 +1,4 @@
-"""What to make of fields that a schema leaves open: maps and lists, as far as groups, measures and predicates tell."""
+"""What to make of fields that a schema leaves open: maps and lists, as far as groups, measures and predicates show."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -20,7 +20,7 @@ _TOKEN = re.compile(
     r"|\\[pP]\{(?P<property>[^}]*)\}|(?P<named>\(\?<[\w$]+>)|\\.|[\[\]]",
     re.DOTALL,
 )
-"""What ECMA-262 writes otherwise than Python, and what begins or ends a class."""
+"""What ECMA-262 writes differently from Python, and what begins or ends a class."""
 _CATEGORIES = {
     "CATEGORY_DIGIT": "0123456789",
     "CATEGORY_NOT_DIGIT": "abcXYZ -_",
@@ -32,7 +32,7 @@ _CATEGORIES = {
 
 
 def matching_text(pattern: str, random: Random, repeats: int = 0) -> str:
-    """Return a text that probably matches a pattern of JSON Schema; lookaheads and anchors inside are not minded.
+    """Return a text that probably matches a pattern of JSON Schema; lookaheads and anchors inside are ignored.
 
     The outermost repeats go up to ``repeats`` times beyond their least number, or a few times if that is more.
     """
@@ -77,7 +77,7 @@ def _escaped(code: int) -> str:
 
 @cache
 def _with_property(token: str) -> str:
-    """Return members of a class in the place of a property of Unicode, which Python does not know."""
+    """Return members of a class in place of a property of Unicode, which Python does not know."""
     return "".join(_escaped(ord(one)) for one in _PRINTABLE + _BEYOND_ASCII if matches(f"^{token}$", one)) or "ä"
 
 

@@ -23,7 +23,7 @@ _OFFSETS = {"Z": 0.0, "+00:00": 0.0, "-05:00": -5.0, "+05:45": 5.75}
 
 
 def time_text(random: Random) -> str:
-    """Return a time in RFC 3339: often within one month, so that items meet in a bucket, or beside an hour's edge."""
+    """Return a time in RFC 3339: often within one month, so that items meet in a bucket, or near an hour's edge."""
     seconds = random.randrange(_DAY_S * 30 if random.random() < 0.5 else _PERIOD_S)  # noqa: PLR2004 - a half
     if random.random() < 0.2:  # noqa: PLR2004 - a fifth
         seconds -= seconds % 3600 + random.choice([0, 1])

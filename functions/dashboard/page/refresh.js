@@ -1,6 +1,6 @@
 /**
- * When to request data again: visible panels only, while the tab is visible, and less often after errors. Whoever waits
- * takes the time since the page was opened: a clock that is set back would stop everything until it has caught up.
+ * When to request data again: visible panels only, while the tab is visible, and less often after errors. Waiting uses
+ * the time since the page was opened: a clock that is set back would stop everything until it has caught up.
  */
 
 const CHECK_EVERY_MS = 250;

@@ -218,7 +218,7 @@ def test_a_missing_right_is_named(
     assert status == 1
     assert f"BROKEN  These credentials lack {action}{shop}" in said
     assert "grant it to them, or pass another --profile" in said
-    assert said.endswith(f"It is not known whether a stack can be attached to table '{shop}' in us-east-1.\n")
+    assert said.endswith(f"Cannot tell whether a stack can be attached to table '{shop}' in us-east-1.\n")
 
 
 def test_a_right_that_is_needed_for_less_is_a_note(

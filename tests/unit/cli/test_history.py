@@ -84,7 +84,7 @@ def test_a_call_that_is_not_answered_now_does_not_end_the_display(
         monkeypatch.setattr("cli.jobs._PATIENCE_S", 900.0 if last in refused else 0.0)
         assert main(["verify", "--stack", "tailrace"]) == 1
         assert capsys.readouterr().err.startswith(
-            "The job continues; `tailrace status` shows how far j is.\ntailrace: "
+            "The job continues; `tailrace status` shows the progress of j.\ntailrace: "
         )
 
 
@@ -99,7 +99,7 @@ def test_a_job_to_which_nothing_happens_is_not_followed_for_ever(
     assert main(["rebuild", "shops", "--stack", "tailrace"]) == 1
     assert stack.answers
     assert capsys.readouterr().err.endswith(
-        "tailrace: Nothing has happened to j for an hour: run the command again to resume it.\n"
+        "tailrace: j has made no progress for an hour: run the command again to resume it.\n"
     )
 
 
@@ -113,7 +113,7 @@ def test_no_wait_only_starts(scripted: Callable[..., Stack], capsys: pytest.Capt
     stack = scripted(STARTED | {"resumed": True})
     assert main(["rebuild", "--all", "--no-wait", "--stack", "tailrace"]) == 0
     assert len(stack.tasks) == 1
-    assert "Going on with shops@2 (job j)" in capsys.readouterr().out
+    assert "Resuming shops@2 (job j)" in capsys.readouterr().out
 
 
 def test_the_bar_does_not_go_back() -> None:

@@ -165,7 +165,7 @@ def test_a_failed_deployment_is_reported(scene: Scene) -> None:
     save(scene, "another")
     look(watching)
     assert scene.events == ["check", "build"]
-    assert scene.said == ["The definition was not deployed, the previous one keeps running. Stack deployment failed."]
+    assert scene.said == ["The definition was not deployed; the previous one keeps running. Stack deployment failed."]
 
 
 @pytest.mark.parametrize("afterwards", ["unchecked", "another"])

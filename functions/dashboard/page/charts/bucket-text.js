@@ -1,4 +1,4 @@
-/** Buckets of a chart in words; of overlapping windows, with their length. */
+/** Buckets of a chart in words; for overlapping windows, with their length. */
 
 import { bucketNoun, formatBucket, severalBuckets } from "../values/times.js";
 
@@ -14,7 +14,7 @@ export function periodText({ unit, windows }) {
   return `in windows of ${severalBuckets(windows, unit)}, one every ${unit}`;
 }
 
-/** Return that the last buckets are not over, of which there are several if windows overlap or changes are missing. */
+/** Return that the last buckets are not over: several of them if windows overlap or changes are missing. */
 export function openText({ xs, openFrom, unit, windows }) {
   const noun = windows === 1 ? bucketNoun(unit) : "window";
   const hasSeveral = xs.length - openFrom > 1;

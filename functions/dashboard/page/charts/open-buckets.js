@@ -1,4 +1,4 @@
-/** Buckets that are not over: dashed, because a part of a bucket beside whole ones looks like a collapse. */
+/** Buckets that are not over: dashed, because a part of a bucket next to whole ones looks like a collapse. */
 
 import uPlot from "../vendor/uplot/uPlot.esm.js";
 

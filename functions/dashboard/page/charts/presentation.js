@@ -1,4 +1,4 @@
-/** How chart data are presented: as a chart, bars or lists, in which time window, with which intervals to select. */
+/** How chart data are presented: as a chart, bars or lists, in which time window, with which intervals on offer. */
 
 import { countOf, formatList, humanize, spaced } from "../values/format.js";
 import { bucketLengthS } from "../values/times.js";

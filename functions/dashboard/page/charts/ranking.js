@@ -5,8 +5,8 @@ import { formatNumber, NO_VALUE, withoutTime } from "../values/format.js";
 import { valueList } from "./lists.js";
 
 /**
- * Return list entries for `[label, row]` pairs: a name, a bar or a band on a common scale, and the number; of a list or
- * text, that, with its time in a zone; null is UTC.
+ * Return list entries for `[label, row]` pairs: a name, a bar or a band on a common scale, and the number; for a list
+ * or text, that, with its time in a zone; null is UTC.
  */
 export function ranking(pairs, view, zone = null) {
   const values = pairs.map(([, row]) => view.parts.map((part) => part.of(row)));

@@ -1,4 +1,4 @@
-/** The values at a point of a chart: in a box beside the pointer, and as a sentence for screen readers. */
+/** The values at a point of a chart: in a box next to the pointer, and as a sentence for screen readers. */
 
 import { el, setText } from "../elements/dom.js";
 import { formatNumber, withoutTime } from "../values/format.js";

@@ -14,7 +14,7 @@ const ASSUMED_BUCKETS = 90;
 /** How often to look for buckets that are newer than a panel reads: nothing else finds them. */
 const SAMPLE_EVERY_MS = 30_000;
 
-/** How many rows tell whether the first and the last are outliers. */
+/** How many rows show whether the first and the last are outliers. */
 const ROWS_AT_EACH_END = 50;
 
 /** Return the starts of the oldest and the newest buckets of one group, ascending. */
@@ -68,7 +68,7 @@ async function findNewest(api, aggregate, now) {
 
 /**
  * Merge the extents known for several bucket lengths into `{oldest, end}`. The shortest buckets are the most precise;
- * longer ones count only where they extend beyond: a monthly bucket does not tell where in the month the rows are.
+ * longer ones count only where they extend beyond: a monthly bucket does not show where in the month the rows are.
  */
 function mergeExtents(extents) {
   const [[shortestMs, shortest], ...longer] = [...extents].sort(([one], [other]) => one - other);

@@ -1,6 +1,6 @@
 /** Single buckets far from all others, such as that of a device with a wrong clock. */
 
-/** The others would be squeezed into a tenth of the chart: the gap is so many times as long as all of them together. */
+/** The gap is this many times as long as all others together, which would be squeezed into a tenth of the chart. */
 const MIN_GAP = 9;
 const MIN_OTHERS = 4;
 const MAX_SHARE = 0.1;

@@ -117,7 +117,7 @@ export function initialLineCount(unit, seconds, kind) {
   return Math.min(Math.max(Math.floor(ROWS_PER_REQUEST / points), MIN_INITIAL_LINES), MAX_LINES);
 }
 
-/** Return an instant, or the end of the API's calendar that it is beyond. */
+/** Return an instant, or the end of the API's calendar beyond which it is. */
 function withinCalendar(instant) {
   return Math.min(Math.max(instant, FIRST_INSTANT), LAST_INSTANT);
 }

@@ -61,8 +61,8 @@ function keyOf(row, aggregate, keys) {
 }
 
 /**
- * Return the index of the first bucket that is not over, or not counted to its end, as of an instant in ms. Of
- * overlapping windows, each ends with the last of its `windows` buckets.
+ * Return the index of the first bucket that is not over, or not counted to its end, as of an instant in ms. Overlapping
+ * windows each end with the last of their `windows` buckets.
  */
 export function firstOpen(xs, { unit, zone, windows }, asOf) {
   const endOf = (second) => {

@@ -3,7 +3,7 @@
 /** A longer time between two ticks means that the page was asleep or hidden: nobody was waiting then. */
 const MAX_TICK_MS = 3000;
 
-/** Time without an answer, as far as one was asked for and the page was awake. */
+/** Time without an answer, as far as one was requested and the page was awake. */
 export class Silence {
   #isWaiting = false;
   #ms = 0;

@@ -50,7 +50,7 @@ function measureView(measure, measures) {
   };
 }
 
-/** Return whether a measure of several rows can be derived from them; of a ratio, whether both its parts can. */
+/** Return whether a measure of several rows can be derived from them; for a ratio, whether both its parts can. */
 function isAdditive(measure, measures) {
   return partsOf(measure, measures).every((part) => part.additive !== false && !NON_ADDITIVE.has(part.kind));
 }

@@ -22,7 +22,7 @@ export function choose(options) {
 class Chooser {
   #result = null;
   #listed = [];
-  /** Whether the text was entered after the last change of the selection: one that was changed since was a search. */
+  /** Whether the text was entered after the last change of the selection: one before the last change was a search. */
   #isPending = false;
 
   constructor(options, resolve) {
@@ -130,7 +130,7 @@ class Chooser {
     return true;
   }
 
-  /** Return the value that the text stands for: an entry's label, or the text itself; of a mere search, the only match. */
+  /** Return the value that the text stands for: an entry's label, or the text itself; for a search, the only match. */
   #entered(text) {
     const exact = this.entries.find((entry) => entry.label === text)?.value;
     if (exact !== undefined) return exact;
@@ -156,7 +156,7 @@ class Chooser {
 
   #onSubmit(event) {
     event.preventDefault();
-    // a text that was typed but not entered is meant, too
+    // a text that was typed but not entered counts, too
     const isTyped = this.allowsTyping && this.#isPending;
     if (isTyped && !this.#take(this.#entered(this.search.value)))
       return setText(this.status, `${this.#limitText()} Deselect one, or clear the text.`);

@@ -33,7 +33,7 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Set an element's text if it differs; what stands between backticks becomes code. */
+/** Set an element's text if it differs; what is between backticks becomes code. */
 export function setTextWithCode(element, text) {
   const parts = text.split("`");
   if (element.textContent === parts.join("")) return;

@@ -1,4 +1,4 @@
-/** Rows as a table with all digits of every number, also for readers who cannot see a chart. */
+/** Rows as a table with all digits of every number, including for readers who cannot see a chart. */
 
 import { isNumber } from "../values/exact.js";
 import { countOf, exactText, humanize } from "../values/format.js";

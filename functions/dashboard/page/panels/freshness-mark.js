@@ -1,4 +1,4 @@
-/** The freshness of a panel: a dot with a text beside the heading, and a warning above the numbers. */
+/** The freshness of a panel: a dot with a text next to the heading, and a warning above the numbers. */
 
 import { describeFreshness } from "../data/freshness.js";
 import { Silence } from "../data/silence.js";

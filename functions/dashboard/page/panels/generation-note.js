@@ -1,4 +1,4 @@
-/** What a panel says about the generations of its aggregate: how far a build is, and whether the rows are exact. */
+/** What a panel says about its aggregate's generations: the progress of a build, and whether the rows are exact. */
 
 import { describeGenerations } from "../data/generations.js";
 import { el, setAttribute, setTextWithCode } from "../elements/dom.js";
@@ -17,7 +17,7 @@ export class GenerationNote {
     this.build.hidden = build === null;
     setTextWithCode(this.text, build ?? "");
     this.bar.hidden = !isUnderWay;
-    // without a value, the bar shows that the build is under way, but not how far it is
+    // without a value, the bar shows that the build is under way, but not its progress
     setAttribute(this.bar, "value", progress === null ? null : String(progress));
     this.warning.hidden = warning === null;
     setTextWithCode(this.warning, warning ?? "");

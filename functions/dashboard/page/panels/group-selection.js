@@ -31,7 +31,7 @@ export class GroupSelection {
   /** Choices of values, as `[group, value]`: the first that has rows determines the time range of the panel's data. */
   get choices() {
     if (!this.aggregate.isMultiValue) return [this.fixedPairs];
-    // rows expire, the list of values does not: the value with the most items may have none any more
+    // rows expire, the list of values does not: the value with the most items may no longer have any
     const values = this.selected ?? this.candidates.slice(0, MAX_LINES).map(({ value }) => value);
     return values.map((value) => [[this.aggregate.lineGroups[0], value]]);
   }

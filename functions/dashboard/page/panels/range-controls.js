@@ -52,7 +52,7 @@ export class RangeControls {
     return rangeOf(this.#option, this.extent ?? { oldest: now, newest: now }, now, this.aggregate.unit);
   }
 
-  /** Whether buckets far from all others are left out: whoever selects a range of his own wants all of it. */
+  /** Whether buckets far from all others are left out: whoever selects a custom range wants all of it. */
   get leavesOut() {
     return this.#zoomed === null && this.#option !== EVERYTHING && !(this.#option === "custom" && this.#custom);
   }

@@ -130,7 +130,7 @@ export class TimePanel extends Panel {
   async #loadExtent(now, signal) {
     const { aggregate, groups } = this;
     // other panels extend what is known about an aggregate whose bucket comes first, so it is looked up every time
-    // and a window is read up to the newest bucket only, so that does not tell whether there is a newer one
+    // and a window is read up to the newest bucket only, so that does not show whether there is a newer one
     if (this.range.extent && !aggregate.isBucketFirst && !this.movingWindow.isSelected) return this.range.extent;
     const isProbed = !this.movingWindow.isSelected;
     this.range.extent = await this.extents.of(this.api, aggregate, groups.choices, { signal, isProbed });

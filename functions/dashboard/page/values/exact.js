@@ -56,7 +56,7 @@ export function isSameNumber(one, other) {
   return first !== null && first === second;
 }
 
-/** Return a number's sign, its digits without zeros at either end, and an exponent; null if the text is no number. */
+/** Return a number's sign, its digits without zeros at either end, and an exponent; null if it is not a number. */
 function normalForm(text) {
   const found = DECIMAL.exec(text);
   if (found === null) return null;

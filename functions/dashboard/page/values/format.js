@@ -6,7 +6,7 @@ const LANGUAGE = "en";
 /** The most digits that a float is written with. */
 const MAX_DIGITS = 17;
 
-/** Return a format for numbers, of which zero has no sign. */
+/** Return a format for numbers in which zero has no sign. */
 function numberFormat(options) {
   return new Intl.NumberFormat(LANGUAGE, { signDisplay: "negative", ...options });
 }
@@ -36,7 +36,7 @@ export function formatNumber(value) {
 /** Return the labels of the ticks on the value axis, which are a step apart: short ones, unless these would round. */
 export function tickLabels(ticks, step) {
   const largest = Math.max(0, ...ticks.map(Math.abs));
-  // of 2.5, the exponent is 0 and the fraction has one digit
+  // for 2.5, the exponent is 0 and the fraction has one digit
   const [, fraction = "", exponent] = /^\d(?:\.(\d+))?e(.+)$/.exec(step.toExponential());
   const digits = Math.floor(Math.log10(largest)) - Number(exponent) + fraction.length + 1;
   if (largest >= LONG || (largest !== 0 && largest < SHORT)) return ticks.map((tick) => powerTick(tick, digits));

@@ -16,7 +16,7 @@ const LENGTH_S = {
 };
 const SEVERAL = /^(\d+) (second|minute|hour)s$/;
 
-/** Return the unit of a time bucket as the API describes it: `hour`, or of several `15 minutes`. */
+/** Return the unit of a time bucket as the API describes it: `hour`, or for several `15 minutes`. */
 export function unitOf({ kind, size }) {
   return size === undefined ? kind : `${size} ${kind}s`;
 }
@@ -26,7 +26,7 @@ function baseUnit(unit) {
   return SEVERAL.exec(unit)?.[2] ?? unit;
 }
 
-/** Return the length of a bucket in seconds; of a month, quarter or year, the average. */
+/** Return the length of a bucket in seconds; for a month, quarter or year, the average. */
 export function bucketLengthS(unit) {
   const [, size, base] = SEVERAL.exec(unit) ?? [null, 1, unit];
   return size * LENGTH_S[base];
@@ -76,7 +76,7 @@ export function supportedZone(zone) {
 const MAX_REMEMBERED = 50_000;
 const offsets = new Map();
 
-/** No zone's clock changed before; `Date.UTC` takes the years to 99 for others, and the formatter knows no year 0. */
+/** No zone's clock changed before; `Date.UTC` takes years up to 99 for others, and the formatter has no year 0. */
 const EARLIEST_CHANGE = Date.UTC(1000, 0);
 
 /** Return a zone's offset from UTC at an instant. */
@@ -135,7 +135,7 @@ function clockChange(before, after, zone) {
 
 /**
  * Return the instant of a local time of a zone, given as `2013-01-01T05:00`. A time that the clocks skip is read with
- * the offset before the gap; of one that occurs twice, `isLast` selects the second.
+ * the offset before the gap; for one that occurs twice, `isLast` selects the second.
  */
 export function instantOf(localTime, zone, { isLast = false } = {}) {
   const { before, shown } = readings(localTime, zone);
@@ -180,7 +180,7 @@ export function clockOf(label) {
   return Date.parse(`${local}Z`);
 }
 
-/** Return the instant at which a bucket ends that starts at an instant. */
+/** Return the instant at which a bucket that starts at an instant ends. */
 export function bucketEnd(start, unit, zone) {
   if (isWithinDay(unit)) return timeEnd(start, bucketLengthS(unit) * 1000, zone);
   const day = new Date(`${localTimeOf(start, zone).slice(0, 10)}T00:00Z`);
@@ -190,14 +190,14 @@ export function bucketEnd(start, unit, zone) {
   return endBefore(day.toISOString().slice(0, 10), zone);
 }
 
-/** Return the instant at which the bucket starts that ends at an instant. */
+/** Return the instant at which the bucket that ends at an instant starts. */
 export function bucketBefore(end, unit, zone) {
   if (isWithinDay(unit)) return timeBefore(end, bucketLengthS(unit) * 1000, zone);
   const lastDay = localTimeOf(end - 1, zone).slice(0, 10);
   return bucketStart(firstDayOf(lastDay, unit), zone);
 }
 
-/** Return the first day of the week, month, quarter or year that ends with a day; of a day, itself. */
+/** Return the first day of the week, month, quarter or year that ends with a day; for a day, the day itself. */
 function firstDayOf(lastDay, unit) {
   const [year, month] = lastDay.split("-");
   const day = new Date(`${lastDay}T00:00Z`);
@@ -249,7 +249,7 @@ const BUCKET_FORMATS = {
 };
 
 /**
- * Return a bucket as text: `Tue, 1 Jan 2013, 05:00`, `Week of 31 Dec 2012`, `January 2013`, `Q1 2013`, and of one that
+ * Return a bucket as text: `Tue, 1 Jan 2013, 05:00`, `Week of 31 Dec 2012`, `January 2013`, `Q1 2013`, and for one that
  * is not over `January 2013, so far`.
  */
 export function formatBucket(instant, unit, zone, isOpen = false) {

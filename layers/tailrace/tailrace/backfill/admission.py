@@ -42,7 +42,7 @@ def is_too_old(created: int, now: int) -> bool:
 def lowest_to_add(generation: Generation, firsts: Mapping[str, int | None]) -> int | None:
     """Return the sequence number in a shard from which on changes are added; None where nothing is.
 
-    ``firsts`` holds the first number in the shard of each boundary, by its id; None where the batch lies below.
+    ``firsts`` holds the first number in the shard of each boundary, by its id; None where the batch is below.
     """
     needed = [firsts[one.id] for one in (generation.frontier, generation.floor) if one is not None]
     known = [first for first in needed if first is not None]

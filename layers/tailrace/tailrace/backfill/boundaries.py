@@ -46,7 +46,7 @@ class Boundary:
 def choose_boundary(name: str, now: int, margin_s: int = MARGIN_S) -> Boundary:
     """Return a boundary far enough ahead of a clock to be written and confirmed before its time has come.
 
-    The clock tells whole seconds: next to nothing may be left of one second.
+    The clock has whole seconds: next to nothing may be left of one second.
     """
     return Boundary(name, now + max(2 * margin_s, 2))
 
@@ -74,7 +74,7 @@ def first_in_shard(
     stored: Mapping[str, int],
     parents: Mapping[str, str | None],
 ) -> int | None:
-    """Return the boundary's first sequence number in a shard; None while nothing of the batch lies above it.
+    """Return the boundary's first sequence number in a shard; None while nothing of the batch is above it.
 
     Set once and by whoever comes first: the first delivery of a shard is in order, so the first invocation that holds a
     record created at or after T holds the lowest one. An invocation stores the number before it journals or adds.

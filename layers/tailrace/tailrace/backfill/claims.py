@@ -57,7 +57,7 @@ def relevant_since(generations: Iterable[Generation]) -> int:
 
 
 def claimed(boundary: Boundary, positions: Iterable[Position], now: int) -> list[Position]:
-    """Return those of a batch's records that are absent by the claim if they lie beyond what was dealt with then.
+    """Return those of a batch's records that are absent by the claim if they are beyond what was dealt with then.
 
     What is too old is not added anyway, and the claim may be gone.
     """
@@ -69,7 +69,7 @@ def claimed(boundary: Boundary, positions: Iterable[Position], now: int) -> list
 
 
 def is_contradicted(shard: str, records: Iterable[Position], throughs: Mapping[str, int]) -> bool:
-    """Tell whether some of the records of :func:`claimed` lie beyond what was dealt with in their shard.
+    """Tell whether some of the records of :func:`claimed` are beyond what was dealt with in their shard.
 
     A shard that no list showed had nothing dealt with.
     """

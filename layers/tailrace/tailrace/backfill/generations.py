@@ -57,14 +57,14 @@ class Generation:
         aggregate: the aggregate's name.
         version: its version.
         state: what it is.
-        fingerprint: of its meaning (:mod:`tailrace.backfill.fingerprints.meaning`); code with another one must not
+        fingerprint: that of its meaning (:mod:`tailrace.backfill.fingerprints.meaning`); code with another one must not
             write to it.
         epoch: counts its builds; part of its rows' keys, so that what an abandoned build has left is never read.
-        frontier: of its build: what lies below is in the base. None if it was fed from the stream's beginning.
-        floor: of its last repair: what lies below was repaired and is not added any more.
-        baseline: of the verification under way.
+        frontier: that of its build: what is below is in the base. None if it was fed from the stream's beginning.
+        floor: that of its last repair: what is below was repaired and is not added any more.
+        baseline: that of the verification under way.
         repairs: whether that verification repairs.
-        revision: of the function's code when the job began; a deployment since then ends the job.
+        revision: that of the function's code when the job began; a deployment since then ends the job.
         verified: the rows are known to be exact, except for what an interruption or a failure says.
         reason: why it was interrupted, or is not known to be exact.
     """
@@ -192,7 +192,7 @@ def begin_verify(generation: Generation, baseline: Boundary, revision: str, *, r
 def raise_floor(generation: Generation) -> Generation:
     """Return a generation to which nothing below the baseline is added any more.
 
-    Only after coverage: until then the stream may hold first deliveries that lie below.
+    Only after coverage: until then the stream may hold first deliveries that are below.
     """
     return replace(generation, floor=generation.baseline)
 

@@ -73,15 +73,15 @@ def journal_object(
     rows: Mapping[GenerationId, Iterable[RowChange]],
     jobs: Mapping[GenerationId, tuple[Generation, int | None]],
 ) -> JournalObject | None:
-    """Return what an invocation has to journal; None where nothing lies above the boundary of any job.
+    """Return what an invocation has to journal; None where nothing is above the boundary of any job.
 
     Args:
         shard: the batch's shard.
         mark: its lineage's mark.
         changes: all changes of the batch, in their order.
         rows: what each generation's rows are about to absorb.
-        jobs: the generations with a job, each with its boundary's first number in the shard, None where the batch
-            lies below.
+        jobs: the generations with a job, each with its boundary's first number in the shard, None where the batch is
+            below.
     """
     firsts = {name: first for name, (_, first) in jobs.items() if first is not None}
     entered = tuple(
@@ -152,7 +152,7 @@ class Journal:
 def read_journal(objects: Iterable[JournalObject], generation: Generation, firsts: Mapping[str, int]) -> Journal:
     """Unite the objects that were written for a generation's job.
 
-    ``firsts`` holds the boundary's first number in each shard: what lies below was entered for another job.
+    ``firsts`` holds the boundary's first number in each shard: what is below was entered for another job.
     """
     journal = Journal()
     boundary = generation.journal

@@ -22,7 +22,7 @@ def fields_of_id(item_id: str, kinds: Mapping[str, Kind]) -> Item:
     """Return the fields in an id; ``kinds`` are the names and types of the key's fields.
 
     Raises:
-        InvalidMessage: it is no id of such a key.
+        InvalidMessage: it is not an id of such a key.
     """
     if not 1 <= len(item_id) <= MAX_KEY_ID_CHARACTERS:
         raise InvalidMessage("the id is empty" if not item_id else "the id is longer than any key that DynamoDB stores")

@@ -165,7 +165,7 @@ class Schema:
             if self._max_depth is not None and shape(view, self._max_depth)[0] > self._max_depth:
                 return False
             return not self._is_too_much(view) and self._validator.is_valid(view)
-        except Exception:  # noqa: BLE001 - it concerns this item only; violations() tells it
+        except Exception:  # noqa: BLE001 - it concerns this item only; violations() reports it
             return False
 
     def violations(self, item: Mapping[str, Any]) -> tuple[Violation, ...]:

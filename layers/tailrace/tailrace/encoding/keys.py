@@ -30,7 +30,7 @@ MAX_ID_CHARACTERS = 1024
 """The longest id of an item whose key is ``<collection>#<id>``, in characters."""
 
 MAX_KEY_ID_CHARACTERS = 8192
-"""More than any id that is made of the fields in a key: 3,072 bytes, of which each may be written as two characters."""
+"""More than any id that is made of the fields in a key: 3,072 bytes, each of which may be written as two characters."""
 
 
 def item_key(collection: str, item_id: str) -> str:

@@ -159,7 +159,7 @@ def test_the_report_says_what_to_do_next() -> None:
         "A stack can be attached to table 'shop' in eu-west-1, but not all of its items fit the definition: deploy it"
     )
     unknown = [*Report("shop", "eu-west-1", parameters, [Finding("Denied.")], is_known=False).lines()]
-    assert unknown[-1] == "It is not known whether a stack can be attached to table 'shop' in eu-west-1."
+    assert unknown[-1] == "Cannot tell whether a stack can be attached to table 'shop' in eu-west-1."
     fine = Report("shop", "eu-west-1", parameters, [Finding("Know this.", is_error=False)], None)
     assert [*fine.lines()] == [
         "note    Know this.",

@@ -124,7 +124,7 @@ UNCHECKED: dict[str, tuple[dict[str, Any], str]] = {
         {"where": lambda order: order["amount"] > 100},
         "where= of aggregate 'a', <lambda> (test/test_examples.py:",
     ),
-    "a route that is never taken": ({"routes": [lambda order: False]}, "true for no example of 'orders'"),
+    "a route that is never taken": ({"routes": [lambda order: False]}, "true for none of the examples of 'orders'"),
     "a predicate of a field that no example has": (
         {"where": lambda order: order.get("contry") != "DE"},
         "reads 'contry', which no example of 'orders' has",

@@ -26,8 +26,8 @@ IMPURE = {
         "the order of sets",
     ),
     "hash()": ("def where(order): return hash(order['shop']) % 2 == 0", "depends", "the order of sets, or hash()"),
-    "the process": ("def transform(order): return order | {'at': os.getpid()}", "depends", "something beside the item"),
-    "the folder": ("def transform(order): return order | {'at': os.getcwd()}", "depends", "something beside the item"),
+    "the process": ("def transform(order): return order | {'at': os.getpid()}", "depends", "other than the item"),
+    "the folder": ("def transform(order): return order | {'at': os.getcwd()}", "depends", "other than the item"),
     "a variable that is not set": (
         "RATE = int(os.getenv('RATE_OF_MINE', '2'))\ndef transform(order): return order | {'at': RATE}",
         "depends",
@@ -46,7 +46,7 @@ IMPURE = {
     "a cache with the wrong key": (
         "known = {}\ndef transform(order): return order | {'at': known.setdefault(order['shop'], order['amount'])}",
         "depends",
-        "something beside the item: items that came before",
+        "something other than the item: items that came before",
     ),
     "the order of fields": (
         "def transform(order): return order | {'all': ','.join(order)}",

@@ -43,7 +43,7 @@ class FrequentValues:
 
     @classmethod
     def of(cls, counts: Iterable[ValueCount], shown: int) -> "FrequentValues":
-        """Return the candidates of all values of a row, of which measures show the first ``shown``."""
+        """Return the candidates among all values of a row; measures show the first ``shown``."""
         size = shown + reserve_size(shown)
         ranked = heapq.nsmallest(size + 1, map(_candidate, counts))
         return cls(tuple(ranked[:size]), _rank(ranked[size]) if len(ranked) > size else None)

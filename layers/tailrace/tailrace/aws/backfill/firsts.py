@@ -49,7 +49,7 @@ class BoundaryFirsts:
     ) -> int | None:
         """Return a boundary's first number in a shard, and store it if this batch decides it.
 
-        None means that the batch lies below the boundary. ``parents`` returns the parent of each shard that the stream
+        None means that the batch is below the boundary. ``parents`` returns the parent of each shard that the stream
         lists; it is called only for a shard without a stored number.
         """
         known = self.cache.get((boundary.id, shard))

@@ -122,7 +122,7 @@ class Commands:
         }
 
     def job(self, name: str) -> dict[str, Any]:
-        """Return how far a job is; raises like :meth:`JobTable.read`."""
+        """Return the progress of a job; raises like :meth:`JobTable.read`."""
         return _described(self.shop.jobs.read(name))
 
     def _generation(self, control: Control, name: GenerationId, meaning: str | None) -> dict[str, Any]:

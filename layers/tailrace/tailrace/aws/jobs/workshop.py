@@ -117,7 +117,7 @@ class Workshop:
         """Return an aggregate of this process's definition.
 
         Raises:
-            JobEnded: it has none of this name and version.
+            JobEnded: it has none with this name and version.
         """
         for one in self.pipeline.aggregates:
             if (one.name, one.version) == name:

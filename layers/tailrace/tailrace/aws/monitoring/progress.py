@@ -159,7 +159,7 @@ def _is_news(reached: ShardProgress, flushed: ShardProgress | None) -> bool:
 
 
 def _through(sequence: int, time: str | int) -> str:
-    """Return a change's number and its time in seconds, as a text of which later ones are greater."""
+    """Return a change's number and its time in seconds, as a text; later ones are greater."""
     return f"{encode_sequence(sequence)}:{time if isinstance(time, int) else _epoch_seconds(time)}"
 
 

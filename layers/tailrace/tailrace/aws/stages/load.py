@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _FLUSH_LINES, _FLUSH_BYTES = 500, 2 * 1024 * 1024
 _MIN_TIME_LEFT_MS = 60_000  # what a busy table may take for that many lines
 _CHECKPOINT_EVERY_MS = 5_000  # what a crash costs at most
-_LARGE_BYTES = 512 * 1024  # of such a file, the checkpoint is looked for and written at the beginning
+_LARGE_BYTES = 512 * 1024  # the checkpoint of such a file is looked for and written at the beginning
 
 
 class OutOfTime(Exception):
@@ -63,7 +63,7 @@ class _Clock:
 
 @dataclass(slots=True)
 class _Work:
-    """A file, and how far this invocation has come."""
+    """A file, and how far this invocation has got."""
 
     version: StoredVersion
     tally: Tally

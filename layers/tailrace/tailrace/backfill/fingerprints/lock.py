@@ -63,7 +63,7 @@ class MeaningLock:
 
     @classmethod
     def recovered(cls, text: str) -> Self:
-        """Read what a text has of a lock, such as a file with a merge conflict.
+        """Read what a text holds of a lock, such as a file with a merge conflict.
 
         An aggregate that occurs more than once has all its fingerprints; the oldest is that of the first occurrence.
         """

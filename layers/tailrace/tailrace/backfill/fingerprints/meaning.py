@@ -43,7 +43,7 @@ def fingerprint(aggregate: Aggregate) -> str:
 
 
 def stored_form(aggregate: Aggregate) -> str:
-    """Return what tells an aggregate's stored rows from those that earlier releases made of the same meaning.
+    """Return what distinguishes an aggregate's stored rows from those that earlier releases made of the same meaning.
 
     It belongs to the fingerprint in control rows and not to the lock: nobody can accept rows of another form as the
     same. Empty for rows whose form has not changed.

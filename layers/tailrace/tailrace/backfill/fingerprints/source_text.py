@@ -56,7 +56,7 @@ def tables(function: types.FunctionType) -> set[str]:
 
 
 def dict_displays(owner: type) -> set[str]:
-    """Return the attributes that a class's body writes out as a dict: its source tells their order."""
+    """Return the attributes that a class's body writes out as a dict: its source shows their order."""
     statements = [statement for node, _ in _definitions(owner) for statement in getattr(node, "body", ())]
     return {
         target.id

@@ -1,4 +1,4 @@
-"""The keywords of JSON Schema 2020-12: where each has subschemas, and what takes the place of outdated ones."""
+"""The keywords of JSON Schema 2020-12: where each has subschemas, and what replaces outdated ones."""
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches

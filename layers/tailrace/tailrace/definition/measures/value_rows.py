@@ -198,8 +198,8 @@ def _shown(path: FieldPath, item: Item) -> Any:
 def _ranked_key(value: Any, shown: tuple[Any, ...]) -> str:
     """Return the sort key of a value with shown fields, which order equal values.
 
-    Where it would be too long for a key, a digest takes the place of the end of the shown fields: they then order equal
-    values by their first characters only, and are still told apart.
+    Where it would be too long for a key, a digest replaces the end of the shown fields: they then order equal values by
+    their first characters only, and are still told apart.
     """
     first, rest = encode_sort_keys([value]), encode_sort_keys(shown)
     if (len(first) + len(rest)) * 4 > MAX_VALUE_BYTES and len((first + rest).encode()) > MAX_VALUE_BYTES:

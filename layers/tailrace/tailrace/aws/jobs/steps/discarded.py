@@ -69,7 +69,7 @@ def tell_readers(shop: Workshop, notification: Mapping[str, Any]) -> None:
 def tell_before_repair(shop: Workshop, generations: Iterable[Generation]) -> None:
     """Mark those generations of a job that may lack changes of discarded batches, before it raises their floor.
 
-    Below a floor, a notification that comes late changes nothing any more, also if the job fails before it has repaired
+    Below a floor, a notification that comes late changes nothing any more, even if the job fails before it has repaired
     anything, or repairs a sample only.
 
     Raises:

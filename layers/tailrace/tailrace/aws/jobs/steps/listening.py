@@ -33,7 +33,7 @@ class Chain:
         mark: the number that it was read from; None for the oldest record that the shard still has.
         began: the second of its first look.
         iterator: where the next look continues.
-        proven: nothing that the snapshot can have seen lies beyond the mark.
+        proven: nothing that the snapshot can have seen is beyond the mark.
     """
 
     mark: int | None
