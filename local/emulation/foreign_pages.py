@@ -15,7 +15,7 @@ from local.emulation.concurrency_limit import API_PATH_PREFIX, Application
 LOCAL_NAMES = ("localhost", "docker.internal")
 """Nobody can register these names, or one below them (RFC 6761; ICANN reserves .internal), so no page has one."""
 
-_REFUSAL = b'{"message": "The emulator does not answer pages of other sites: open its address yourself."}'
+_REFUSAL = b'{"message": "The emulator does not answer a page of another site: open its address yourself."}'
 _HEADERS = [(b"content-type", b"application/json"), (b"content-length", str(len(_REFUSAL)).encode())]
 
 

@@ -121,11 +121,11 @@ def test_unusable_arguments_are_one_sentence(
         (["replay", "even", "--from", "2026-11-25T10:00:60Z", "--to", "2026-11-26"], "second 60 is a leap second"),
         (
             ["replay", "even", "--from", "0001-01-01T00:00+05:00", "--to", "2026-11-26"],
-            "outside of the years 1 to 9999",
+            "outside the years 1 to 9999",
         ),
         (
             ["replay", "even", "--from", "2026-11-25", "--to", "9999-12-31T23:59-05:00"],
-            "outside of the years 1 to 9999",
+            "outside the years 1 to 9999",
         ),
     ],
 )

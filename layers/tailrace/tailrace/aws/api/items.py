@@ -74,10 +74,13 @@ class ItemRoutes:
     def _address(self, collection: str, escaped: str | None, *options: str) -> tuple[str, dict[str, str]]:
         """Return the id in a request, and its query parameters; unknown and repeated ones are rejected."""
         self._pipeline.collection(collection)
+        known = options if escaped is not None else ("id", *options)
         options_given: dict[str, str] = {}
         for name, value in query_parameters(self._event()):
-            if name in options_given or name not in (options if escaped is not None else ("id", *options)):
-                raise InvalidMessage(f"the parameter {name[:60]!r} is unknown here, or is given more than once")
+            if name not in known:
+                raise InvalidMessage(f"unknown parameter {name[:60]!r}; expected: {', '.join(known) or 'none'}")
+            if name in options_given:
+                raise InvalidMessage(f"the parameter {name} is given more than once")
             options_given[name] = value
         if escaped is None and "id" not in options_given:
             raise InvalidMessage("the request names no item: put its id in the path or in the parameter id")
