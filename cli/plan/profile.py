@@ -46,7 +46,7 @@ class HotRow:
 
 @dataclass(frozen=True, slots=True)
 class HotKey:
-    """The partition key with the most writes: of the aggregates table, per change for each of SIZES."""
+    """The partition key of the aggregates table with the most writes, per change for each of SIZES."""
 
     aggregate: str
     kind: Kind

@@ -1,4 +1,4 @@
-"""Another process with all that no item holds different: hash seed, clock, time zone, locale, folder, variables.
+"""Another process that differs in all that no item holds: hash seed, clock, time zone, locale, folder, variables.
 
 ``python -m cli.test.worker REFERENCE SECONDS`` writes the fingerprint of each aggregate, reads lines
 ``[collection, item]``, and writes the outcome of each.

@@ -117,7 +117,7 @@ def comparison(left: Operand, sign: str, right: Operand) -> Condition:
 
     def is_ordered(scope: Scope) -> bool:
         first, second = smaller(scope), larger(scope)
-        # None, of two that have no order, is neither
+        # None, for two that have no order, is neither
         return first is not None and second is not None and less_than(first, second) is strict
 
     return is_equal if sign in ("=", "<>") else is_ordered

@@ -52,7 +52,7 @@ class SampleFile:
 
     Attributes:
         refused: the lines that load would refuse.
-        reason: why, of the first of them.
+        reason: why the first of them would be.
         without_id: the lines without an id, which count as new items.
     """
 

@@ -71,7 +71,7 @@ def _reader(steps: Steps) -> Callable[[Item], Any]:
                 return missing
             elif value is None:
                 return null
-            else:  # to a predicate, each such value may be another
+            else:  # a predicate may distinguish such values
                 raise TypeError
         return value
 

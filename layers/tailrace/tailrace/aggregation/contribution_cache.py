@@ -106,7 +106,7 @@ class ContributionCache:
         """Tell whether every aggregate is known to count an image, without computing what it adds.
 
         It is known if the image's rows are, if no predicate or order measure failed on the same values, and if the
-        numbers that are only summed are of those that can be.
+        numbers that are only summed are small integers.
 
         Raises:
             TypeError: the fields cannot be part of a cache key.

@@ -168,7 +168,7 @@ def item_contribution(item: Item, aggregate: Aggregate) -> ItemContribution:
 def contribution(item: Item, aggregate: Aggregate) -> Contribution | None:
     """Return the contribution of a valid, transformed item to an aggregate; None if it is in no row.
 
-    With ``each=``, of an element's view (:func:`tailrace.definition.fields.elements.views`).
+    With ``each=``, for an element's view (:func:`tailrace.definition.fields.elements.views`).
 
     Raises:
         InvalidItem: a group, measure or predicate fails on this item.

@@ -42,7 +42,7 @@ def delta_between(old: Amount | Contribution | None, new: Amount | Contribution 
 
 
 def deltas_of(old: ItemContribution, new: ItemContribution) -> list[tuple[RowRef, RowDelta]]:
-    """Return the deltas of a change to an item, whichever number of rows it is in."""
+    """Return the deltas of a change to an item, however many rows it is in."""
     if isinstance(old, dict) or isinstance(new, dict):
         return spread_deltas(_by_row(old), _by_row(new))
     return row_deltas(old, new)

@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 MARGIN_S = 60
-"""By how many seconds clocks may differ: of the stream, of functions and of whoever runs a job, any two of them. On one
+"""By how many seconds any two clocks may differ: those of the stream, of functions and of whoever runs a job. On one
 machine there is one clock, and no margin is needed."""
 
 
 class Position(NamedTuple):
-    """Where a record stands in its shard: its sequence number, and the second since 1970 at which it was created."""
+    """Where a record is in its shard: its sequence number, and the second since 1970 at which it was created."""
 
     sequence: int
     created: int
@@ -82,7 +82,7 @@ def first_in_shard(
     Args:
         boundary: the boundary.
         shard: the batch's shard.
-        positions: of the batch's records, in any order.
+        positions: those of the batch's records, in any order.
         stored: the first numbers that are stored, by shard.
         parents: the parent of each shard that is known.
     """

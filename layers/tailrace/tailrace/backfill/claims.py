@@ -35,7 +35,7 @@ def look_beyond(records: Iterable[Position], *, is_end: bool, since: int, after:
     """Tell what a page beyond the stage's mark says of its shard.
 
     Args:
-        records: of the page, in the stream's order, without those that the mapping has discarded.
+        records: those of the page, in the stream's order, without those that the mapping has discarded.
         is_end: whether the page ends a closed shard.
         since: the second before which a record does not matter, see :func:`relevant_since`.
         after: the second from which on a record is younger than the snapshot.

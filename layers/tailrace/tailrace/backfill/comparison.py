@@ -46,7 +46,7 @@ class StoredRow:
 
 
 def merge_lanes(lanes: Sequence[StoredRow]) -> StoredRow:
-    """Return the lanes of a row as one: sums of the counters, and of each lineage the highest mark."""
+    """Return the lanes of a row as one: sums of the counters, and for each lineage the highest mark."""
     marks: dict[str, int] = {}
     for lane in lanes:
         for name, number in lane.marks.items():

@@ -30,7 +30,7 @@ def advance(through: Position | None, positions: Iterable[Position], checkpoint:
 
     Args:
         through: how far it was before.
-        positions: of the invocation's records.
+        positions: those of the invocation's records.
         checkpoint: the first that is to be delivered again; None where all are dealt with.
     """
     done = [one for one in positions if checkpoint is None or one.sequence < checkpoint]

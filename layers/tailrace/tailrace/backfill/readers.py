@@ -27,7 +27,7 @@ class GenerationState:
         exact: whether its rows are exact.
         reason: why they are not, or why there are none; None if there is nothing to say.
         epoch: part of the keys of its rows.
-        progress: of its build, from 0 to 1; None while it is unknown.
+        progress: that of its build, from 0 to 1; None while it is unknown.
     """
 
     version: int

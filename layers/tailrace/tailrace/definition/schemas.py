@@ -169,7 +169,7 @@ class Schema:
             return False
 
     def violations(self, item: Mapping[str, Any]) -> tuple[Violation, ...]:
-        """Return every violation, ordered by JSON Pointer; of a very large item, the first. Empty if it is valid."""
+        """Return every violation, ordered by JSON Pointer; for a very large item, the first. Empty if it is valid."""
         try:
             view = json_view(item)
             depth, values = shape(view, _MAX_LEVELS)

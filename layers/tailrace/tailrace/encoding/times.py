@@ -12,11 +12,11 @@ _FORM = re.compile(
 _COMMON_FORM = re.compile(
     r"\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[-+]\d\d:[0-5]\d(?::[0-5]\d)?)?)?", re.ASCII
 )
-"""What Python reads as ISO 8601 does; of other forms it takes more, such as 10:000Z."""
+"""What Python reads as ISO 8601 does; of other forms it accepts too much, such as 10:000Z."""
 
 _MAX_ZONE_HOURS, _MAX_MINUTES, _LEAP_SECOND, _END_OF_DAY = 23, 59, 60, 24
 LAST_MICROSECOND = 999_999
-"""The last second of a minute that Python has; leap seconds are read as this one."""
+"""The last microsecond of a second; leap seconds are read as this one."""
 
 _MAX_FRACTION_DIGITS = 30
 _MAX_EXPLAINED = 100

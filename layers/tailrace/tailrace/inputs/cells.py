@@ -22,7 +22,7 @@ from tailrace.inputs.choices import ABSENT, Choices, first_valid
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 _MAX_CACHED, _MAX_CACHED_CHARACTERS = 4096, 100
-"""The longest cells that are cached: those that recur are short, and long ones would fill the memory."""
+"""Bounds of the cached cells: those that recur are short, and long ones would fill the memory."""
 
 _TEXT = frozenset(["string"])
 

@@ -54,7 +54,7 @@ def _types(aggregate: Aggregate, group: Group) -> frozenset[str]:
 
 
 def _number_text(group: Group, value: str) -> str:
-    """Return the text of a number in keys; of any other text, the text itself.
+    """Return the text of a number in keys; for any other text, the text itself.
 
     Where a client does not escape a plus sign, as in ``?price=1e+21``, the query string has a space.
     """

@@ -115,7 +115,7 @@ def _date(label: str) -> date:
 
 
 def _days(first: date, last: date, unit: str, *, descending: bool) -> Iterator[date]:
-    """Yield the dates from ``first`` to ``last``; of weeks and longer buckets, those on which one begins."""
+    """Yield the dates from ``first`` to ``last``; for weeks and longer buckets, those on which one begins."""
     if unit not in _LONG_UNITS:
         numbers = range(first.toordinal(), last.toordinal() + 1)
         yield from map(date.fromordinal, reversed(numbers) if descending else numbers)

@@ -31,7 +31,7 @@ class Outstanding:
     """The changes of a shard that are acknowledged and not committed.
 
     Attributes:
-        start: the number of the first of them; or, if ``after``, of the last one before them.
+        start: the number of the first of them; or, if ``after``, that of the last one before them.
         through: the number of the last of them.
         after: what ``start`` means.
     """
@@ -42,7 +42,7 @@ class Outstanding:
 
     @property
     def is_empty(self) -> bool:
-        """Whether all of them are committed, and only the row does not say so yet."""
+        """Whether all of them are committed, although the row does not say so yet."""
         return self.after and self.start >= self.through
 
     def text(self) -> str:
@@ -66,7 +66,7 @@ class CarriedState:
 
     Attributes:
         outstanding: which changes it holds.
-        meaning: of the rows, see :func:`meaning_of`.
+        meaning: that of the rows, see :func:`meaning_of`.
         oldest: when the first of the changes was made, as ISO 8601 in UTC.
         newest: the same for the last one.
         changes: their number.

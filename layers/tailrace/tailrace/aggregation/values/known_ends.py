@@ -1,7 +1,7 @@
 """The values at an end of a main row: the row itself says where value rows have to be read, and whether at all.
 
 A minimum is the first value row that has items. So when it was written, no value row before it had any, and since then
-only those that a batch has touched can have got some. Reading begins at the known end or at the outermost touched
+only those that a batch has touched can have gained any. Reading begins at the known end or at the outermost touched
 value, and never passes over value rows that were emptied long ago. And a batch that touches only values behind those
 that a measure shows does not change it.
 """

@@ -55,8 +55,8 @@ def counts_at_ranks(fractions: Iterable[Decimal], lengths: Sequence[int], read: 
 
     Args:
         fractions: the fractions of the quantiles that the result has to answer.
-        lengths: for each level of nodes, at least one, how long the sort keys of its nodes are; that of a shorter value
-            is its node's, too.
+        lengths: for each level of nodes, at least one, how long the sort keys of its nodes are; a shorter value's
+            length is that of its node, too.
         read: reads rows.
 
     Raises:

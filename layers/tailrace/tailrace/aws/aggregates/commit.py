@@ -227,7 +227,7 @@ class Committer:
     def _commit_steps(self, row: RowChange, lineage: Lineage | None, orders: OrderMeasures | None) -> list[Outcome]:
         """Write a row's changes one by one, because the table could not hold their sum added to its own.
 
-        Of the change that it cannot hold, only the item is counted: the row is marked as inexact and the change is
+        For the change that it cannot hold, only the item is counted: the row is marked as inexact and the change is
         reported, so that it stops neither other rows nor the shard.
 
         Raises:

@@ -41,7 +41,7 @@ class GroupReader:
 
         Raises:
             QueryTooLarge: there are more values than one request can rank, or their text is too long for a response;
-                not in the order of the key.
+                never in the order of the key.
             Transient: the table cannot be read now.
             Permanent: the table rejects the request.
         """

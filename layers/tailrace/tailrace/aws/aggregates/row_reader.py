@@ -208,7 +208,7 @@ class RowReader:
 
     def _scan(self, query: RowQuery, limit: int | None) -> _Scan:
         per_row = query.stored_rows_per_row()
-        # one more tells whether there is another page; of merged rows, the last one of the page before is read again
+        # one more shows whether there is another page; of merged rows, the last one of the page before is read again
         max_rows = None if limit is None else per_row * (limit + (1 if per_row == 1 else 2))
         return _Scan(
             query, lambda key_range, start: self._query(query, key_range, start, max_rows), MAX_READS, self.has_time

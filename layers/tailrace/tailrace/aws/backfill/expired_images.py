@@ -61,7 +61,7 @@ class ExpiredImages:
                     self.client().put_object(Bucket=self.bucket, Key=key, Body=body, ContentType="application/json")
 
     def foreign(self, pipeline: Pipeline) -> list[str]:
-        """Return the names under which images of a collection may be kept that has another name now.
+        """Return the names under which images of collections that have another name now may be kept.
 
         A collection with keys of its own keeps its items when it is renamed; a plain one has its name in their keys.
         """

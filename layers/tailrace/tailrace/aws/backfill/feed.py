@@ -29,8 +29,8 @@ class Feed:
 
     Attributes:
         generations: by id.
-        firsts: of each generation with boundaries, the first number in the shard of each boundary by its id; None where
-            the batch is below.
+        firsts: for each generation with boundaries, the first number in the shard of each boundary by its id; None
+            where the batch is below.
         now: the second at which the control rows were read.
         unkept: by collection, a second at which items expired whose images are not kept.
     """

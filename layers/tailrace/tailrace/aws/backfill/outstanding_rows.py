@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _RETENTION = timedelta(days=2)
-"""As that of the progress rows, once nothing waits; before, what is lost would be forgotten with the row."""
+"""The same as for progress rows, once nothing waits; any earlier, what is lost would be forgotten with the row."""
 
 _NAMES = {"#outstanding": "outstanding", "#missing": "missing_since", "#expires": "expires_at"}
 _WAITS = "SET #outstanding = :after, #missing = :oldest REMOVE #expires"
@@ -92,7 +92,7 @@ class OutstandingRows:
             raise Transient("another delivery of the shard is in progress")
 
     def advance(self, shard: str, before: Outstanding, committed: StreamPosition) -> Outstanding:
-        """Record that the outstanding changes up to one are committed, and return what is left; that is not older."""
+        """Record that the outstanding changes up to one are committed, and return what is left, never more."""
         after = Outstanding(committed.sequence, before.through, after=True)
         if after == before:
             return before

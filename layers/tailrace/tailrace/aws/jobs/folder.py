@@ -38,7 +38,7 @@ class Folder:
             self.client().put_object(Bucket=self.bucket, Key=f"{self.root}/{path}", Body=b"\n".join(lines))
 
     def write_once(self, path: str, lines: Iterable[bytes]) -> None:
-        """Write an object of lines unless it exists: of several runs of a part, the first that ends counts."""
+        """Write an object of lines unless it exists: among several runs of a part, the first to end counts."""
         try:
             self.client().put_object(
                 Bucket=self.bucket, Key=f"{self.root}/{path}", Body=b"\n".join(lines), IfNoneMatch="*"

@@ -27,7 +27,7 @@ PAUSES_S = (2.0, 4.0, 8.0, 16.0)
 https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency"""
 
 _MAX_BYTES = 2000
-"""The size of a reason: CloudFormation takes 4 KB with the rest of the answer."""
+"""The most bytes of a reason: CloudFormation takes 4 KB with the rest of the answer."""
 
 _HISTORY = Actor(
     "The stack's history function lacks",
@@ -43,7 +43,7 @@ class _Calls:
         self.denied: list[Denied] = []
 
     def ask(self, action: str, resource: str, call: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any] | None:
-        """Return the response; None if the call is denied, or there is nothing of that name.
+        """Return the response; None if the call is denied, or there is nothing with that name.
 
         Raises:
             Transient: the service cannot answer now.

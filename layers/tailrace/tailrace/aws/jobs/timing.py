@@ -23,10 +23,10 @@ class Timing:
     Attributes:
         margin_s: by how much clocks may differ.
         listing_s: for how long the stream's description may lack a shard.
-        timeout_s: of the aggregate function.
+        timeout_s: the aggregate function's timeout.
         quiet_s: for how long a shard must have shown nothing but empty pages, where nothing may be written.
         poll_s: between two looks at the same thing.
-        min_partitions: of items and of rows, since the table's own count of items may be hours old.
+        min_partitions: the fewest, for items and for rows, since the table's own count of items may be hours old.
         items_per_partition: how many items one part works on.
     """
 

@@ -155,7 +155,7 @@ class HealthMonitor:
         }
 
     def _failure_counts(self, sources: Sources) -> tuple[int | None, Mapping[str, int | None]]:
-        """Return the number of discarded batches, and of today's quarantine reports: of all, and by stage."""
+        """Return the number of discarded batches, and of today's quarantine reports, in all and by stage."""
         today = self.clock().date().isoformat()
         # a collection may have the name of the folder of items without one
         names = dict.fromkeys((*sources.collections, UNKNOWN_COLLECTION))
@@ -170,7 +170,7 @@ class HealthMonitor:
         return None if discarded is None else len(discarded.names), by_stage | {"all": _count_named(quarantined, "")}
 
     def _object_names(self, bucket: str, prefix: str) -> "Listing":
-        """Return the names of the objects under a prefix, of the first 1,000."""
+        """Return the names of the first 1,000 objects under a prefix."""
         with map_aws_errors():
             listed = self.s3().list_objects_v2(Bucket=bucket, Prefix=prefix)
         return Listing([one["Key"].removeprefix(prefix) for one in listed.get("Contents", ())], listed["IsTruncated"])

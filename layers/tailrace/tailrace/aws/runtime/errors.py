@@ -22,7 +22,7 @@ CONDITION_FAILED = "ConditionalCheckFailedException"
 """The code of a conditional write whose condition does not hold; DynamoDB writes nothing then."""
 
 KMS_THROTTLED = ("KMS.ThrottlingException", "KmsThrottled", "KMSThrottlingException", "KmsThrottlingException")
-"""Codes of a call that KMS throttles, of S3, SQS, Lambda and Step Functions. The SDK does not retry them.
+"""Codes of S3, SQS, Lambda and Step Functions for a call that KMS throttles. The SDK does not retry them.
 
 SQS names the error ``KmsThrottled``, but returns the code of its older query protocol, which is the first.
 """

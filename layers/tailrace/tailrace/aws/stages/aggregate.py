@@ -32,7 +32,7 @@ from tailrace.inputs.changes import RawBatch, StreamPosition, parse_raw_batch
 
 _MIN_TIME_LEFT_MS = 60_000
 """What committing may take: half of the function's time. A batch that takes longer to fold is committed in parts, too,
-since whole it would time out each time."""
+since as a whole it would time out each time."""
 
 
 class _Folded(NamedTuple):

@@ -109,7 +109,7 @@ def _group(group: Group) -> Sequence[Any]:
 
 
 def _path(source: str | None) -> Any:
-    """Return a field's name; of a nested field, its steps, which differ from a name that holds dots."""
+    """Return a field's name; for a nested field, its steps, which differ from a name that holds dots."""
     if source is None:
         return None
     steps = field_path(source).steps

@@ -156,7 +156,7 @@ class _Description:
                 self._enter(label, [(f"{attribute} kind", type(held))])
 
     def _enter_method(self, label: str, owner: type, name: str, function: Any, referred: _References) -> None:
-        """Enter what a class's method refers to; of one that was written elsewhere, such as a decorator's, all."""
+        """Enter what a class's method refers to; for one that was written elsewhere, such as a decorator's, all."""
         if not isinstance(function, types.FunctionType):
             return
         roots = [root_of(one) for one in (function, *inner_functions(function))]

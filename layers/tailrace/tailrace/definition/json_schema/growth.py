@@ -91,7 +91,7 @@ class Growth:
                     parts = times * self._most_parts(inner, depth - 1)
                     places[place] += parts
                     places.subtract(dict.fromkeys(fields, parts) if keyword in _OTHERS else ())
-            if depth == 1 and any(keyword in node for keyword in _UNEVALUATED):  # it looks what else has applied
+            if depth == 1 and any(keyword in node for keyword in _UNEVALUATED):  # it checks what else has applied
                 places[_EVERYWHERE] += times * self._applied(node).total()
         return places.pop(_EVERYWHERE, 0) + max(places.values(), default=0)
 
@@ -136,7 +136,7 @@ class Growth:
             others = children.get(_EVERYWHERE, [])
             for _, inner in chain(named, (one for one in others if not (named and one[0] in _OTHERS))):
                 roots[id(inner)] += times
-            if any(keyword in self._nodes[key] for keyword in _UNEVALUATED):  # it looks what else has applied
+            if any(keyword in self._nodes[key] for keyword in _UNEVALUATED):  # it checks what else has applied
                 more += times * self._applied(self._nodes[key]).total()
         return self._state(roots, more)
 

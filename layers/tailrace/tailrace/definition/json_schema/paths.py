@@ -120,7 +120,7 @@ class Paths:
 
     def _targets(self, schema: Mapping[str, Any]) -> Iterator[Any]:
         for target in self._references.resolved(schema):
-            # a dynamic reference leads to one of several schemas, which depends on the way there: it says nothing here
+            # a dynamic reference leads to one of several schemas, depending on the way there: it says nothing here
             if target.pointer is not None and target.dynamic is None:
                 yield target.schema
 
@@ -216,7 +216,7 @@ class Paths:
             yield schema.get("additionalProperties", True)
 
     def _other_elements(self, schema: Mapping[str, Any]) -> Any:
-        """Return what elements that ``items`` does not describe satisfy."""
+        """Return what elements satisfy if ``items`` does not describe them."""
         others = (part for part in self._annotating(schema) if part is not schema)
         is_only = "contains" not in schema and all(_ARRAY_WORDS.isdisjoint(part) for part in others)
         return schema.get("unevaluatedItems", True) if is_only else True

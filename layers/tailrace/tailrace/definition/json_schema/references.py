@@ -85,7 +85,7 @@ class References:
     def dynamic_anchors(self, schema: Mapping[str, Any]) -> Mapping[str, int]:
         """Return the identities of the parts that dynamic anchors name in the same resource (the nearest ``$id``).
 
-        Only those whose names occur in several resources: all others lead to one part, from wherever they are used.
+        Only for names that occur in several resources: all others lead to one part, from wherever they are used.
         """
         base = self._schemas[id(schema)][1]
         return {

@@ -81,7 +81,7 @@ def _anew(shop: Workshop, job: Job) -> Next:
 
 
 def past(shop: Workshop, job: Job) -> Next:
-    """Wait until the boundary is over by every clock, and cut the work into parts."""
+    """Wait until the boundary is over by every clock, and divide the work into parts."""
     for one in shop.generations(job):
         if one.journal is not None and not is_past(one.journal.time, shop.now, shop.timing.margin_s):
             return Again(job, min(shop.timing.poll_s, one.journal.time + shop.timing.margin_s - shop.now + 1))

@@ -36,10 +36,10 @@ _MAX_BYTES = 64_000_000  # held in memory before it is written
 
 
 def list_journal(shop: Workshop, job: Job) -> Next:
-    """Cut the list of the journal's objects into parts; after the rows were read, once more.
+    """Divide the list of the journal's objects into parts; once more after the rows were read.
 
-    A repetition may find more objects, and cut the list elsewhere. So each has names of its own for its parts, and the
-    job's item holds those that count.
+    A repetition may find more objects, and divide the list differently. So each has names of its own for its parts, and
+    the job's item holds those that count.
     """
     keys = list(shop.journal.keys(boundary_id(job)))
     chunks = [keys[start : start + _KEYS_PER_PART] for start in range(0, len(keys), _KEYS_PER_PART)]

@@ -78,7 +78,7 @@ _STEPS: Mapping[str, Step] = {
 
 
 def advance(shop: Workshop, name: str, *, worked: str = "") -> dict[str, Any]:
-    """Take a job as far as it goes without waiting, and return what its execution does next.
+    """Take a job as far as it gets without waiting, and return what its execution does next.
 
     Args:
         shop: what the job works with.

@@ -142,7 +142,7 @@ def _batch(shop: Workshop, keys: Iterable[RowKey]) -> Iterator[tuple[RowKey, Map
 
 
 def stored_row(space: RowSpace, key: RowKey, row: Mapping[str, Any]) -> StoredRow:
-    """Return what a comparison needs of a row; of one that does not exist, an empty one."""
+    """Return what a comparison needs of a row; for one that does not exist, an empty one."""
     if not row:
         return StoredRow()
     marks = {

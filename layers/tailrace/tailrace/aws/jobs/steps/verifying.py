@@ -79,7 +79,7 @@ def write_report(shop: Workshop, job: Job) -> Next:
 
 
 def end_verification(shop: Workshop, job: Job) -> Next:
-    """End the verification of the generations; of those that are not this job's any more, an earlier call has."""
+    """End the verification of the generations; for those that are not this job's any more, an earlier call did."""
     control = shop.control.read()
     for name in job.targets:
         before = control.generations.get(name)
