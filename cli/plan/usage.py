@@ -103,7 +103,7 @@ def _rate(ratio: Callable[[float], float]) -> float | None:
 
 
 def advised_window(plan: Plan, freshness_s: float) -> int:
-    """Return the window with the fewest writes while rows are at most this old: longer ones fill no batch any further."""
+    """Return the window with the fewest writes while rows are at most this old: longer ones fill no batch further."""
     filled = math.ceil(plan.largest_batch / plan.shard_rate)
     return max(1, min(filled, int(freshness_s), limits.MAX_WINDOW_S))
 

@@ -1,11 +1,12 @@
 """Generations: the rows of one aggregate under one meaning, and the state of each, as the control rows hold it.
 
 =============  ======================================================================================================
-declared it is in the definition and nothing is written to it building changes from its frontier on are added and
-journaled; readers do not see it live it is fed; ``verified`` says whether its beginning is known to be exact
-interrupted some invocation could not feed it: nothing is written to it until it is built anew retired it is not needed
-any more =============
-======================================================================================================
+declared       it is in the definition and nothing is written to it
+building       changes from its frontier on are added and journaled; readers do not see it
+live           it is fed; ``verified`` says whether its beginning is known to be exact
+interrupted    some invocation could not feed it: nothing is written to it until it is built anew
+retired        it is not needed any more
+=============  ======================================================================================================
 
 Every transition is a pure function from one control row to the next; whoever writes it does so on the condition that
 the row is still the one that it was made from.

@@ -24,7 +24,7 @@ class GenerationState:
     Attributes:
         version: the aggregate's version.
         state: one of :class:`tailrace.backfill.generations.State`, or :data:`UNKNOWN`.
-        exact: whether its rows are exact.
+        exact: whether its rows are known to be exact.
         reason: why they are not, or why there are none; None if there is nothing to say.
         epoch: part of the keys of its rows.
         progress: that of its build, from 0 to 1; None while it is unknown.

@@ -40,7 +40,7 @@ _MAX_BITS = 8192  # Python converts no integer of more than 4,300 decimal digits
 _SAFE_DIGITS = 2466
 """Every integer with this many digits has at most ``_MAX_BITS`` bits."""
 MAX_CHARACTERS = 4300
-"""The most of a number: Python converts no longer text to an integer, and an archived event has to be readable."""
+"""The longest number: Python converts no longer text to an integer, and an archived event has to be readable."""
 
 _SAFE_INTEGER = 10**MAX_DIGITS
 

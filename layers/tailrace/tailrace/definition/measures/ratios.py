@@ -39,7 +39,7 @@ class Ratio:
         return True
 
     def of(self, values: Mapping[str, Any]) -> Decimal | None:
-        """Return the ratio of the measures as readers get them; None if one is not a number, or the denominator 0."""
+        """Return the ratio of measures as readers get them; None if one is not a number, or the denominator is 0."""
         numbers = [values.get(name) for name in (self.numerator, self.denominator)]
         if any(isinstance(number, bool) or not isinstance(number, int | Decimal) for number in numbers):
             return None

@@ -1,4 +1,4 @@
-"""Coverage of a table that nothing may be written to: the job reads the stream from where the aggregate stage is.
+"""Coverage of a table that nothing may be written to: the job continues reading where the aggregate stage is.
 
 See :mod:`tailrace.backfill.claims`. A look reads each shard that is not proven otherwise up to an empty page, and the
 next look continues from there. Only when every look for some minutes has found nothing does the job claim that nothing

@@ -65,7 +65,7 @@ class Repairer:
             yield replace(finding, repaired=done.get(key, False))
 
     def _can_be_repaired(self, found: Difference) -> bool:
-        """Tell whether a row that was read is still the same one, and will remain.
+        """Tell whether a row that was read is still the same one, and will remain so.
 
         TTL may remove a row after its bucket's end, or after it was emptied; a repair must not bring it back.
         """
