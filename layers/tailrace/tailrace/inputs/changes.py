@@ -83,7 +83,7 @@ class RawBatch:
     positions: Sequence[StreamPosition]
 
     def divided(self, records: int) -> tuple[Self, Self]:
-        """Return the first ``number`` records, and the others."""
+        """Return the first records, as many as given, and the others."""
         if records >= len(self.records):
             return self, replace(self, records=(), positions=())
         first = replace(self, records=self.records[:records], positions=self.positions[:records])
