@@ -66,7 +66,7 @@ def _load_pipeline(template_data: Mapping[str, Any]) -> Pipeline:
     if module.is_relative_to(ROOT) and not module.is_relative_to(LAYER) and not module.is_relative_to(sys.prefix):
         raise InvalidDefinition(
             f"{reference} is in {module.relative_to(ROOT)}, which a deployment does not contain: "
-            f"move it into {LAYER.relative_to(ROOT)}, beside pipeline."
+            f"move it into {LAYER.relative_to(ROOT)}, next to pipeline."
         )
     return pipeline
 

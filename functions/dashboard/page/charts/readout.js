@@ -23,7 +23,7 @@ export function valueAt(chartData, lineIndex, second, { brief = false } = {}) {
   return `${middle}(${parts[0]} to ${parts.at(-1)})`;
 }
 
-/** A box beside the pointer, and a live region that announces the point when the keyboard moves it. */
+/** A box next to the pointer, and a live region that announces the point when the keyboard moves it. */
 export class Readout {
   constructor(host) {
     this.host = host;

@@ -230,5 +230,5 @@ def _require(what: str, names: Iterable[str], found: Mapping[str, str]) -> None:
     missing = [name for name in names if name not in found]
     if missing:
         raise SettingsError(
-            f"{what}: the environment lacks {', '.join(missing)}; template.yaml sets each from its resource"
+            f"{what}: the environment lacks {', '.join(missing)}; template.yaml sets each of them"
         )
