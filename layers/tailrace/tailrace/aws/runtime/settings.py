@@ -229,6 +229,4 @@ def route_queues(settings: FanoutSettings | ApiSettings, routes: Sequence[str]) 
 def _require(what: str, names: Iterable[str], found: Mapping[str, str]) -> None:
     missing = [name for name in names if name not in found]
     if missing:
-        raise SettingsError(
-            f"{what}: the environment lacks {', '.join(missing)}; template.yaml sets each of them"
-        )
+        raise SettingsError(f"{what}: the environment lacks {', '.join(missing)}; template.yaml sets each of them")
