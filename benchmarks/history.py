@@ -29,11 +29,11 @@ from pipeline.definition import pipeline
 from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.backfill.control import ControlTable
 from tailrace.aws.backfill.feeder import fingerprints
+from tailrace.aws.jobs.context import JobContext
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.steps.building import commit_base
 from tailrace.aws.jobs.steps.gathering import compute_base
 from tailrace.aws.jobs.steps.snapshot import close_snapshot, scan_segment
-from tailrace.aws.jobs.workshop import Workshop
 from tailrace.backfill.boundaries import Boundary
 from tailrace.backfill.generations import Generation, State, begin_build, begin_verify, created
 
@@ -80,11 +80,11 @@ def _worked(show: Show, name: str, folder: str) -> tuple[float, float]:
 
 
 def _work(pipe: Any, name: str, number: int, folder: str) -> None:
-    shop, job = _workshop(folder), _job()
+    context, job = _job_context(folder), _job()
     if name == "base" and number == 0:
-        close_snapshot(shop, job)
+        close_snapshot(context, job)
     began = time.process_time()
-    dict(_PARTS)[name](shop, job, number)
+    dict(_PARTS)[name](context, job, number)
     spent = time.process_time() - began
     pipe.send((spent, _peak_mb()))
 
@@ -104,7 +104,7 @@ def _job() -> Job:
     return Job("bench", "build", targets, "", data=data)
 
 
-def _workshop(folder: str) -> Workshop:
+def _job_context(folder: str) -> JobContext:
     database: Any = Database()
     for table in ("aggregates", "progress"):
         database.create(table, "pk", "sk")
@@ -118,7 +118,7 @@ def _workshop(folder: str) -> Workshop:
     files: Any = _Files(Path(folder))
     unused: Any = None
     committer = Committer(database, "aggregates", _now, executor=lambda _threads: ThreadPoolExecutor(1))
-    return Workshop(
+    return JobContext(
         pipeline=pipeline,
         dynamodb=items,
         s3=lambda: files,

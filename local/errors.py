@@ -19,7 +19,7 @@ import errno
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 
 
-def told_of_file(error: OSError) -> str:
+def file_error_text(error: OSError) -> str:
     """Return one sentence about a file that cannot be read or written. Raises any other error again."""
     if error.errno not in _REFUSED:
         raise error

@@ -13,7 +13,7 @@ from pathlib import Path
 from local.deployment.check_definition import load_checked_pipeline
 from local.deployment.emulator import REGION
 from local.deployment.template import template
-from local.errors import LocalError, told_of_file
+from local.errors import LocalError, file_error_text
 from local.existing_table import TableFile, attach
 from local.history import JobFailed
 from local.keep import STATE
@@ -21,7 +21,7 @@ from local.options import MAX_PORT, MAX_SHARDS, OptionError, parse_integer, pars
 from local.stack import Stack, kept_stack, running_stack
 from local.watch import Watcher
 from tailrace.definition.pipeline import Pipeline
-from tailrace.queries.options import parameter_name
+from tailrace.queries.parameter_values import parameter_name
 
 _LOOK_INTERVAL_S = 0.25
 
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except (LocalError, OSError) as error:
-        _print(told_of_file(error) if isinstance(error, OSError) else str(error))
+        _print(file_error_text(error) if isinstance(error, OSError) else str(error))
         return 1
     return 0
 

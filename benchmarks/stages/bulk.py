@@ -167,14 +167,14 @@ def follow(stack: Stack, kills: int, pauses_s: tuple[float, float], seed: int = 
 
 def differences(stack: Cloud, expected: Expected, found: dict[str, Any]) -> list[str]:
     """Compare the receipt and the items with the file."""
-    told = [name for name in ("accepted", "rejected") if found[name] != getattr(expected, name)]
+    wrong_counts = [name for name in ("accepted", "rejected") if found[name] != getattr(expected, name)]
     items: dict[str, int] = {}
     for page in stack.client("dynamodb").get_paginator("scan").paginate(TableName=stack.outputs["ItemsTable"]):
         for row in page["Items"]:
             if row["pk"]["S"].startswith("flights#2013-01-01.UA."):
                 items[row["pk"]["S"].removeprefix("flights#")] = int(row["dep_delay"]["N"])
     wrong = [item for item in expected.delays.keys() | items.keys() if expected.delays.get(item) != items.get(item)]
-    return [*told, *wrong, *(["failure"] if "failure" in found else [])]
+    return [*wrong_counts, *wrong, *(["failure"] if "failure" in found else [])]
 
 
 def main(megabytes: int = 64, kills: int = 10, width: int = 0) -> int:

@@ -18,10 +18,10 @@ from cli.console import say, show_progress
 from cli.options import add_endpoint_option, parse_count, parse_table_name
 from cli.stacks import Account, explained, sign_in
 from cli.test.command import load_definition
-from tailrace.attachment.checks import check_table, lacks_rights
 from tailrace.attachment.facts import ANY_ACCOUNT, Actor, Denied, Described, Wanted
 from tailrace.attachment.item_checks import check_key
-from tailrace.aws.jobs.table_check import DENIED, describe
+from tailrace.attachment.table_checks import check_table, lacks_rights
+from tailrace.aws.custom_resources.table_check import DENIED, describe
 from tailrace.aws.runtime.errors import has_code
 from tailrace.definition.default_pipeline import DEFAULT_PIPELINE
 from tailrace.definition.pipeline import Pipeline

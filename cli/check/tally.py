@@ -103,16 +103,16 @@ class Tally:
         """Count an item, given as DynamoDB's attribute values."""
         self.items += 1
         key = {name: image[name] for name in self._key_attributes if name in image}
-        told = _shown(key)
+        shown = _shown(key)
         record = {"eventID": "1", "dynamodb": {"Keys": key, "NewImage": image, "SequenceNumber": "1"}}
         changes = changes_of(record, None, _FIRST, self._pipeline, decode_image)
         for change in changes:
             if isinstance(change, Change) and change.collection in self.collections and change.new is not None:
-                self._add_item(self.collections[change.collection], change.new, told)
+                self._add_item(self.collections[change.collection], change.new, shown)
             elif isinstance(change, UnreadableRecord) and change.reason != UNMATCHED:
-                self.unreadable.add([Violation("", "", change.reason)], told)
+                self.unreadable.add([Violation("", "", change.reason)], shown)
             else:
-                self.unmatched.add([Violation("", "", UNMATCHED)], told)
+                self.unmatched.add([Violation("", "", UNMATCHED)], shown)
 
     def _add_item(self, tally: CollectionTally, item: Item, key: str) -> None:
         tally.items += 1

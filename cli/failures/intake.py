@@ -16,8 +16,8 @@ from tailrace.encoding.json_types import Json
 from tailrace.encoding.keys import item_key
 from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import InvalidMessage
-from tailrace.inputs.arrivals import stamp_of
 from tailrace.inputs.messages import Operation, parse_message
+from tailrace.inputs.received_items import stamp_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from tailrace.encoding.json_types import Row
 from tailrace.encoding.keys import item_key
 from tailrace.encoding.tagged_json import loads
 from tailrace.errors import InvalidMessage
-from tailrace.inputs.arrivals import stamp_of
+from tailrace.inputs.received_items import stamp_of
 
 PREFIX = "quarantine/"
 _THREADS = 16

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+from cli.plan.costs import Cost, costs
 from cli.plan.dollars import dollars_a_month, upstream_dollars
 from cli.plan.limits import ROW_BYTES, Limit
-from cli.plan.measures import Cost, costs
 from cli.plan.model import Load, Plan
 from cli.plan.profile import HotKey
 from cli.plan.sampling.assembly import Sampled

@@ -7,9 +7,9 @@ from contextlib import redirect_stdout
 from typing import Any
 
 from cli.console import say, show_progress
+from cli.definitions.location import location
 from cli.errors import CommandError, UsageError
 from cli.options import parse_count, parse_rate
-from cli.test.location import location
 from cli.test.trial import Limits, Trial, lines
 from tailrace.definition.default_pipeline import DEFAULT_PIPELINE
 from tailrace.definition.failures import FAILURES

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from cli.test.predicates import images_of
+from cli.definitions.predicates import images_of
 from tailrace.definition.aggregate import Aggregate
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.text import plain_text

@@ -9,10 +9,10 @@ from copy import deepcopy
 from decimal import Decimal
 from itertools import islice
 
+from cli.definitions.predicates import UserPredicate, images_of, predicates_of, says, uses_of
+from cli.definitions.subject import example_item
 from cli.test.enum_texts import enum_texts
 from cli.test.findings import Findings
-from cli.test.predicates import UserPredicate, images_of, predicates_of, says, uses_of
-from cli.test.subject import example_item
 from tailrace.aggregation.contributions import item_contribution
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection
@@ -143,10 +143,10 @@ def _check_entrances(collection: Collection, findings: Findings) -> None:
         paths.append(("keep_from", collection.lifetime.path))
     items = [example_item(collection, example) for example in collection.all_examples]
     if collection.lifetime is not None:
-        told = (
+        problem = (
             f"collection {collection.name!r}: keep_from={collection.keep_from!r} has keep_unit={collection.keep_unit!r}"
         )
-        _warn_of_unit(told, collection.lifetime.path, collection.keep_unit, items, findings)
+        _warn_of_unit(problem, collection.lifetime.path, collection.keep_unit, items, findings)
     for argument, path in paths:
         if collection.fields.is_described(path.steps) or path.steps == (collection.received_field,):
             continue
@@ -161,13 +161,13 @@ def _warn_of_unchecked(collection: Collection, unchecked: Iterable[str], finding
     names = list(dict.fromkeys(unchecked))
     if not names:
         return
-    told = ", ".join(map(repr, names[:_MAX_NAMES])) + (
+    problem = ", ".join(map(repr, names[:_MAX_NAMES])) + (
         f" and {len(names) - _MAX_NAMES} more" * (len(names) > _MAX_NAMES)
     )
     cause = "its transform may add or change them" if collection.transform else "its schema does not describe them"
     findings.warn(
         f"collection {collection.name!r} has no examples, so fields that aggregates and predicates use were not "
-        f"checked, since {cause}: {told}. Add examples=[…] to the collection, or examples to its schema"
+        f"checked, since {cause}: {problem}. Add examples=[…] to the collection, or examples to its schema"
     )
 
 
@@ -187,8 +187,8 @@ def _check_use(context: str, collection: Collection, use: FieldUse, items: Seque
     if not types:
         around = [value_at(item, use.path[:-1]) for item in items]
         known = {name for found in around if isinstance(found, dict) for name in found}
-        told = unknown_field(use.source, *_place_of(use, collection), known, use.source_to(len(use.path) - 1))
-        findings.error(f"{context}: {told} {where}: correct the name, or add an example that has it")
+        problem = unknown_field(use.source, *_place_of(use, collection), known, use.source_to(len(use.path) - 1))
+        findings.error(f"{context}: {problem} {where}: correct the name, or add an example that has it")
     elif not types & use.types:
         findings.error(f"{context}: {use.what} needs {use.need}, but {use.source!r} is {in_words(types)} {where}")
 
@@ -210,8 +210,8 @@ def _check_counting(aggregate: Aggregate, items: Sequence[Item], findings: Findi
     for text in islice((text for item in items for text in enum_texts(aggregate, item)), 1):
         findings.error(f"aggregate {aggregate.name!r}: {text}")
     images = [image for item in items for image in images_of(item, aggregate.each_path)]
-    for told, path, unit in _times_of(aggregate):
-        _warn_of_unit(told, path, unit, images, findings)
+    for problem, path, unit in _times_of(aggregate):
+        _warn_of_unit(problem, path, unit, images, findings)
     if items and not counted:
         findings.warn(
             f"aggregate {aggregate.name!r}: no example of {aggregate.of.name!r} is in any row: add one that is"
@@ -230,14 +230,14 @@ def _times_of(aggregate: Aggregate) -> Iterator[tuple[str, FieldPath, str]]:
             yield f"{context}: measure {name!r} has by_unit={unit!r}", field_path(one.values.at), unit
 
 
-def _warn_of_unit(told: str, path: FieldPath, unit: str, items: Iterable[Item], findings: Findings) -> None:
+def _warn_of_unit(problem: str, path: FieldPath, unit: str, items: Iterable[Item], findings: Findings) -> None:
     """Warn of numbers since 1970 that are read in a smaller unit than theirs: such times all fall in early 1970."""
     numbers = [value for item in items if isinstance(value := path.read(item), int | Decimal)]
     for larger, per_second in EPOCH_UNITS.items():
         if larger == unit or not numbers:
             return
         if all(_FIRST_SECONDS < Decimal(number) / per_second < _LAST_SECONDS for number in numbers):
-            findings.warn(f"{told}, and the examples' numbers, such as {numbers[0]}, look like {_UNITS[larger]}")
+            findings.warn(f"{problem}, and the examples' numbers, such as {numbers[0]}, look like {_UNITS[larger]}")
 
 
 def _check_fields_read(
@@ -249,8 +249,8 @@ def _check_fields_read(
         *outer, name = steps = field_path(use.source).steps
         if collection.transform is None and not use.types_in(fields):
             known = fields.names((use.path_in(fields) or steps)[:-1])
-            told = unknown_field(use.source, name, _place_of(use, collection)[1], known, use.source_to(len(outer)))
-            findings.error(f"{predicate}: {told}")
+            problem = unknown_field(use.source, name, _place_of(use, collection)[1], known, use.source_to(len(outer)))
+            findings.error(f"{predicate}: {problem}")
         elif items and not any(_has(value_at(item, tuple(outer)), name) for item in items):
             findings.warn(f"{predicate}: reads {use.source!r}, which no example of {collection.name!r} has")
 
@@ -267,10 +267,10 @@ def _check_predicate(
         try:
             results.add(says(predicate, deepcopy(item)))
         except FAILURES as error:  # the user's code may raise anything
-            told = describe_failure(error, predicate.function)
+            problem = describe_failure(error, predicate.function)
             element = "" if predicate.each is None else f"element {number} of {predicate.each.source!r} in the examples"
             findings.error(
-                f"{predicate.what}: fails on {element or f'example {number}'} of {collection.name!r}: {told}"
+                f"{predicate.what}: fails on {element or f'example {number}'} of {collection.name!r}: {problem}"
             )
             return
     if results == {False}:

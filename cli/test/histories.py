@@ -11,7 +11,7 @@ from itertools import pairwise
 from random import Random
 from typing import Any
 
-from cli.test.subject import Subject
+from cli.definitions.subject import Subject
 from tailrace.aggregation.fold import fold_records
 from tailrace.aggregation.row_changes import FoldResult, RowChange
 from tailrace.definition.pipeline import Pipeline

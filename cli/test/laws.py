@@ -5,9 +5,9 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+from cli.definitions.predicates import UserPredicate, images_of, place_of, says
+from cli.definitions.subject import Subject
 from cli.test.enum_texts import enum_texts
-from cli.test.predicates import UserPredicate, images_of, place_of, says
-from cli.test.subject import Subject
 from tailrace.aggregation.contributions import item_contribution
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.failures import FAILURES, describe_failure
@@ -107,11 +107,11 @@ def _in_any_element(pointer: str, each: FieldPath | None) -> str:
 
 
 def _transform_problem(subject: Subject, error: InvalidItem) -> Problem:
-    told = error.violations[0].message
+    reason = error.violations[0].message
     where = f"transform of {subject.collection.name!r}, {place_of(subject.collection.transform or dict)}"
     if isinstance(error.__cause__, ValueError):
-        return Problem("refuses", where, f"refuses a valid item, which goes to quarantine: {told}")
-    return Problem("fails", where, f"fails on a valid item: {told}")
+        return Problem("refuses", where, f"refuses a valid item, which goes to quarantine: {reason}")
+    return Problem("fails", where, f"fails on a valid item: {reason}")
 
 
 def _prepared(subject: Subject, item: Item) -> str:

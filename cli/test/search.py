@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from itertools import islice, product
 from random import Random
 
-from cli.test.generation.generator import Generator
-from cli.test.generation.shrink import smallest
+from cli.definitions.generation.generator import Generator
+from cli.definitions.generation.shrink import smallest
+from cli.definitions.predicates import place_of
+from cli.definitions.subject import Subject
 from cli.test.laws import Problem, is_suspicious, problems
-from cli.test.predicates import place_of
-from cli.test.subject import Subject
 from cli.test.worker import ELSEWHERE, Surroundings, Worker, turned_variables
 from tailrace.encoding.json_types import Item
 from tailrace.errors import InvalidItem

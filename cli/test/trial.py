@@ -7,11 +7,11 @@ from random import Random
 from typing import Any
 
 from cli.console import counted
+from cli.definitions.subject import Subject
 from cli.test.examples import check_definition
 from cli.test.findings import Findings
 from cli.test.histories import Difference, difference, generate
 from cli.test.search import Broken, Search
-from cli.test.subject import Subject
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Json
 from tailrace.encoding.tagged_json import dumps

@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
+from cli.definitions.subject import Subject
 from cli.test.clock import shift_clock
-from cli.test.subject import Subject
 from tailrace.backfill.fingerprints.lock import MeaningLock
 from tailrace.definition.pipeline import Pipeline, load_pipeline
 from tailrace.encoding.json_types import Item

@@ -4,9 +4,9 @@ import os
 from functools import cache
 from typing import Any
 
-from tailrace.aws.jobs.assembly import workshop
+from tailrace.aws.custom_resources.requests import serve
+from tailrace.aws.jobs.assembly import job_context
 from tailrace.aws.jobs.commands import Commands
-from tailrace.aws.jobs.custom_resources import serve
 from tailrace.aws.jobs.steps.tasks import do_task
 from tailrace.aws.runtime.clients import client
 from tailrace.aws.runtime.settings import HistorySettings
@@ -16,7 +16,7 @@ from tailrace.aws.runtime.settings import HistorySettings
 def stage(settings: HistorySettings) -> Commands:
     """Assemble the commands, once per settings."""
     states = lambda: client("stepfunctions")  # noqa: E731
-    return Commands(workshop(settings), settings.history_machine, states)
+    return Commands(job_context(settings), settings.history_machine, states)
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
@@ -26,4 +26,4 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         serve(event, settings)
         return {}
     commands = stage(settings)
-    return do_task(commands.shop, commands, event)
+    return do_task(commands.context, commands, event)

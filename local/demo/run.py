@@ -26,7 +26,7 @@ from local.demo.verify import Verdict, verify, wait_until_catalogued
 from local.demo.writers import FeedError, StackWriter
 from local.deployment.check_definition import load_checked_pipeline
 from local.deployment.emulator import LOGS
-from local.errors import LocalError, WrongDefinition, told_of_file
+from local.errors import LocalError, WrongDefinition, file_error_text
 from local.options import OptionError
 from local.pollers.source_poller import Statistics
 from local.run_stack import wait_for_interrupt
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None, variables: Mapping[str, str] | 
         sys.stderr.write(f"{error}\n")
         return EXIT_DRIFT
     except OSError as error:
-        sys.stderr.write(f"{told_of_file(error)}\n")
+        sys.stderr.write(f"{file_error_text(error)}\n")
         return EXIT_DRIFT
     except (KeyboardInterrupt, RuntimeError) as error:
         if not (isinstance(error, KeyboardInterrupt) or interrupted.is_set()):

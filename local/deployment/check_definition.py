@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cli.definitions.location import location
 from cli.test.examples import check_definition
-from cli.test.location import location
 from local.deployment.definition_lock import check_lock, present_meaning, write_lock
 from local.deployment.template import pipeline_reference, template
 from local.errors import InvalidDefinition, LocalError

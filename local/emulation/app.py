@@ -14,9 +14,9 @@ from local.emulation.expiry import record_expiries
 from local.emulation.foreign_pages import refuse_foreign_pages
 from local.emulation.forking import fork_functions
 from local.emulation.payload_limit import limit_payload
+from local.emulation.policies import enforce_policies
 from local.emulation.sequence_numbers import find_by_number
 from local.emulation.state import keep_state
-from local.review.policy_enforcement import enforce_policies
 
 record_expiries()
 fork_functions(vars(lambda_runtime))

@@ -19,7 +19,7 @@ FUNCTIONS = (*STAGES, PAGE)
 LIBRARY_VARIABLES = frozenset(
     {"TRACING", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL", "POWERTOOLS_METRICS_NAMESPACE", "AWS_ENDPOINT_URL"}
 )
-"""What no settings type reads: Powertools and botocore do, and tailrace.aws.runtime.following."""
+"""What no settings type reads: Powertools and botocore do, and tailrace.aws.runtime.trace_logs."""
 
 type Resource = Mapping[str, Any]
 

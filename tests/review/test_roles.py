@@ -1,7 +1,7 @@
 """Roles: the flow runs with policies enforced, each function is denied what is not its own, and no right is left over.
 
 The emulator runs each function with its role's credentials and writes every decision down
-(local/review/policy_enforcement.py). What only Lambda does with a role, reading sources and writing to failure
+(local/emulation/policies.py). What only Lambda does with a role, reading sources and writing to failure
 destinations, is done here with the role.
 """
 

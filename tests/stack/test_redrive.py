@@ -16,7 +16,7 @@ from local.stack import Stack
 from tailrace.encoding.dynamodb import encode_item
 from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.errors import Violation
-from tailrace.outputs.quarantine import quarantine_object
+from tailrace.outputs.quarantine_reports import quarantine_object
 from tests.openapi.conformance import FLIGHT
 
 SECONDS = 120

@@ -9,9 +9,9 @@ from itertools import islice
 from pathlib import Path
 from random import Random
 
+from cli.definitions.generation.generator import Generator
+from cli.definitions.subject import Subject
 from cli.errors import CommandError, UsageError
-from cli.test.generation.generator import Generator
-from cli.test.subject import Subject
 from tailrace.aws.items.rows import StoredItem, validated_row
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Item

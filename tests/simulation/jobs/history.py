@@ -9,12 +9,12 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from tailrace.aws.backfill.control import Control, ControlTable
-from tailrace.aws.jobs.genesis import write_first_control_rows
+from tailrace.aws.custom_resources.first_control_rows import write_first_control_rows
+from tailrace.aws.jobs.context import JobContext, JobEnded
 from tailrace.aws.jobs.job import Job, Kind
 from tailrace.aws.jobs.steps import machine
 from tailrace.aws.jobs.steps.discarded import tell_readers
 from tailrace.aws.jobs.steps.machine import advance, work_on
-from tailrace.aws.jobs.workshop import JobEnded, Workshop
 from tailrace.aws.stages.write_behind import FORGOTTEN, LOST
 from tailrace.backfill.claims import CONTRADICTED
 from tailrace.backfill.generations import GenerationId, State
@@ -65,7 +65,7 @@ class Player:
             world.write_something()  # the table has a past
         calm, world.dies = world.dies, 0
         world.in_call = True
-        write_first_control_rows(self._shop(), ("items", "aggregates", "progress"), is_attached=bool(world.attached))
+        write_first_control_rows(self._context(), ("items", "aggregates", "progress"), is_attached=bool(world.attached))
         world.dies, world.in_call = calm, False
         self._some(30)
         if world.attached:
@@ -104,8 +104,8 @@ class Player:
             self.world.act()
             self.world.now += self.random.choice((0, 1, 5, 40))
 
-    def _shop(self) -> Workshop:
-        return self.world.workshop()
+    def _context(self) -> JobContext:
+        return self.world.job_context()
 
     def _control(self) -> Control:
         return ControlTable(self.world.dynamodb, "aggregates").read()
@@ -140,7 +140,7 @@ class Player:
             repaired = (self.spoiled | self.lacking) & set(verdict.job.targets) - left
             self.spoiled -= repaired
             self.lacking -= repaired
-            timing = self._shop().timing  # rows that end so soon are not judged
+            timing = self._context().timing  # rows that end so soon are not judged
             self.left_out |= dict.fromkeys(repaired, self.world.now + timing.margin_s + timing.timeout_s)
 
     @property
@@ -166,7 +166,7 @@ class Player:
         random = self.random.getstate()  # the rest of the history is the same as without notifications
         calm, self.world.dies, self.world.in_call = self.world.dies, 0, True
         for key in self.untold:
-            tell_readers(self._shop(), notification(key))
+            tell_readers(self._context(), notification(key))
         self.untold.clear()
         self.world.dies, self.world.in_call = calm, False
         self.random.setstate(random)
@@ -201,16 +201,16 @@ class Player:
     def _job(self, kind: Kind, targets: list[GenerationId], *, repairs: bool = False) -> Verdict:
         self.jobs += 1
         self._check_reasons()
-        shop = self._shop()
+        context = self._context()
         believed = frozenset(one.id for one in self._control().generations.values() if one.exact)
-        job = Job(f"job{self.jobs}", kind, tuple(targets), shop.clock().isoformat(), repairs=repairs)
+        job = Job(f"job{self.jobs}", kind, tuple(targets), context.clock().isoformat(), repairs=repairs)
         calm, self.world.dies = self.world.dies, 0
-        shop.jobs.create(job)
+        context.jobs.create(job)
         self.world.dies = calm
         self._execute(job.id)
         calm, self.world.dies = self.world.dies, 0
-        found = shop.jobs.read(job.id)
-        lines = list(shop.folder(found).all_lines("report")) if found.state == "done" and kind == "verify" else []
+        found = context.jobs.read(job.id)
+        lines = list(context.folder(found).all_lines("report")) if found.state == "done" and kind == "verify" else []
         self.world.dies = calm
         self.world.note(f"{kind} of {targets}: {found.state} {found.reason}")
         return Verdict(found, tuple(loads(line) for line in lines if line), believed)
@@ -219,7 +219,7 @@ class Player:
         """Do what the state machine does: call, wait, work on parts side by side, and repeat what fails."""
         worked = ""
         for _ in range(_MAX_CALLS):
-            outcome = self._repeated(lambda: advance(self._shop(), name, worked=worked))  # noqa: B023 - called at once
+            outcome = self._repeated(lambda: advance(self._context(), name, worked=worked))  # noqa: B023 - called at once
             worked = ""
             match outcome["next"]:
                 case "end":
@@ -240,7 +240,7 @@ class Player:
                     self._begin_late(name, outcome["step"], numbers)
                     for number in numbers:
                         self._run_late()
-                        self._repeated(lambda: work_on(self._shop(), name, number))  # noqa: B023
+                        self._repeated(lambda: work_on(self._context(), name, number))  # noqa: B023
                     worked = outcome["step"]
         raise AssertionError(f"{name} never ends")
 
@@ -248,10 +248,10 @@ class Player:
         """Let calls of parts have read the job by now, which are repeated and do their work after that."""
         if self.late and step in _LATE:
             calm, self.world.dies = self.world.dies, 0
-            shop = self._shop()
-            job, part = shop.jobs.read(name), machine._PARTS[step][0]
+            context = self._context()
+            job, part = context.jobs.read(name), machine._PARTS[step][0]
             self.world.dies = calm
-            self.late_runs = [partial(part, shop, job, number) for number in numbers]
+            self.late_runs = [partial(part, context, job, number) for number in numbers]
 
     def _run_late(self) -> None:
         if self.late_runs and self.random.random() < _RUNS_LATE:

@@ -127,7 +127,7 @@ def test_comparing_rows_that_have_ended_or_none_that_will_is_found(
 
 
 def test_not_telling_readers_of_discarded_batches_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "tell_readers", lambda _shop, _notification: None)
+    monkeypatch.setattr(history, "tell_readers", lambda _context, _notification: None)
     assert any(_is_found(seed) for seed in (28, *range(_SEEDS)))
 
 

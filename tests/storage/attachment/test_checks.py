@@ -7,9 +7,9 @@ import boto3
 import pytest
 
 from tailrace import Collection, Pipeline
-from tailrace.attachment.checks import check_table
 from tailrace.attachment.facts import Actor, Finding, Wanted
-from tailrace.aws.jobs.table_check import describe
+from tailrace.attachment.table_checks import check_table
+from tailrace.aws.custom_resources.table_check import describe
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 from tailrace import Collection, Pipeline
-from tailrace.attachment.checks import check_table
 from tailrace.attachment.facts import Actor, Described, Wanted
+from tailrace.attachment.table_checks import check_table
 
 ARN = "arn:aws:dynamodb:eu-west-1:111122223333:table/shop"
 STREAM = f"{ARN}/stream/2026-01-01T00:00:00.000"

@@ -22,7 +22,7 @@ from tailrace import (
     ratio,
     total,
 )
-from tailrace.inputs.arrivals import completed
+from tailrace.inputs.received_items import completed
 
 CLOSED = {
     "type": "object",

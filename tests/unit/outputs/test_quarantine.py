@@ -9,7 +9,7 @@ from hypothesis import given
 
 from tailrace.encoding.tagged_json import loads
 from tailrace.errors import Violation
-from tailrace.outputs.quarantine import quarantine_object
+from tailrace.outputs.quarantine_reports import quarantine_object
 from tailrace.outputs.stored_object import StoredObject
 from tests.strategies import values
 

@@ -150,7 +150,7 @@ def item_contribution(item: Item, aggregate: Aggregate) -> ItemContribution:
         return merged([] if part is None else [part], aggregate) if aggregate.is_spread else part
     parts: list[Contribution] = []
     violations: list[Violation] = []
-    with _told(f"aggregate {aggregate.name!r}", None):
+    with _naming_the_failure(f"aggregate {aggregate.name!r}", None):
         for position, view in enumerate(views(item, path)):
             try:
                 part = contribution(view, aggregate)
@@ -174,26 +174,26 @@ def contribution(item: Item, aggregate: Aggregate) -> Contribution | None:
         InvalidItem: a group, measure or predicate fails on this item.
     """
     context = f"aggregate {aggregate.name!r}"
-    with _told(context, aggregate.where):
+    with _naming_the_failure(context, aggregate.where):
         if aggregate.where is not None and not aggregate.where(item):
             return None
-    with _told(context, None):
+    with _naming_the_failure(context, None):
         row_ref = row_ref_for(item, aggregate)
     if row_ref is None:
         return None
     deltas: list[Number] = [1]
     for name, measure in aggregate.linear:
-        with _told(f"{context}: measure {name!r}", measure.columns[0].where):
+        with _naming_the_failure(f"{context}: measure {name!r}", measure.columns[0].where):
             deltas.extend(measure.deltas(item))
     entries: list[ValueEntry | None] = []
     for kind in aggregate.value_rows:
-        with _told(f"{context}: measure {', '.join(map(repr, kind.measures))}", kind.values.where):
+        with _naming_the_failure(f"{context}: measure {', '.join(map(repr, kind.measures))}", kind.values.where):
             entries.append(kind.values.entry(item))
     return Contribution(row_ref, tuple(deltas), tuple(entries))
 
 
 @contextmanager
-def _told(context: str, predicate: Predicate | None) -> Iterator[None]:
+def _naming_the_failure(context: str, predicate: Predicate | None) -> Iterator[None]:
     """Say whose code fails on an item: a user's predicate may raise anything, and other items must not be affected."""
     try:
         yield
@@ -201,8 +201,8 @@ def _told(context: str, predicate: Predicate | None) -> Iterator[None]:
         violations = [replace(found, message=f"{context}: {found.message}") for found in error.violations]
         raise InvalidItem(violations) from error
     except FAILURES as error:
-        told = f"{type(error).__name__}: {error}" if predicate is None else describe_failure(error, predicate)
-        raise InvalidItem([Violation("", "where", f"{context}: {told}")]) from error
+        reason = f"{type(error).__name__}: {error}" if predicate is None else describe_failure(error, predicate)
+        raise InvalidItem([Violation("", "where", f"{context}: {reason}")]) from error
 
 
 def row_ref_for(item: Item, aggregate: Aggregate) -> RowRef | None:

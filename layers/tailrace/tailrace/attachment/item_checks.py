@@ -19,16 +19,16 @@ def check_key(pipeline: Pipeline, wanted: Wanted, table: Mapping[str, Any]) -> I
     has, needs = _key_attributes(table, table["KeySchema"]), _attributes_of(pipeline)
     if list(has.items()) == list(needs.items()):
         return
-    told = f"The key of table {wanted.table!r} is {_in_words(has)}"
+    text = f"The key of table {wanted.table!r} is {_in_words(has)}"
     if all(one.keys.is_plain for one in pipeline.collections):
         names = ", ".join(repr(one.name) for one in pipeline.collections)
         yield Finding(
-            f"{told}, but collections without key= need {_in_words(needs)}: give {names} a key= such as "
+            f"{text}, but collections without key= need {_in_words(needs)}: give {names} a key= such as "
             f"{_example(has)}."
         )
         return
     yield Finding(
-        f"{told}, but key= of the definition is {_in_words(needs)}{_cause(has, needs)}: give every collection a key= "
+        f"{text}, but key= of the definition is {_in_words(needs)}{_cause(has, needs)}: give every collection a key= "
         f"such as {_example(has)}."
     )
 

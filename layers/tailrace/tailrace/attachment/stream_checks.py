@@ -71,8 +71,8 @@ def _what_it_is(arn: str) -> str:
 def _differences(given: Place, expected: Place) -> tuple[str, str]:
     names = ("partition", "region", "account", "table")
     differing = [name for name in names if getattr(given, name) != getattr(expected, name)]
-    told = [", ".join(f"{name} {getattr(place, name)}" for name in differing) for place in (given, expected)]
-    return told[0], told[1]
+    shown = [", ".join(f"{name} {getattr(place, name)}" for name in differing) for place in (given, expected)]
+    return shown[0], shown[1]
 
 
 def _differs_in_region_only(given: Place, expected: Place) -> bool:

@@ -45,13 +45,13 @@ def created_after(snapshot_end: int, margin_s: int = MARGIN_S) -> int:
     return snapshot_end + margin_s + 1
 
 
-def throughs_of(shards: Mapping[str, ListedShard], told: Mapping[str, Position]) -> dict[str, int]:
+def throughs_of(shards: Mapping[str, ListedShard], recorded: Mapping[str, Position]) -> dict[str, int]:
     """Return the number in each shard up to which everything is dealt with: :data:`END` where it was read to its end.
 
-    ``told`` is what the stage has recorded of the shards that it has read.
+    ``recorded`` is what the stage has recorded of the shards that it has read.
     """
-    found = {shard: position.sequence for shard, position in told.items()}
-    for shard in told:
+    found = {shard: position.sequence for shard, position in recorded.items()}
+    for shard in recorded:
         parent = shards[shard].parent if shard in shards else None
         while parent is not None and found.get(parent) != END:
             found[parent] = END
@@ -59,34 +59,34 @@ def throughs_of(shards: Mapping[str, ListedShard], told: Mapping[str, Position])
     return found
 
 
-def unproven(shards: Mapping[str, ListedShard], told: Mapping[str, Position], after: int) -> list[str]:
+def unproven(shards: Mapping[str, ListedShard], recorded: Mapping[str, Position], after: int) -> list[str]:
     """Return the shards in which something that the snapshot has seen may not be dealt with.
 
     Args:
         shards: as the stream lists them. Lists must be taken twice, :data:`LISTING_DELAY_S` apart, and nothing be
             unproven in either.
-        told: how far the stage has recorded that it is, read after the list was taken.
+        recorded: how far the stage has recorded that it is, read after the list was taken.
         after: the second of the stream's clock beyond which a record must be, see :func:`created_after`.
     """
-    passed = {shard for shard, number in throughs_of(shards, told).items() if number == END}
+    passed = {shard for shard, number in throughs_of(shards, recorded).items() if number == END}
     return [
         shard
         for shard, listed in shards.items()
-        if not (listed.closed and shard in passed) and not (shard in told and told[shard].created >= after)
+        if not (listed.closed and shard in passed) and not (shard in recorded and recorded[shard].created >= after)
     ]
 
 
-def unlisted(parents: Mapping[str, str | None], told: Mapping[str, Position], time: int) -> list[str]:
+def unlisted(parents: Mapping[str, str | None], recorded: Mapping[str, Position], time: int) -> list[str]:
     """Return the shards whose parent is not known yet, although the stage has read records above a boundary there.
 
     Without it, nobody can tell which of an item's changes came first.
 
     Args:
         parents: the parent of each shard that was ever listed.
-        told: how far the stage has recorded that it is.
+        recorded: how far the stage has recorded that it is.
         time: the boundary's time.
     """
-    return [shard for shard, position in told.items() if shard not in parents and position.created >= time]
+    return [shard for shard, position in recorded.items() if shard not in parents and position.created >= time]
 
 
 def missing_sentinels(

@@ -39,8 +39,8 @@ class GenerationState:
 
     def document(self) -> dict[str, Any]:
         """Return the JSON object for responses; ``progress`` only of a generation that is being built."""
-        told = {"version": self.version, "state": self.state, "exact": self.exact, "reason": self.reason}
-        return told | ({"progress": self.progress} if self.state == State.BUILDING else {})
+        document = {"version": self.version, "state": self.state, "exact": self.exact, "reason": self.reason}
+        return document | ({"progress": self.progress} if self.state == State.BUILDING else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class ReadersView:
         """
         defined = {one.version: self._state(one) for one in self.pipeline.aggregates if one.name == name}
         others = {
-            one.version: self._told(one)
+            one.version: self._state_of(one)
             for one in self.generations.values()
             if one.aggregate == name and (one.state is not State.RETIRED or self.pointers.get(name) == one.id)
         }
@@ -118,9 +118,9 @@ class ReadersView:
         found = self.generations.get((aggregate.name, aggregate.version))
         if found is None:
             return GenerationState(aggregate.version, State.DECLARED, exact=False, reason=None)
-        return self._told(found)
+        return self._state_of(found)
 
-    def _told(self, generation: Generation) -> GenerationState:
+    def _state_of(self, generation: Generation) -> GenerationState:
         progress, reason, exact = None, _reason(generation), generation.exact
         known = generation.fingerprint
         if generation.state is State.LIVE and self.meanings.get(generation.id, known) != known:

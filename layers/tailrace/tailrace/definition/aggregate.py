@@ -9,7 +9,7 @@ from typing import Any
 
 from tailrace.definition.collection import Collection, check_name
 from tailrace.definition.field_uses import check_uses, field_uses, ratio_uses
-from tailrace.definition.fields.checks import check_display_metadata, check_field, check_predicate
+from tailrace.definition.fields.arguments import check_display_metadata, check_field, check_predicate
 from tailrace.definition.fields.paths import FieldPath, field_path
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.definition.groups.group import Group

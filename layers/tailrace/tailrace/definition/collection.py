@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tailrace.definition.failures import FAILURES, describe_failure
-from tailrace.definition.fields.checks import check_display_metadata, check_field, check_function
+from tailrace.definition.fields.arguments import check_display_metadata, check_field, check_function
 from tailrace.definition.fields.paths import field_path, source_of
 from tailrace.definition.item_fields import DOTTED, INTO_A_MAP, ItemFields, check_fields, check_id_columns
 from tailrace.definition.item_keys import PLAIN_TTL, CollectionKey
@@ -122,8 +122,8 @@ class Collection:
         object.__setattr__(self, "compiled", Schema(document))
         _check_examples(self)
         object.__setattr__(self, "keys", CollectionKey(self.name, self.key, self.match, self.ttl))
-        told = f"collection {self.name!r}"
-        object.__setattr__(self, "lifetime", lifetime(told, self.keep, self.keep_from, self.keep_unit, self.keep_tz))
+        text = f"collection {self.name!r}"
+        object.__setattr__(self, "lifetime", lifetime(text, self.keep, self.keep_from, self.keep_unit, self.keep_tz))
         check_fields(self.keys, self.compiled)
         _check_arrivals(self)
         check_id_columns(self.keys, self.compiled, self.id_from)
@@ -169,8 +169,8 @@ class Collection:
             with localcontext(_TRANSFORM_CONTEXT):
                 transformed = normalise(self.transform(deep_copy(item) if keep else item))
         except FAILURES as error:  # any error of the user's function makes this item invalid, nothing else
-            told = describe_failure(error, self.transform)
-            raise InvalidItem([Violation("", "transform", told)]) from error
+            text = describe_failure(error, self.transform)
+            raise InvalidItem([Violation("", "transform", text)]) from error
         if not isinstance(transformed, dict):
             kind = type(transformed).__name__
             text = f"the transform {getattr(self.transform, '__name__', '')} returned a {kind}, not a dict"
@@ -191,8 +191,8 @@ def _check_arrivals(collection: Collection) -> None:
         check_field(f"{context}: received=", collection.received)
         steps = field_path(collection.received).steps
         if len(steps) > 1:
-            told = f"{INTO_A_MAP}, and the stamp is a field of the item itself"
-            raise DefinitionError(f"{context}: received=: {told}; {DOTTED} {source_of([collection.received])!r}")
+            text = f"{INTO_A_MAP}, and the stamp is a field of the item itself"
+            raise DefinitionError(f"{context}: received=: {text}; {DOTTED} {source_of([collection.received])!r}")
         _check_type(context, collection, "received", steps, _TEXT)
     if collection.received_field in {*keys.fields, *keys.match}:
         raise DefinitionError(f"{context}: received= cannot be {collection.received!r}, which is in the key or match=")
@@ -209,12 +209,12 @@ def _check_arrivals(collection: Collection) -> None:
 
 def _check_type(context: str, collection: Collection, argument: str, path: FieldSteps, types: frozenset[str]) -> None:
     if path[0] in collection.keys.reserved:
-        raise DefinitionError(f"{context}: {argument}=: {collection.keys.told(str(path[0]))}")
+        raise DefinitionError(f"{context}: {argument}=: {collection.keys.reserved_text(str(path[0]))}")
     if not collection.fields.types(path) & types:
         kinds = " or ".join(f"a {kind}" for kind in sorted(types))
-        told = ".".join(map(str, path))
+        text = ".".join(map(str, path))
         source = collection.fields.source_of(path)
-        raise DefinitionError(f"{context}: {argument}= names {told!r}, which must be {kinds} in the {source}")
+        raise DefinitionError(f"{context}: {argument}= names {text!r}, which must be {kinds} in the {source}")
 
 
 def _read_schema(collection: str, path: Path) -> Mapping[str, Any]:

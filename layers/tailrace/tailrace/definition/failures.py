@@ -31,16 +31,16 @@ def describe_failure(error: BaseException, function: Callable[..., Any]) -> str:
         ...     print(describe_failure(error, with_tax).split(" (")[0])
         KeyError: 'vat', in with_tax
     """
-    told = f"{_name_and_text(error)}, in {_place(error, function)}"
+    text = f"{_name_and_text(error)}, in {_place(error, function)}"
     for _ in range(_MAX_CAUSES):
         cause = _cause(error)
         if cause is None:
             break
         error = cause
-        told += f"; because of {_name_and_text(error)}"
+        text += f"; because of {_name_and_text(error)}"
         calls = list(_calls(error.__traceback__))
-        told += f", in {_line(*calls[-1])}" if calls else ""
-    return told
+        text += f", in {_line(*calls[-1])}" if calls else ""
+    return text
 
 
 def _place(error: BaseException, function: Callable[..., Any]) -> str:

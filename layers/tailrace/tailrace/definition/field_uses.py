@@ -164,7 +164,7 @@ def check_uses(context: str, collection: Collection, uses: Iterable[FieldUse]) -
 def _missing(collection: Collection, use: FieldUse) -> str:
     fields = collection.fields
     if use.path[0] in collection.keys.reserved:
-        return f"{use.what}: {collection.keys.told(str(use.path[0]))}"
+        return f"{use.what}: {collection.keys.reserved_text(str(use.path[0]))}"
     path = use.path_in(fields) or use.path
     inner = use.path[len(use.each) :]
     if use.is_entry_in(fields) and inner[:1] not in {(KEY,), (VALUE,)}:
@@ -175,11 +175,11 @@ def _missing(collection: Collection, use: FieldUse) -> str:
         if not found:
             return _unknown(collection, use, path[:length])
         if not _leads_on(found, path[length]):
-            told = f"{_told(path[:length])} is {in_words(found)} {_place(collection, path)}"
+            problem = f"{_describe(path[:length])} is {in_words(found)} {_place(collection, path)}"
             hint = (
                 f"; each={use.source_to(length)!r} counts its elements" if found == {"array"} and not use.each else ""
             )
-            return f"unknown field {use.source!r}: {told}{hint}"
+            return f"unknown field {use.source!r}: {problem}{hint}"
     return _unknown(collection, use, path)
 
 
@@ -194,7 +194,7 @@ def _unknown(collection: Collection, use: FieldUse, path: Path) -> str:
     known, name = collection.fields.names(tuple(outer)), str(step)
     if name in known:
         return f"{use.what}: the schema of {collection.name!r} allows no value for {use.source!r}"
-    owner = f"{_told(outer)} of {collection.name!r}" if outer else repr(collection.name)
+    owner = f"{_describe(outer)} of {collection.name!r}" if outer else repr(collection.name)
     return unknown_field(use.source, name, owner, known, _spelled(outer))
 
 
@@ -204,7 +204,7 @@ def _spelled(path: Iterable[Step]) -> str:
     return source_of(steps) if steps else ""
 
 
-def _told(path: Sequence[Step]) -> str:
+def _describe(path: Sequence[Step]) -> str:
     """Return a place in an item in words: ``'address'``, or ``an element of 'lines'``."""
     names = [str(step) for step in path if step is not ELEMENT]
     if path[-1] is ELEMENT:

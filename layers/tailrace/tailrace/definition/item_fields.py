@@ -109,7 +109,7 @@ def check_fields(keys: CollectionKey, schema: Schema) -> None:
         raise DefinitionError(f"{context}: the schema allows no object, and every item is one")
     for name in sorted({*schema.paths.names(()), *schema.required} & keys.reserved.keys()):
         if name in schema.required or schema.paths.types((name,)):
-            raise DefinitionError(f"{context}: the schema has the field {name!r}, but {keys.told(name)}")
+            raise DefinitionError(f"{context}: the schema has the field {name!r}, but {keys.reserved_text(name)}")
     _check_required(context, keys, schema)
     for name, kind in keys.fields.items():
         if schema.allowed_fields is not None and name not in schema.allowed_fields:
@@ -182,7 +182,7 @@ def check_id_columns(keys: CollectionKey, schema: Schema, id_from: str | Sequenc
     named = [name for name in names if name != "*"]
     for name in named:
         if name in keys.reserved:
-            raise DefinitionError(f"{context}: {keys.told(name)}")
+            raise DefinitionError(f"{context}: {keys.reserved_text(name)}")
     unknown = [name for name in named if schema.allowed_fields is not None and name not in schema.allowed_fields]
     if unknown:
         raise DefinitionError(f"{context} names {', '.join(map(repr, unknown))}, which the schema does not allow")

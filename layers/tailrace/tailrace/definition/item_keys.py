@@ -84,14 +84,15 @@ class CollectionKey:
         self.reserved = reserved_attributes(own, ttl)
         for name in self.fields:
             if name in self.reserved:
-                text = f"key=: {self.told(name)}: rename the placeholder"
+                text = f"key=: {self.reserved_text(name)}: rename the placeholder"
                 raise DefinitionError(f"collection {collection!r}: {text}")
         for name in self.match:
             if name in self.reserved or name in self.attributes or name in self.fields:
-                told = self.told(name) if name in self.reserved else f"{name!r} is in the key, which already gives it"
-                raise DefinitionError(f"collection {collection!r}: match=: {told}: leave it out")
+                in_key = f"{name!r} is in the key, which already gives it"
+                problem = self.reserved_text(name) if name in self.reserved else in_key
+                raise DefinitionError(f"collection {collection!r}: match=: {problem}: leave it out")
 
-    def told(self, name: str) -> str:
+    def reserved_text(self, name: str) -> str:
         """Return what a reserved attribute is, in words."""
         return f"{name!r} is {self.reserved[name]}, not a field"
 
@@ -192,8 +193,8 @@ class ItemKeys:
                 raise DefinitionError(f"collection {one.collection!r} has {text}: a table has one TTL attribute")
             if list(one.attributes.items()) != list(self.attributes.items()):
                 raise DefinitionError(
-                    f"collection {one.collection!r} has the key {_told(one.attributes)}, and collection "
-                    f"{collections[0].collection!r} {_told(self.attributes)}: a table has one key for all its items"
+                    f"collection {one.collection!r} has the key {_describe(one.attributes)}, and collection "
+                    f"{collections[0].collection!r} {_describe(self.attributes)}: a table has one key for all its items"
                 )
         for one, other in combinations(collections, 2):
             _check_overlap(one, other)
@@ -207,7 +208,7 @@ class ItemKeys:
         given = {name: _KINDS.get(next(iter(value), "")) for name, value in key.items()}
         if given != self.attributes:
             names = " and ".join(f"{name!r} ({kind})" for name, kind in given.items())
-            raise InvalidMessage(f"the table's key is {names}; the definition's key= is {_told(self.attributes)}")
+            raise InvalidMessage(f"the table's key is {names}; the definition's key= is {_describe(self.attributes)}")
 
     def identify(self, key: Image, image: Image) -> Identity | None:
         """Return which item a row is; None if no collection matches it.
@@ -294,5 +295,5 @@ def _check_overlap(one: CollectionKey, other: CollectionKey) -> None:
         )
 
 
-def _told(attributes: Mapping[str, Kind]) -> str:
+def _describe(attributes: Mapping[str, Kind]) -> str:
     return " and ".join(f"{name!r} ({kind})" for name, kind in attributes.items())

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta, tzinfo
 from functools import lru_cache
 
-from tailrace.definition.fields.checks import check_field
+from tailrace.definition.fields.arguments import check_field
 from tailrace.definition.fields.instants import check_epoch_unit, parse_instant, time_error
 from tailrace.definition.fields.paths import FieldPath, field_path
 from tailrace.definition.fields.zones import time_zone

@@ -8,7 +8,7 @@ from functools import cache, cached_property
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection, check_name
 from tailrace.definition.default_pipeline import DEFAULT_PIPELINE
-from tailrace.definition.fields.checks import check_function
+from tailrace.definition.fields.arguments import check_function
 from tailrace.definition.item_keys import ItemKeys, item_keys
 from tailrace.definition.measures.linear import Predicate
 from tailrace.definition.route_names import is_reserved, resource_name

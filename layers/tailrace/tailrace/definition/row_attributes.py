@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from tailrace.definition.fields.checks import check_display_metadata
+from tailrace.definition.fields.arguments import check_display_metadata
 from tailrace.definition.groups.group import Group
 from tailrace.definition.measures.linear import Measure
 from tailrace.definition.measures.order import OrderMeasure

@@ -17,13 +17,13 @@ import jsonschema_rs
 from tailrace.definition.json_schema.embedding import Embedding
 from tailrace.definition.json_schema.growth import MAX_APPLICATIONS, Growth, count_values, shape
 from tailrace.definition.json_schema.keywords import check_keywords, escape_pointer
-from tailrace.definition.json_schema.messages import told
 from tailrace.definition.json_schema.paths import Paths
 from tailrace.definition.json_schema.pattern_rules import PATTERN_OPTIONS, PatternRewriter, matches, pattern_weight
 from tailrace.definition.json_schema.references import References
-from tailrace.definition.json_schema.reports import ReportBounds
+from tailrace.definition.json_schema.report_bounds import ReportBounds
 from tailrace.definition.json_schema.types import ALL_TYPES, types_of
 from tailrace.definition.json_schema.unique_items import UniqueItems
+from tailrace.definition.json_schema.violation_texts import violation_text
 from tailrace.encoding.limits import MAX_DEPTH
 from tailrace.errors import DefinitionError, Violation
 
@@ -228,7 +228,7 @@ class Schema:
         return []
 
     def _violation(self, error: jsonschema_rs.ValidationError) -> Violation:
-        keyword, message = told(error, self._patterns.original)
+        keyword, message = violation_text(error, self._patterns.original)
         return Violation(_truncate(_pointer(error.instance_path)), keyword, _truncate(message))
 
 

@@ -14,7 +14,7 @@ from tailrace.inputs.effects import change_kind, unknown_collection
 from tailrace.inputs.item_changes import UnmatchedItem, changes_of
 from tailrace.outputs.envelopes import EventText, envelope
 from tailrace.outputs.prepared_images import ABSENT_TEXT, DecodedImage, PreparedImages, PreparedItem
-from tailrace.outputs.quarantine import quarantine_object
+from tailrace.outputs.quarantine_reports import quarantine_object
 from tailrace.outputs.stored_object import StoredObject
 
 

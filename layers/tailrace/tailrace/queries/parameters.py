@@ -18,7 +18,7 @@ from tailrace.queries.intervals import (
     max_buckets_in,
     why_not_rolled_up,
 )
-from tailrace.queries.options import Parameters, check_parameters, choice, parameter_name, whole_number
+from tailrace.queries.parameter_values import Parameters, check_parameters, choice, parameter_name, whole_number
 from tailrace.queries.rollup import OVERLAPPING, non_additive_measures, reason_left_out
 from tailrace.queries.rows import RowQuery
 from tailrace.queries.time_ranges import BucketRange, bounds, bucket_range

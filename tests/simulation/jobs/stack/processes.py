@@ -12,11 +12,11 @@ from tailrace.aws.backfill.feeder import assemble_feeder
 from tailrace.aws.backfill.firsts import BoundaryFirsts
 from tailrace.aws.backfill.journal_bucket import JournalBucket
 from tailrace.aws.backfill.progress_rows import ProgressRows
+from tailrace.aws.jobs.context import JobContext
 from tailrace.aws.jobs.deployment import Deployment
 from tailrace.aws.jobs.job import JobTable
 from tailrace.aws.jobs.shards import StreamShards
 from tailrace.aws.jobs.timing import Timing
-from tailrace.aws.jobs.workshop import Workshop
 from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.stages.aggregate import Aggregator
 from tests.simulation.history import definition as model
@@ -81,13 +81,13 @@ class Processes(Tables, ABC):
         write_behind_s = WINDOW_S if self.windows else 0
         return Aggregator(self.code.pipeline, committer, lineages, feeder, progress, write_behind_s)
 
-    def workshop(self) -> Workshop:
+    def job_context(self) -> JobContext:
         """Return what a job works with, in a new process."""
         dynamodb: Any = Hooked(ReadOnly(self.dynamodb, "items") if self.attached else self.dynamodb, self.hook)
         buckets: Any = Hooked(self.buckets, self.hook)
         streams: Any = self.attached or self
         lineages = Lineages(dynamodb, lambda: streams, "aggregates", self.clock)
-        return Workshop(
+        return JobContext(
             pipeline=self.code.pipeline,
             dynamodb=dynamodb,
             s3=lambda: buckets,

@@ -4,7 +4,7 @@ import pytest
 
 from tailrace.aws.jobs import assembly
 from tailrace.definition.pipeline import load_pipeline
-from tests.unit.aws.jobs.test_custom_resources import SETTINGS
+from tests.unit.aws.custom_resources.test_requests import SETTINGS
 
 
 def test_fingerprints_are_computed_before_functions_of_the_definition_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -12,5 +12,5 @@ def test_fingerprints_are_computed_before_functions_of_the_definition_run(monkey
     asked: list[object] = []
     monkeypatch.setattr(assembly, "client", lambda _: None)
     monkeypatch.setattr(assembly, "fingerprints", asked.append)
-    assembly.workshop.__wrapped__(SETTINGS)
+    assembly.job_context.__wrapped__(SETTINGS)
     assert asked == [load_pipeline(SETTINGS.tailrace_pipeline)]

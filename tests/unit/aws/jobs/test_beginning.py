@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from tailrace.aws.backfill.control import ControlTable
+from tailrace.aws.custom_resources.first_control_rows import write_first_control_rows
 from tailrace.aws.jobs.commands import Commands
-from tailrace.aws.jobs.genesis import write_first_control_rows
+from tailrace.aws.jobs.context import JobContext
 from tailrace.aws.jobs.job import Job, Kind
 from tailrace.aws.jobs.steps import machine
-from tailrace.aws.jobs.workshop import Workshop
 from tailrace.backfill.generations import GenerationId, interrupt
 from tailrace.encoding.dynamodb import decode_item
 from tailrace.errors import Transient
@@ -41,7 +41,7 @@ def player(monkeypatch: pytest.MonkeyPatch) -> Calm:
     found = Calm(1)
     world = found.world
     world.dies, world.busy = 0, 0
-    write_first_control_rows(world.workshop(), ("items", "aggregates", "progress"))
+    write_first_control_rows(world.job_context(), ("items", "aggregates", "progress"))
     world.write("orders#1", {"shop": "a", "paid": True, "amount": 5})
     world.settle()
     world.now += 3600
@@ -64,21 +64,21 @@ def sums(world: World) -> dict[str, int]:
 
 def test_it_is_built_anew(player: Calm) -> None:
     states: Any = None
-    told = Commands(player.world.workshop(), "machine", states).status()["generations"]
+    told = Commands(player.world.job_context(), "machine", states).status()["generations"]
     reasons = {one["aggregate"]: one["reason"] for one in told if one["reason"]}
     assert reasons == {"large": "its meaning has changed: run `tailrace rebuild large`"}
     assert {one["aggregate"]: one["exact"] for one in told} == {"large": False, "pages": True, "shops": True}
     assert player.run("build").reason == ""
     (_, second) = sorted(sums(player.world).items())
     assert second[1] == 5
-    assert player.world.workshop().control.read().generations[LARGE].exact
+    assert player.world.job_context().control.read().generations[LARGE].exact
 
 
 @pytest.mark.parametrize("name", [LARGE, PAGES])
 def test_a_build_that_is_interrupted_between_two_aggregates_comes_to_its_end(
     player: Calm, monkeypatch: pytest.MonkeyPatch, name: GenerationId
 ) -> None:
-    control = player.world.workshop().control
+    control = player.world.job_context().control
     pages = control.read().generations[PAGES]
     assert control.replace(pages, interrupt(pages, "by the test"))
     replaced, failures = ControlTable.replace, [name]
@@ -99,11 +99,11 @@ def test_a_build_that_is_interrupted_between_two_aggregates_comes_to_its_end(
 
 @pytest.mark.parametrize("repairs", [False, True])
 def test_it_is_not_verified_under_the_new_meaning(player: Calm, repairs: bool) -> None:
-    before, generation = sums(player.world), player.world.workshop().control.read().generations[LARGE]
+    before, generation = sums(player.world), player.world.job_context().control.read().generations[LARGE]
     job = player.run("verify", repairs=repairs)
     assert job.reason == "the meaning of large@1 has changed: run `tailrace rebuild large`"
     assert sums(player.world) == before
-    assert player.world.workshop().control.read().generations[LARGE] == generation
+    assert player.world.job_context().control.read().generations[LARGE] == generation
 
 
 @pytest.mark.parametrize("step", ["scan", "base", "commit", "keys", "read", "judge"])
@@ -116,12 +116,12 @@ def test_a_part_that_runs_under_another_meaning_ends_the_job(
         assert player.run("build").state == "done"
     (part, *rest), deployed = machine._PARTS[step], [player.world.codes["first"].pipeline]
 
-    def refused_later(shop: Workshop, job: Job, number: int) -> None:
-        part(replace(shop, pipeline=deployed.pop()) if deployed else shop, job, number)
+    def refused_later(context: JobContext, job: Job, number: int) -> None:
+        part(replace(context, pipeline=deployed.pop()) if deployed else context, job, number)
 
     monkeypatch.setattr(machine, "_PARTS", {**machine._PARTS, step: (refused_later, *rest)})
     job = player.run(kind, repairs=True)
     assert job.reason == "another meaning of large@1 was deployed while the job ran: run it again"
     assert player.run(kind).state == "done"
     assert max(sums(player.world).values()) == 5
-    assert player.world.workshop().control.read().generations[LARGE].exact
+    assert player.world.job_context().control.read().generations[LARGE].exact

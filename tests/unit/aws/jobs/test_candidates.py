@@ -39,7 +39,7 @@ class Table:
         records = [record(n, "orders", (str(n), None, {"shop": "a", "kind": kind})) for n, kind in enumerate(kinds, 1)]
         committer = Committer(self.database, "rows", lambda: NOW)
         assert not committer.commit(fold_records(records, Pipeline([orders], [aggregate])).rows, Lineage("~mark"))
-        self.shop: Any = SimpleNamespace(
+        self.context: Any = SimpleNamespace(
             dynamodb=self.database, aggregates_table="rows", now=int(NOW.timestamp()), clock=lambda: NOW
         )
 
@@ -55,13 +55,13 @@ class Table:
     def verified(self) -> ReadRow:
         """Return the main row as a verification reads it."""
         firsts: Any = SimpleNamespace(of=lambda _rows: {})
-        (found,) = _read(self.shop, SPACE, [KEY], firsts)
+        (found,) = _read(self.context, SPACE, [KEY], firsts)
         return found
 
     def repair(self) -> bool:
         """Write the order measures again."""
         job: Any = None
-        return Repairer(self.shop, job, SPACE, {})._rewrite_order(KEY)
+        return Repairer(self.context, job, SPACE, {})._rewrite_order(KEY)
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_a_value_that_does_not_know_that_it_is_counted_is_found_and_repaired(tab
 def test_a_row_that_does_not_expire_any_more_is_not_pinned(table: Table) -> None:
     """A batch has filled it since it was read."""
     before = table.row()
-    _pin(table.shop, KEY)
+    _pin(table.context, KEY)
     assert table.row() == before
 
 
@@ -125,5 +125,5 @@ def test_a_row_that_cannot_hold_what_it_lacks_is_left(table: Table, monkeypatch:
     def refused(**_request: Any) -> Any:
         raise client_error("UpdateItem", "ValidationException")
 
-    monkeypatch.setattr(table.shop.dynamodb, "update_item", refused)
+    monkeypatch.setattr(table.context.dynamodb, "update_item", refused)
     assert not table.repair()

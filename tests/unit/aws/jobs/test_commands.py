@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tailrace.aws.custom_resources.first_control_rows import write_first_control_rows
 from tailrace.aws.jobs.commands import Commands
-from tailrace.aws.jobs.genesis import write_first_control_rows
+from tailrace.aws.jobs.context import JobEnded
 from tailrace.aws.jobs.job import Job, JobTable
 from tailrace.aws.jobs.steps.machine import abandon, advance
 from tailrace.aws.jobs.steps.tasks import do_task
-from tailrace.aws.jobs.workshop import JobEnded
 from tailrace.backfill.generations import State, created, interrupt
 from tailrace.definition.pipeline import Pipeline
 from tailrace.errors import NotFound
@@ -48,7 +48,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
     found = World(1)
     found.dies, found.busy = 0, 0
-    write_first_control_rows(found.workshop(), TABLES)
+    write_first_control_rows(found.job_context(), TABLES)
     return found
 
 
@@ -60,7 +60,7 @@ def states() -> States:
 @pytest.fixture
 def commands(world: World, states: States) -> Commands:
     client: Any = states
-    return Commands(world.workshop(), "machine", lambda: client)
+    return Commands(world.job_context(), "machine", lambda: client)
 
 
 def test_a_new_stack_is_exact_and_has_nothing_to_build(commands: Commands, states: States) -> None:
@@ -77,9 +77,9 @@ def test_a_new_stack_is_exact_and_has_nothing_to_build(commands: Commands, state
 def test_a_stack_with_items_is_adopted_as_not_verified(world: World) -> None:
     world.database.delete_item(TableName="aggregates", Key={"pk": {"S": "~control"}, "sk": {"S": "-"}})
     world.write("orders#1", {"shop": "a"})
-    assert write_first_control_rows(world.workshop(), TABLES) == "adopted"
-    assert not any(one.exact for one in world.workshop().control.read().generations.values())
-    assert write_first_control_rows(world.workshop(), TABLES) == "kept"
+    assert write_first_control_rows(world.job_context(), TABLES) == "adopted"
+    assert not any(one.exact for one in world.job_context().control.read().generations.values())
+    assert write_first_control_rows(world.job_context(), TABLES) == "kept"
 
 
 @pytest.mark.parametrize("items", [(), ("orders#1",)])
@@ -87,15 +87,15 @@ def test_a_table_with_a_past_is_not_counted_until_it_is_built(world: World, item
     world.database.delete_item(TableName="aggregates", Key={"pk": {"S": "~control"}, "sk": {"S": "-"}})
     for item in items:
         world.write(item, {"shop": "a"})
-    assert write_first_control_rows(world.workshop(), TABLES, is_attached=True) == "declared"
-    found = world.workshop().control.read().generations
+    assert write_first_control_rows(world.job_context(), TABLES, is_attached=True) == "declared"
+    found = world.job_context().control.read().generations
     assert {one.state for one in found.values()} == {State.DECLARED}
 
 
 def test_a_new_version_is_declared_until_it_is_built(world: World, states: States) -> None:
     world.deploy("second")
     client: Any = states
-    commands = Commands(world.workshop(), "machine", lambda: client)
+    commands = Commands(world.job_context(), "machine", lambda: client)
     declared = [one for one in commands.status()["generations"] if one["state"] == "declared"]
     assert [(one["aggregate"], one["version"], one["shown"]) for one in declared] == [
         ("pages", 2, False),
@@ -172,7 +172,7 @@ def test_a_job_that_does_only_a_part_goes_on_and_is_not_taken_for_the_whole(
 def test_a_build_of_one_aggregate_is_not_taken_for_one_of_all(world: World, states: States) -> None:
     world.deploy("second")
     client: Any = states
-    commands = Commands(world.workshop(), "machine", lambda: client)
+    commands = Commands(world.job_context(), "machine", lambda: client)
     job = commands.start("build", ["shops"])["job"]
     with pytest.raises(JobEnded, match="`tailrace rebuild shops`"):
         commands.start("build", [])
@@ -183,13 +183,13 @@ def test_a_build_of_one_aggregate_is_not_taken_for_one_of_all(world: World, stat
 def test_the_schedule_hears_of_a_refusal(world: World, commands: Commands) -> None:
     commands.start("verify", ["shops"])
     event = {"task": "start", "kind": "verify"}
-    assert "only a part" in do_task(world.workshop(), commands, event)["error"]
+    assert "only a part" in do_task(world.job_context(), commands, event)["error"]
     with pytest.raises(JobEnded, match="only a part"):
-        do_task(world.workshop(), commands, event | {"scheduled": True})
+        do_task(world.job_context(), commands, event | {"scheduled": True})
 
 
 def test_nothing_is_verified_that_is_not_live(world: World, commands: Commands) -> None:
-    control = world.workshop().control
+    control = world.job_context().control
     shops = control.read().generations["shops", 1]
     assert control.replace(shops, interrupt(shops, "by the test"))
     with pytest.raises(JobEnded, match="run `tailrace rebuild shops`"):
@@ -200,7 +200,7 @@ def test_nothing_is_verified_that_is_not_live(world: World, commands: Commands) 
 def test_what_has_changed_its_meaning_is_built_and_not_verified(world: World, states: States) -> None:
     world.deploy("lanes")
     client: Any = states
-    commands = Commands(world.workshop(), "machine", lambda: client)
+    commands = Commands(world.job_context(), "machine", lambda: client)
     with pytest.raises(JobEnded, match="run `tailrace rebuild large`"):
         commands.start("verify", ["large"])
     assert commands.start("verify", [])["targets"] == ["pages@1", "shops@1"]
@@ -216,17 +216,17 @@ def test_undo_needs_an_earlier_generation_that_is_live(commands: Commands) -> No
 def second(world: World, states: States) -> Commands:
     """A stack where shops@2 is live and shown beside shops@1."""
     world.deploy("second")
-    control = world.workshop().control
-    built = created("shops", 2, world.workshop().fingerprint(("shops", 2)))
+    control = world.job_context().control
+    built = created("shops", 2, world.job_context().fingerprint(("shops", 2)))
     assert control.replace(None, built, show=True)
     client: Any = states
-    return Commands(world.workshop(), "machine", lambda: client)
+    return Commands(world.job_context(), "machine", lambda: client)
 
 
 def test_a_rebuild_shows_what_an_undo_has_hidden(world: World, second: Commands, states: States) -> None:
     assert second.undo("shops") == {"shown": "shops@1", "before": "shops@2"}
     assert second.start("build", ["shops"]) == {"job": None, "targets": [], "resumed": False, "shown": ["shops@2"]}
-    assert world.workshop().control.read().pointers["shops"] == ("shops", 2)
+    assert world.job_context().control.read().pointers["shops"] == ("shops", 2)
     assert second.start("build", ["shops"])["shown"] == []
     assert not states.started
 
@@ -234,7 +234,7 @@ def test_a_rebuild_shows_what_an_undo_has_hidden(world: World, second: Commands,
 def test_undo_shows_an_earlier_generation_while_the_one_that_was_shown_is_built_anew(
     world: World, second: Commands
 ) -> None:
-    control = world.workshop().control
+    control = world.job_context().control
     shown = control.read().generations["shops", 2]
     assert control.replace(shown, replace(shown, state=State.BUILDING))
     assert second.undo("shops") == {"shown": "shops@1", "before": None}
@@ -242,11 +242,11 @@ def test_undo_shows_an_earlier_generation_while_the_one_that_was_shown_is_built_
 
 @pytest.mark.parametrize("change", ["gone", "another meaning"])
 def test_undo_does_not_show_what_the_definition_does_not_feed(world: World, second: Commands, change: str) -> None:
-    control, pipeline = world.workshop().control, world.code.pipeline
+    control, pipeline = world.job_context().control, world.code.pipeline
     first = control.read().generations["shops", 1]
     if change == "gone":
         kept = [one for one in pipeline.aggregates if (one.name, one.version) != first.id]
-        second = replace(second, shop=replace(second.shop, pipeline=Pipeline(pipeline.collections, kept)))
+        second = replace(second, context=replace(second.context, pipeline=Pipeline(pipeline.collections, kept)))
     else:
         assert control.replace(first, replace(first, fingerprint="another"))
     with pytest.raises(JobEnded, match="keep its version in the definition"):
@@ -257,33 +257,33 @@ def test_undo_does_not_show_what_the_definition_does_not_feed(world: World, seco
 def test_a_job_that_is_abandoned_lets_go_of_its_generations(world: World, commands: Commands) -> None:
     job = commands.start("verify", [])["job"]
     world.now += 1000
-    shop = world.workshop()
-    assert advance(shop, job)["next"] == "wait"
-    assert all(one.baseline is not None for one in shop.control.read().generations.values())
-    abandon(shop, job, "its execution failed")
-    assert all(one.baseline is None for one in shop.control.read().generations.values())
+    context = world.job_context()
+    assert advance(context, job)["next"] == "wait"
+    assert all(one.baseline is not None for one in context.control.read().generations.values())
+    abandon(context, job, "its execution failed")
+    assert all(one.baseline is None for one in context.control.read().generations.values())
     assert commands.job(job)["state"] == "failed"
-    assert advance(shop, job) == {"next": "end", "state": "failed"}
+    assert advance(context, job) == {"next": "end", "state": "failed"}
 
 
 def test_a_build_that_is_abandoned_is_interrupted_with_its_reason(world: World, states: States) -> None:
     world.deploy("second")
     client: Any = states
-    commands = Commands(world.workshop(), "machine", lambda: client)
+    commands = Commands(world.job_context(), "machine", lambda: client)
     job = commands.start("build", ["shops"])["job"]
     world.now += 1000
-    shop = world.workshop()
-    advance(shop, job)
-    assert shop.control.read().generations["shops", 2].state is State.BUILDING
-    abandon(shop, job, "its execution failed")
-    found = shop.control.read().generations["shops", 2]
+    context = world.job_context()
+    advance(context, job)
+    assert context.control.read().generations["shops", 2].state is State.BUILDING
+    abandon(context, job, "its execution failed")
+    found = context.control.read().generations["shops", 2]
     assert (found.state, found.reason) == (State.INTERRUPTED, "its execution failed")
 
 
 def test_two_executions_do_not_write_one_job(world: World) -> None:
-    shop = world.workshop()
+    context = world.job_context()
     job = Job("j", "verify", (("shops", 1),), world.clock().isoformat())
-    shop.jobs.create(job)
-    shop.jobs.write(job)
+    context.jobs.create(job)
+    context.jobs.write(job)
     with pytest.raises(Exception, match="another execution"):
-        shop.jobs.write(job)
+        context.jobs.write(job)

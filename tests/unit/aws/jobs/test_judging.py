@@ -11,7 +11,7 @@ import pytest
 from tailrace import Aggregate, Collection, Pipeline, count, day, days, distinct, field, hop, hours, maximum, quantile
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.aggregates.update_expressions import OrderState, order_request
-from tailrace.aws.jobs.genesis import write_first_control_rows
+from tailrace.aws.custom_resources.first_control_rows import write_first_control_rows
 from tailrace.aws.jobs.rows import RowSpace
 from tailrace.aws.jobs.steps import machine, reading, repairing
 from tailrace.aws.jobs.steps.reading import ReadRow
@@ -41,7 +41,7 @@ class Calm(Player):
         world: Any = self.world
         world.dies, world.busy, world.roots, world.shards = 0, 0, 1, world.shards[:1]
         world.code = SimpleNamespace(pipeline=Pipeline([orders], aggregates))
-        write_first_control_rows(world.workshop(), ("items", "aggregates", "progress"), is_attached=False)
+        write_first_control_rows(world.job_context(), ("items", "aggregates", "progress"), is_attached=False)
         world.now += 300
         self.meanwhile: list[dict[str, Any]] = []
 
@@ -113,7 +113,7 @@ def test_rows_that_keep_has_ended_are_no_difference_and_stay_away(kept: Calm, re
 
 def test_late_changes_during_a_verification_are_no_difference(kept: Calm) -> None:
     """Their rows are known from the journal only, beside those of shop a."""
-    kept.meanwhile = [{"shop": shop, "kind": "y", "amount": 7, "placed": OLD} for shop in "abcabcabc"]
+    kept.meanwhile = [{"shop": context, "kind": "y", "amount": 7, "placed": OLD} for context in "abcabcabc"]
     assert kept.verify(repairs=True).findings == ()
     assert not of_old(kept.rows())
 
@@ -149,7 +149,7 @@ def test_a_row_whose_end_comes_before_its_repair_is_left_alone(kept: Calm, monke
 
 
 def test_a_rebuild_writes_no_rows_that_keep_has_ended(kept: Calm) -> None:
-    control = kept.world.workshop().control
+    control = kept.world.job_context().control
     before = control.read().generations["sales", 1]
     assert control.replace(before, replace(before, state=State.INTERRUPTED))
     assert kept._job("build", [before.id]).job.state == "done"
@@ -197,11 +197,11 @@ def test_rows_of_windows_end_with_them() -> None:
 def spoiled() -> Calm:
     """A stack in which each of two shops shows a value that no item has, as a lost retraction would leave it."""
     player = Calm(SALES)
-    player.write([{"shop": shop, "amount": amount} for shop in "ab" for amount in (5, 9)])
-    player.write([{"shop": shop, "amount": 5} for shop in "aabb"])
-    for shop in "ab":
-        player.change(f"~most#sales@1#{shop}#-", 0, **{"~n": 1})
-        player.change(f"sales@1#{shop}", 2, most=9)
+    player.write([{"shop": context, "amount": amount} for context in "ab" for amount in (5, 9)])
+    player.write([{"shop": context, "amount": 5} for context in "aabb"])
+    for context in "ab":
+        player.change(f"~most#sales@1#{context}#-", 0, **{"~n": 1})
+        player.change(f"sales@1#{context}", 2, most=9)
     return player
 
 
@@ -229,9 +229,9 @@ def test_a_row_that_is_left_is_counted_beside_one_that_was_not_judged(
     """The main row of shop a is not judged, but written again; a value row of shop b is not repaired."""
     with_order, repair = reading._with_order, Repairer._repair
 
-    def busy(shop: Any, space: Any, read: ReadRow, firsts: Any) -> ReadRow:
+    def busy(context: Any, space: Any, read: ReadRow, firsts: Any) -> ReadRow:
         is_judged = read.key != ("sales@1#a", "-")
-        return with_order(shop, space, read, firsts) if is_judged else replace(read, judged=False)
+        return with_order(context, space, read, firsts) if is_judged else replace(read, judged=False)
 
     monkeypatch.setattr(reading, "_with_order", busy)
     monkeypatch.setattr(Repairer, "_repair", lambda self, one: "#a" in one.difference.key[0] and repair(self, one))
@@ -269,14 +269,14 @@ def test_a_row_that_was_lost_with_a_change_since_the_baseline_is_repaired_by_the
     player.write([{"shop": "a", "amount": 5}] * 2)
     (part, *rest), left = machine._PARTS["keys"], [{"shop": "a", "amount": 9}]
 
-    def lost(shop: Any, job: Any, number: int) -> None:
+    def lost(context: Any, job: Any, number: int) -> None:
         if left:
             player.world.write("orders#late", left.pop())
             player.world.settle()
             for row in player.rows():
                 key = encode_item({"pk": row["pk"], "sk": row["sk"]})
                 player.world.database.delete_item(TableName="aggregates", Key=key)
-        part(shop, job, number)
+        part(context, job, number)
 
     monkeypatch.setattr(machine, "_PARTS", {**machine._PARTS, "keys": (lost, *rest)})
     found = {one["pk"]: one["repaired"] for one in player.verify(repairs=True).findings}

@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from tailrace.aws.jobs.genesis import write_first_control_rows
+from tailrace.aws.custom_resources.first_control_rows import write_first_control_rows
+from tailrace.aws.jobs.context import JobContext
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.steps import machine
 from tailrace.aws.jobs.steps.covering import scanned
 from tailrace.aws.jobs.steps.gathering import list_journal
 from tailrace.aws.jobs.steps.reading import read_rows
 from tailrace.aws.jobs.steps.snapshot import close_snapshot, scan_segment
-from tailrace.aws.jobs.workshop import Workshop
 from tailrace.encoding.dynamodb import decode_item
 from tests.simulation.jobs.history import Player
 from tests.simulation.jobs.world import Shard
@@ -41,10 +41,10 @@ class Calm(Player):
         part, *rest = machine._PARTS[step]
         left = [act]
 
-        def late(shop: Workshop, job: Job, number: int) -> None:
+        def late(context: JobContext, job: Job, number: int) -> None:
             if left:
-                left.pop()(shop, job)
-            part(shop, job, number)
+                left.pop()(context, job)
+            part(context, job, number)
 
         monkeypatch.setattr(machine, "_PARTS", {**machine._PARTS, step: (late, *rest)})
 
@@ -55,7 +55,7 @@ def player(monkeypatch: pytest.MonkeyPatch) -> Calm:
     monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
     found = Calm(1)
     found.world.dies, found.world.busy = 0, 0
-    write_first_control_rows(found.world.workshop(), ("items", "aggregates", "progress"))
+    write_first_control_rows(found.world.job_context(), ("items", "aggregates", "progress"))
     found.count_another()
     found.world.now += 3600
     return found
@@ -64,10 +64,10 @@ def player(monkeypatch: pytest.MonkeyPatch) -> Calm:
 def test_rows_that_are_read_after_the_journal_was_listed_are_not_judged(
     player: Calm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read_again(shop: Workshop, job: Job) -> None:
+    def read_again(context: JobContext, job: Job) -> None:
         player.count_another()
         for number in range(job.data["partitions"]):
-            read_rows(shop, job, number)
+            read_rows(context, job, number)
 
     player.before(monkeypatch, "judge", read_again)
     verdict = player._job("verify", [("shops", 1)], repairs=True)
@@ -77,11 +77,11 @@ def test_rows_that_are_read_after_the_journal_was_listed_are_not_judged(
 def test_items_that_are_read_after_the_snapshot_was_closed_are_not_in_the_base(
     player: Calm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def scan_again(shop: Workshop, job: Job) -> None:
+    def scan_again(context: JobContext, job: Job) -> None:
         player.count_another()
         for number in range(job.data["segments"]):
-            scan_segment(shop, job, number)
-        close_snapshot(shop, job)
+            scan_segment(context, job, number)
+        close_snapshot(context, job)
 
     player.before(monkeypatch, "base", scan_again)
     verdict = player._job("verify", [("shops", 1)], repairs=True)
@@ -94,10 +94,10 @@ def test_the_parts_of_the_journal_are_those_of_the_run_that_counts(
 ) -> None:
     objects = player.world.buckets.objects
 
-    def list_again(shop: Workshop, job: Job) -> None:
+    def list_again(context: JobContext, job: Job) -> None:
         player.count_another()
         before = dict(objects)
-        list_journal(shop, job.go_to(listing))
+        list_journal(context, job.go_to(listing))
         assert len(objects) > len(before)
         assert {name: objects[name] for name in before} == before
 
@@ -113,7 +113,7 @@ def test_a_build_that_is_taken_up_after_its_folder_has_expired_ends(
     world.deploy("second")
     player.count_another(paid=True)
 
-    def later(_shop: Workshop, _job: Job) -> None:
+    def later(_context: JobContext, _job: Job) -> None:
         world.now += 15 * 24 * 3600
         objects = world.buckets.objects
         world.buckets.objects = {name: one for name, one in objects.items() if not name[1].startswith("jobs/")}
@@ -128,16 +128,16 @@ def test_a_build_that_is_taken_up_days_after_its_snapshot_ends(player: Calm, mon
     """By then, the shards of its beginning are not listed any more, and the stage's progress in them has expired."""
     world = player.world
     world.deploy("second")
-    player.before(monkeypatch, "scan", lambda _shop, _job: player.count_another(paid=True))
+    player.before(monkeypatch, "scan", lambda _context, _job: player.count_another(paid=True))
     left = [3 * 24 * 3600]
 
-    def later(shop: Workshop, job: Job) -> Any:
+    def later(context: JobContext, job: Job) -> Any:
         if left:
             world.now += left.pop()
             world.shards = [Shard(f"next-{one.name}", None, one.root) for one in world.shards]
             for row in world.database.rows("progress"):
                 world.database.delete_item(TableName="progress", Key={"pk": row["pk"], "sk": row["sk"]})
-        return scanned(shop, job)
+        return scanned(context, job)
 
     monkeypatch.setattr(machine, "_STEPS", {**machine._STEPS, "scanned": later})
     job = player._job("build", [("shops", 2)]).job

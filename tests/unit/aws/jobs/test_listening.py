@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from tailrace.aws.jobs.genesis import write_first_control_rows
+from tailrace.aws.custom_resources.first_control_rows import write_first_control_rows
+from tailrace.aws.jobs.context import JobContext
 from tailrace.aws.jobs.job import Job, Kind
 from tailrace.aws.jobs.steps.machine import advance, work_on
-from tailrace.aws.jobs.workshop import Workshop
 from tailrace.backfill.claims import CONTRADICTED
 from tailrace.backfill.generations import State
 from tests.simulation.jobs.attached import ReadOnly, StreamOfAttached, Written
@@ -47,7 +47,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     found.attached = Calm(found)
     for number in range(_PAST):
         found.write(f"orders#{number}", {"shop": "a", "amount": number, "paid": True})
-    write_first_control_rows(found.workshop(), ("items", "aggregates", "progress"), is_attached=True)
+    write_first_control_rows(found.job_context(), ("items", "aggregates", "progress"), is_attached=True)
     found.now += HOUR
     found.functions.now = found.now - HOUR
     return found
@@ -55,34 +55,34 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
 def create(world: World, name: str = "job", kind: Kind = "build") -> None:
     """Begin a job."""
-    shop = world.workshop()
-    shop.jobs.create(Job(name, kind, TARGETS, shop.clock().isoformat()))
+    context = world.job_context()
+    context.jobs.create(Job(name, kind, TARGETS, context.clock().isoformat()))
 
 
 def begin(world: World) -> Job:
     """Begin a build, and take it up to its coverage."""
     create(world)
-    shop = world.workshop()
-    while shop.jobs.read("job").step != "cover":
+    context = world.job_context()
+    while context.jobs.read("job").step != "cover":
         step(world)
-    return shop.jobs.read("job")
+    return context.jobs.read("job")
 
 
 def write_seen(world: World) -> None:
     """Let a change be written that the snapshot may have seen."""
-    now, world.now = world.now, world.workshop().jobs.read("job").data["after"] - 1
+    now, world.now = world.now, world.job_context().jobs.read("job").data["after"] - 1
     world.write("orders#1", {"shop": "b", "paid": True})
     world.now = now
 
 
-def step(world: World, shop: Workshop | None = None, name: str = "job") -> dict[str, Any]:
+def step(world: World, context: JobContext | None = None, name: str = "job") -> dict[str, Any]:
     """Do what an execution does once."""
-    shop = shop or world.workshop()
-    outcome = advance(shop, name)
+    context = context or world.job_context()
+    outcome = advance(context, name)
     while outcome["next"] == "parts":
         for number in outcome["numbers"]:
-            work_on(shop, name, number)
-        outcome = advance(shop, name, worked=outcome["step"])
+            work_on(context, name, number)
+        outcome = advance(context, name, worked=outcome["step"])
     world.now += outcome.get("seconds", 0)
     return outcome
 
@@ -91,13 +91,13 @@ def finish(world: World, name: str = "job") -> Job:
     """Take a job to its end."""
     limit = world.now + HOUR
     while step(world, name=name)["next"] != "end":
-        assert world.now < limit, world.workshop().jobs.read(name).phase
-    return world.workshop().jobs.read(name)
+        assert world.now < limit, world.job_context().jobs.read(name).phase
+    return world.job_context().jobs.read(name)
 
 
 def states(world: World) -> set[tuple[State, bool]]:
     """Return the states of the targets, and whether they are exact."""
-    generations = world.workshop().control.read().generations
+    generations = world.job_context().control.read().generations
     return {(generations[name].state, generations[name].exact) for name in TARGETS}
 
 
@@ -115,17 +115,17 @@ def test_a_quiet_table_is_built_without_any_further_change(world: World) -> None
 def test_after_the_claim_a_job_waits_for_every_invocation_that_may_not_have_read_it(world: World) -> None:
     begin(world)
     found = finish(world)
-    timing = world.workshop().timing
+    timing = world.job_context().timing
     assert found.data["claimed_at"] - found.data["proven_at"] >= timing.quiet_s
     assert found.data["covered_at"] - found.data["claimed_at"] > timing.timeout_s + timing.margin_s
 
 
 def test_what_is_covered_is_used_once_every_discarded_batch_can_be_seen(world: World) -> None:
     begin(world)
-    while world.workshop().jobs.read("job").step in ("cover", "covered"):
+    while world.job_context().jobs.read("job").step in ("cover", "covered"):
         step(world)
-    shop = world.workshop()
-    assert shop.timing.is_over(shop.jobs.read("job").data["covered_at"], shop.now)
+    context = world.job_context()
+    assert context.timing.is_over(context.jobs.read("job").data["covered_at"], context.now)
 
 
 def test_a_generation_with_a_boundary_tells_its_progress_for_each_batch(world: World) -> None:
@@ -138,7 +138,7 @@ def test_a_generation_with_a_boundary_tells_its_progress_for_each_batch(world: W
     for record in shard.records:
         stage({"Records": [record], "shardId": shard.name, "eventSourceARN": "stream"})
     newest = int(shard.records[-1]["dynamodb"]["SequenceNumber"])
-    assert world.workshop().progress.throughs()[shard.name].sequence == newest
+    assert world.job_context().progress.throughs()[shard.name].sequence == newest
 
 
 def test_records_from_before_the_boundary_need_not_be_read(world: World) -> None:
@@ -153,7 +153,7 @@ def test_an_unread_record_holds_the_job_up_and_is_named(world: World) -> None:
     write_seen(world)
     for _ in range(100):
         assert step(world)["next"] == "wait"
-    assert world.workshop().jobs.read("job").phase.endswith("in shards: s0")
+    assert world.job_context().jobs.read("job").phase.endswith("in shards: s0")
     world.settle()
     assert finish(world).state == "done"
 
@@ -174,7 +174,7 @@ def test_one_empty_page_is_no_proof(world: World) -> None:
     world.attached.empty_pages = 7  # type: ignore[union-attr]
     while world.now < begun + 400:
         step(world)
-    job = world.workshop().jobs.read("job")
+    job = world.job_context().jobs.read("job")
     assert (job.step, job.data["proven_at"]) == ("cover", None)
 
 
@@ -219,7 +219,7 @@ def test_without_an_open_shard_nothing_is_proven(world: World) -> None:
     begin(world)
     for _ in range(100):
         assert step(world)["next"] == "wait"
-    assert world.workshop().jobs.read("job").phase.endswith("none is listed as open")
+    assert world.job_context().jobs.read("job").phase.endswith("none is listed as open")
 
 
 @pytest.mark.parametrize(
@@ -227,20 +227,20 @@ def test_without_an_open_shard_nothing_is_proven(world: World) -> None:
 )
 def test_another_stream_than_that_of_the_stack_proves_nothing(world: World, latest: str, told: str) -> None:
     begin(world)
-    shop = world.workshop()
-    client: Any = Described(shop.dynamodb, latest)
-    while step(world, replace(shop, shards=replace(shop.shards, client=client)))["next"] != "end":
+    context = world.job_context()
+    client: Any = Described(context.dynamodb, latest)
+    while step(world, replace(context, shards=replace(context.shards, client=client)))["next"] != "end":
         pass
-    assert told in shop.jobs.read("job").reason
+    assert told in context.jobs.read("job").reason
 
 
 def test_virtual_shards_of_one_machine_cannot_be_read(world: World) -> None:
     begin(world)
-    shop = world.workshop()
-    shards = replace(shop.shards, virtual=lambda: ("a", "b"))
-    while step(world, replace(shop, shards=shards))["next"] != "end":
+    context = world.job_context()
+    shards = replace(context.shards, virtual=lambda: ("a", "b"))
+    while step(world, replace(context, shards=shards))["next"] != "end":
         pass
-    assert "leave out SHARDS" in shop.jobs.read("job").reason
+    assert "leave out SHARDS" in context.jobs.read("job").reason
 
 
 @pytest.mark.parametrize("is_live", [False, True])
@@ -252,7 +252,7 @@ def test_a_record_that_contradicts_the_claim_is_added_to_nothing_that_is_said_to
     write_seen(world)
     shard = world.shards[0]
     shard.visible_at[_PAST] = world.now + DAY
-    while world.workshop().jobs.read("job").step in ("cover", "covered"):
+    while world.job_context().jobs.read("job").step in ("cover", "covered"):
         assert step(world)["next"] != "end"
     if is_live:
         assert finish(world).state == "done"
@@ -261,7 +261,7 @@ def test_a_record_that_contradicts_the_claim_is_added_to_nothing_that_is_said_to
     for _ in range(20):  # the batch comes again, and goes on
         world.deliver(shard, most=100)
     assert states(world) == {(State.LIVE if is_live else State.INTERRUPTED, False)}
-    assert {world.workshop().control.read().generations[name].reason for name in TARGETS} == {CONTRADICTED}
+    assert {world.job_context().control.read().generations[name].reason for name in TARGETS} == {CONTRADICTED}
     assert shard.done == len(shard.records)
 
 

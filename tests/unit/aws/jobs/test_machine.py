@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from tailrace.aws.backfill.control import ControlTable
-from tailrace.aws.jobs.genesis import write_first_control_rows
+from tailrace.aws.custom_resources.first_control_rows import write_first_control_rows
+from tailrace.aws.jobs.context import JobContext, JobEnded
 from tailrace.aws.jobs.job import Job, Overtaken
 from tailrace.aws.jobs.next_step import Next, Now
 from tailrace.aws.jobs.steps import machine
 from tailrace.aws.jobs.steps.machine import abandon, advance, work_on
-from tailrace.aws.jobs.workshop import JobEnded, Workshop
 from tailrace.errors import Transient
 from tests.simulation.jobs.world import World
 
@@ -21,18 +21,18 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
     found = World(1)
     found.dies, found.busy = 0, 0
-    shop = found.workshop()
-    write_first_control_rows(shop, ("items", "aggregates", "progress"))
-    shop.jobs.create(Job("j", "verify", (("pages", 1), ("shops", 1)), found.clock().isoformat()))
+    context = found.job_context()
+    write_first_control_rows(context, ("items", "aggregates", "progress"))
+    context.jobs.create(Job("j", "verify", (("pages", 1), ("shops", 1)), found.clock().isoformat()))
     found.now += 1000
-    assert advance(shop, "j")["next"] == "wait"
+    assert advance(context, "j")["next"] == "wait"
     assert held(found)
     return found
 
 
 def held(world: World) -> list[str]:
     """Return the aggregates with a job under way."""
-    return [one.aggregate for one in world.workshop().control.read().generations.values() if one.baseline]
+    return [one.aggregate for one in world.job_context().control.read().generations.values() if one.baseline]
 
 
 def replace_step(monkeypatch: pytest.MonkeyPatch, name: str, step: Any) -> None:
@@ -40,13 +40,13 @@ def replace_step(monkeypatch: pytest.MonkeyPatch, name: str, step: Any) -> None:
 
 
 def test_the_reason_is_that_of_the_step_that_failed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def ends(_shop: Workshop, _job: Job) -> Next:
+    def ends(_context: JobContext, _job: Job) -> Next:
         raise JobEnded("the real reason")
 
-    replace_step(monkeypatch, "past", lambda _shop, job: Now(job.go_to("covered")))
+    replace_step(monkeypatch, "past", lambda _context, job: Now(job.go_to("covered")))
     replace_step(monkeypatch, "covered", ends)
-    assert advance(world.workshop(), "j") == {"next": "end", "state": "failed", "reason": "the real reason"}
-    assert world.workshop().jobs.read("j").reason == "the real reason"
+    assert advance(world.job_context(), "j") == {"next": "end", "state": "failed", "reason": "the real reason"}
+    assert world.job_context().jobs.read("j").reason == "the real reason"
     assert not held(world)
 
 
@@ -63,15 +63,15 @@ def test_a_control_row_that_others_write_meanwhile_is_released(
         return replace(table, *arguments, **options)
 
     monkeypatch.setattr(ControlTable, "replace", refused)
-    abandon(world.workshop(), "j", "by the test")
+    abandon(world.job_context(), "j", "by the test")
     assert not held(world)
-    assert world.workshop().jobs.read("j").state == "failed"
+    assert world.job_context().jobs.read("j").state == "failed"
 
 
 def test_a_job_that_ends_lets_go_of_nothing_that_another_one_holds(world: World) -> None:
-    shop = world.workshop()
-    shop.jobs.create(Job("late", "verify", (("pages", 1), ("shops", 1)), world.clock().isoformat()))
-    abandon(shop, "late", "by the test")
+    context = world.job_context()
+    context.jobs.create(Job("late", "verify", (("pages", 1), ("shops", 1)), world.clock().isoformat()))
+    abandon(context, "late", "by the test")
     assert held(world) == ["pages", "shops"]
 
 
@@ -80,33 +80,33 @@ def test_a_job_whose_control_rows_cannot_be_released_has_not_ended(
 ) -> None:
     monkeypatch.setattr(ControlTable, "replace", lambda *_arguments, **_options: False)
     with pytest.raises(Transient, match="pages@1 changes too often"):
-        abandon(world.workshop(), "j", "by the test")
-    assert world.workshop().jobs.read("j").state == "running"
+        abandon(world.job_context(), "j", "by the test")
+    assert world.job_context().jobs.read("j").state == "running"
 
 
 def test_an_execution_that_was_overtaken_does_not_end_the_job(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def overtaken(shop: Workshop, job: Job) -> Next:
-        shop.jobs.write(job)
+    def overtaken(context: JobContext, job: Job) -> Next:
+        context.jobs.write(job)
         raise JobEnded("the other execution is further")
 
     replace_step(monkeypatch, "past", overtaken)
     with pytest.raises(Overtaken):
-        advance(world.workshop(), "j")
+        advance(world.job_context(), "j")
     assert len(held(world)) == 2
-    assert world.workshop().jobs.read("j").state == "running"
+    assert world.job_context().jobs.read("j").state == "running"
 
 
 def test_a_part_that_ends_after_its_step_does_not_end_the_job(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    shop = world.workshop()
-    shop.jobs.write(shop.jobs.read("j").go_to("judge"))
+    context = world.job_context()
+    context.jobs.write(context.jobs.read("j").go_to("judge"))
 
-    def late(shop: Workshop, job: Job, _number: int) -> None:
-        shop.jobs.write(job.go_to("verdict"))
+    def late(context: JobContext, job: Job, _number: int) -> None:
+        context.jobs.write(job.go_to("verdict"))
         raise JobEnded("was taken from this job")
 
     monkeypatch.setattr(machine, "_PARTS", {**machine._PARTS, "judge": (late, "partitions", "verdict")})
     with pytest.raises(Overtaken):
-        work_on(shop, "j", 0)
-    work_on(shop, "j", 0)
+        work_on(context, "j", 0)
+    work_on(context, "j", 0)
     assert len(held(world)) == 2
-    assert shop.jobs.read("j").state == "running"
+    assert context.jobs.read("j").state == "running"

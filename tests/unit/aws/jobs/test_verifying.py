@@ -9,8 +9,8 @@ from botocore.exceptions import ClientError
 
 from tailrace.aws.backfill.control import ControlTable
 from tailrace.aws.backfill.feeder import OLDER_CODE
+from tailrace.aws.custom_resources.first_control_rows import write_first_control_rows
 from tailrace.aws.jobs.folder import Folder
-from tailrace.aws.jobs.genesis import write_first_control_rows
 from tailrace.aws.jobs.job import Job, JobTable, Kind
 from tailrace.aws.jobs.steps import reading, verifying
 from tailrace.backfill.generations import distrusted
@@ -50,7 +50,7 @@ def player() -> Calm:
     found = Calm(1)
     world = found.world
     world.dies, world.busy = 0, 0
-    write_first_control_rows(world.workshop(), ("items", "aggregates", "progress"))
+    write_first_control_rows(world.job_context(), ("items", "aggregates", "progress"))
     world.write("orders#1", {"shop": "a", "amount": 5})
     world.write("visits#1", {"page": "x", "ms": 3})
     world.settle()
@@ -72,7 +72,7 @@ def verify(player: Calm) -> Job:
 
 def exact(world: World) -> dict[str, bool]:
     """Return which of the verified aggregates are exact."""
-    generations = world.workshop().control.read().generations
+    generations = world.job_context().control.read().generations
     assert not any(one.baseline for one in generations.values())
     return {name[0]: generations[name].exact for name in TARGETS}
 
@@ -166,7 +166,7 @@ def test_what_is_not_trusted_any_more_is_not_called_exact(
 
     def doubting(table: JobTable, job: Job) -> Job:
         if job.step == "release":
-            control = player.world.workshop().control
+            control = player.world.job_context().control
             before = control.read().generations["pages", 1]
             assert control.replace(before, distrusted(before, "by the test"))
         return write(table, job)
@@ -211,9 +211,9 @@ def test_after_older_code_has_run_nothing_else_is_known_to_be_exact(player: Calm
         player.world.settle()
     else:
         assert verify(player).state == "done"
-    generations = player.world.workshop().control.read().generations
+    generations = player.world.job_context().control.read().generations
     assert (generations["large", 1].reason, generations["pages", 1].exact) == (OLDER_CODE, finds == "a job")
-    assert not player.world.workshop().progress.is_miscounted()
+    assert not player.world.job_context().progress.is_miscounted()
 
 
 def test_older_code_that_runs_beside_a_job_ends_it(player: Calm, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cli.plan.costs import costs
 from cli.plan.dollars import dollars_a_month
-from cli.plan.measures import costs
 from cli.plan.model import Load
 from cli.plan.profile import SIZES, Values, interpolate
 from cli.plan.sources import read_prices

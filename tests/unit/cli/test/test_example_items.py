@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cli.test.subject import Subject
+from cli.definitions.subject import Subject
 from tailrace import Collection, Pipeline, count, days, field, minimum, ratio
 from tests.unit.cli.test.orders import OPEN, ORDER, Land, checked, with_member
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from cli.definitions.subject import Subject
 from cli.test.laws import problems
-from cli.test.subject import Subject
 from tailrace import Aggregate, Collection, Pipeline, count, day, distinct, field, largest, last, maximum, minimum
 from tests.unit.cli.test.orders import OPEN, ORDER, with_member
 

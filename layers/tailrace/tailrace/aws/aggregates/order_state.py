@@ -155,9 +155,9 @@ class OrderReader:
         listed = frequent_kinds(row.layout.aggregate)
         for kind in listed.values():
             if kind.name in frequent:
-                told = frequent.pop(kind.name).stored(kind.value_ranges["frequent"], max_bytes(len(listed)))
-                if told is not None:
-                    frequent[kind.name], reserve[kind.name] = told
+                kept = frequent.pop(kind.name).stored(kind.value_ranges["frequent"], max_bytes(len(listed)))
+                if kept is not None:
+                    frequent[kind.name], reserve[kind.name] = kept
         return OrderState(stored.version, state, reserve if listed else None, frequent)
 
     def _ranks(self, key: RowKey, kind: ValueRows) -> list[ValueCount]:

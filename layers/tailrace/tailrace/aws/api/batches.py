@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tailrace.aws.api.arrival import request_stamp
+from tailrace.aws.api.request_time import request_stamp
 from tailrace.aws.api.responses import ApiResponse, PartialFailure, json_response
 from tailrace.aws.items.batch_writer import Unprocessed, write_all
 from tailrace.aws.items.rows import StoredItem, arriving, validated_row
-from tailrace.aws.runtime.following import log_written
+from tailrace.aws.runtime.trace_logs import log_written
 from tailrace.definition.item_keys import CollectionKey
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.keys import MAX_KEY_ID_CHARACTERS

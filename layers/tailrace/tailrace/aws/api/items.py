@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from tailrace.aws.api.arrival import request_stamp
+from tailrace.aws.api.request_time import request_stamp
 from tailrace.aws.api.responses import ApiResponse, empty_response, json_response
 from tailrace.aws.items.rows import StoredItem, arriving, key_attributes
 from tailrace.aws.items.store import ItemStore

@@ -19,8 +19,8 @@ from tailrace.aws.backfill.shown_generations import ShownGenerations
 from tailrace.aws.items.store import ItemStore
 from tailrace.aws.monitoring.health import HealthMonitor
 from tailrace.aws.runtime.deadlines import remaining_time_ms
-from tailrace.aws.runtime.following import correlate
 from tailrace.aws.runtime.telemetry import count_metrics
+from tailrace.aws.runtime.trace_logs import correlate
 from tailrace.definition.pipeline import Pipeline
 from tailrace.errors import NotFound, TailraceError
 from tailrace.http.problems import CONTENT_TYPE, MethodNotAllowed

@@ -103,14 +103,14 @@ class Feeder:
 
     def look(self, shard: str | None, pipeline: Pipeline) -> View:
         """Return what is fed at this moment, after marking what the definition cannot feed as interrupted."""
-        control, told = self._read(shard)
+        control, progress_row = self._read(shard)
         if not control.exists:
             # a stack from before control rows: nothing is known about the rows that it has
             known = [adopted(name, version, of) for (name, version), of in fingerprints(pipeline).items()]
             self.control.create(known, since_creation=False)
             self.progress.accept_counts()
-            control, told = self._read(shard)
-        if told is not None and is_miscounted(told):
+            control, progress_row = self._read(shard)
+        if progress_row is not None and is_miscounted(progress_row):
             distrust(self.control, control, self.progress)
             raise Transient("older code has run; the control rows are read again")
         admission = admit(control.generations.values(), fingerprints(pipeline))
@@ -121,7 +121,7 @@ class Feeder:
                 raise Transient("a control row has changed; the control rows are read again")
             count_metrics(GenerationsInterrupted=1)
         feeds = tuple(one for one in admission.feeds if shard is not None or not one.boundaries)
-        return View(control, feeds, ShardRow.parse(told))
+        return View(control, feeds, ShardRow.parse(progress_row))
 
     def feed(self, view: View, batch: RawBatch) -> Feed:
         """Return what a batch feeds."""

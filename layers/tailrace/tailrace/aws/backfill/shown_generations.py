@@ -54,8 +54,8 @@ class ShownGenerations:
             control = self._control()
             builds = any(one.state is State.BUILDING for one in control.generations.values())
             jobs = JobStatusReader(self.client, self.table).newest() if builds else ()
-            told = control.generations, control.pointers, control.exists, jobs, self._meanings
-            self._cached = ReadersView(self.pipeline, *told)
+            facts = control.generations, control.pointers, control.exists, jobs, self._meanings
+            self._cached = ReadersView(self.pipeline, *facts)
             self._cached_at = now
         return self._cached
 

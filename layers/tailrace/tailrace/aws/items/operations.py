@@ -9,9 +9,9 @@ from tailrace.definition.collection import Collection
 from tailrace.errors import InvalidItem, NotFound, PreconditionFailed
 from tailrace.http.merge_patch import merge_patch
 from tailrace.http.preconditions import parse_states
-from tailrace.inputs.arrivals import expiry_after
 from tailrace.inputs.ids import made_id
 from tailrace.inputs.messages import Operation
+from tailrace.inputs.received_items import expiry_after
 
 
 def apply_operation(items: ItemStore, requested: Operation, stamp: str) -> None:

@@ -12,7 +12,7 @@ from tailrace.encoding.json_types import Item, Row
 from tailrace.encoding.keys import item_key, split_item_key
 from tailrace.encoding.limits import check_item
 from tailrace.errors import InvalidItem, Violation
-from tailrace.inputs.arrivals import completed
+from tailrace.inputs.received_items import completed
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from tailrace.aws.items.conditions import (
 )
 from tailrace.aws.items.rows import StoredItem, key_attributes, listed_fields, stored_item, validated_row
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
-from tailrace.aws.runtime.following import log_written
+from tailrace.aws.runtime.trace_logs import log_written
 from tailrace.definition.item_keys import CollectionKey
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.digests import item_digest
@@ -27,7 +27,7 @@ from tailrace.encoding.limits import check_item
 from tailrace.errors import Conflict, InvalidItem, NotFound, PreconditionFailed, TailraceError, Violation, WritesOff
 from tailrace.http.merge_patch import merge_patch
 from tailrace.http.preconditions import UNCONDITIONAL, Preconditions
-from tailrace.inputs.arrivals import expiry_after
+from tailrace.inputs.received_items import expiry_after
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

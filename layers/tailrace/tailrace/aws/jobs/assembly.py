@@ -12,18 +12,18 @@ from tailrace.aws.backfill.feeder import fingerprints
 from tailrace.aws.backfill.firsts import BoundaryFirsts
 from tailrace.aws.backfill.journal_bucket import JournalBucket
 from tailrace.aws.backfill.progress_rows import ProgressRows
+from tailrace.aws.jobs.context import JobContext
 from tailrace.aws.jobs.deployment import Deployment
 from tailrace.aws.jobs.job import JobTable
 from tailrace.aws.jobs.shards import StreamShards
 from tailrace.aws.jobs.timing import ONE_MACHINE, Timing
-from tailrace.aws.jobs.workshop import Workshop
 from tailrace.aws.runtime.clients import client
 from tailrace.aws.runtime.settings import HistorySettings, in_function, on_aws
 from tailrace.definition.pipeline import load_pipeline
 
 
 @cache
-def workshop(settings: HistorySettings) -> Workshop:
+def job_context(settings: HistorySettings) -> JobContext:
     """Assemble what jobs work with, once per settings."""
     dynamodb, table, bucket = client("dynamodb"), settings.aggregates_table, settings.history_bucket
     s3 = lambda: client("s3")  # noqa: E731
@@ -31,7 +31,7 @@ def workshop(settings: HistorySettings) -> Workshop:
     pipeline = load_pipeline(settings.tailrace_pipeline)
     fingerprints(pipeline)  # now: functions may change what they refer to, such as a cache
     virtual = tuple(name for name in settings.virtual_shards.split(",") if name)
-    return Workshop(
+    return JobContext(
         pipeline=pipeline,
         dynamodb=dynamodb,
         s3=s3,

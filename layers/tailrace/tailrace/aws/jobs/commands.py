@@ -8,8 +8,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aws.backfill.control import Control
 from tailrace.aws.backfill.feeder import fingerprints
+from tailrace.aws.jobs.context import JobContext, JobEnded, label
 from tailrace.aws.jobs.job import Job, Kind, Overtaken
-from tailrace.aws.jobs.workshop import JobEnded, Workshop, label
 from tailrace.aws.runtime.errors import has_code, translate
 from tailrace.backfill.generations import GenerationId, State, meaning_changed
 from tailrace.errors import NotFound
@@ -27,12 +27,12 @@ class Commands:
     """The commands.
 
     Attributes:
-        shop: what jobs work with.
+        context: what jobs work with.
         machine: the state machine's ARN.
         states: makes a client of Step Functions.
     """
 
-    shop: Workshop
+    context: JobContext
     machine: str
     states: "Callable[[], SFNClient]"
 
@@ -47,14 +47,14 @@ class Commands:
             NotFound: the definition has no aggregate of a name.
             JobEnded: a generation cannot be built or verified, or a job under way does a part of what is asked for.
         """
-        control = self.shop.control.read()
+        control = self.context.control.read()
         newest = self._newest(names)
         if kind == "build":
             targets = [one for one in newest if not self._is_fed(control, one)]
             hidden = [one for one in newest if one not in targets and control.pointers.get(one[0]) != one]
         else:
             targets, hidden = self._verifications(control, names), []
-        now = self.shop.clock()
+        now = self.context.clock()
         name = f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03}-{kind}"
         wanted = Job(name, kind, tuple(targets), now.isoformat(timespec="seconds"), repairs=repairs, sample=sample)
         job = self._under_way(wanted)
@@ -63,7 +63,7 @@ class Commands:
             return {"job": None, "targets": [], **answer}
         if job is None:
             job = wanted
-            self.shop.jobs.create(job)
+            self.context.jobs.create(job)
         self._execute(job, resumed=job is not wanted)
         return {"job": job.id, "targets": [label(one) for one in job.targets], **answer}
 
@@ -73,7 +73,7 @@ class Commands:
         Raises:
             JobEnded: one does a part of it. It continues, even if its execution had died.
         """
-        running = [one for one in self.shop.jobs.all() if one.state == "running" and one.kind == wanted.kind]
+        running = [one for one in self.context.jobs.all() if one.state == "running" and one.kind == wanted.kind]
         for job in running:
             if job.covers(wanted):
                 return job
@@ -93,7 +93,7 @@ class Commands:
             NotFound: the definition has no such aggregate.
             JobEnded: there is no such generation.
         """
-        control = self.shop.control.read()
+        control = self.context.control.read()
         self._newest([name])
         seen = control.shown(name)
         others = [
@@ -106,24 +106,24 @@ class Commands:
                 f"no earlier generation of {name!r} is live: keep its version in the definition, alongside the new one"
             )
         chosen = max(others, key=lambda one: one.version)
-        if not self.shop.control.show(chosen):
+        if not self.context.control.show(chosen):
             raise _changed(chosen.id)
         return {"shown": label(chosen.id), "before": None if seen is None else label(seen.id)}
 
     def status(self) -> dict[str, Any]:
         """Return the generations, the jobs, and how far the aggregate stage is in each shard."""
-        control = self.shop.control.read()
-        meanings = fingerprints(self.shop.pipeline)
+        control = self.context.control.read()
+        meanings = fingerprints(self.context.pipeline)
         names = sorted({*control.generations, *meanings})
         return {
             "generations": [self._generation(control, name, meanings.get(name)) for name in names],
-            "jobs": [_described(job) for job, _ in zip(self.shop.jobs.all(), range(20), strict=False)],
-            "shards": {name: _position(one) for name, one in self.shop.progress.throughs().items()},
+            "jobs": [_described(job) for job, _ in zip(self.context.jobs.all(), range(20), strict=False)],
+            "shards": {name: _position(one) for name, one in self.context.progress.throughs().items()},
         }
 
     def job(self, name: str) -> dict[str, Any]:
         """Return the progress of a job; raises like :meth:`JobTable.read`."""
-        return _described(self.shop.jobs.read(name))
+        return _described(self.context.jobs.read(name))
 
     def _generation(self, control: Control, name: GenerationId, meaning: str | None) -> dict[str, Any]:
         found = control.generations.get(name)
@@ -149,7 +149,7 @@ class Commands:
     def _newest(self, names: Sequence[str]) -> list[GenerationId]:
         """Return the newest version of each aggregate, or of those that are named."""
         newest: dict[str, int] = {}
-        for one in self.shop.pipeline.aggregates:
+        for one in self.context.pipeline.aggregates:
             newest[one.name] = max(one.version, newest.get(one.name, 0))
         for name in names:
             if name not in newest:
@@ -158,13 +158,13 @@ class Commands:
 
     def _is_fed(self, control: Control, name: GenerationId) -> bool:
         found = control.generations.get(name)
-        meaning = fingerprints(self.shop.pipeline).get(name)
+        meaning = fingerprints(self.context.pipeline).get(name)
         return found is not None and found.state is State.LIVE and found.fingerprint == meaning
 
     def _show(self, control: Control, names: Sequence[GenerationId]) -> list[str]:
         """Show readers generations that are complete, and return their labels."""
         for name in names:
-            if not self.shop.control.show(control.generations[name]):
+            if not self.context.control.show(control.generations[name]):
                 raise _changed(name)
         return [label(one) for one in names]
 
@@ -180,7 +180,7 @@ class Commands:
         if (resumed and self._is_running(job)) or self._begin(job):
             return
         try:
-            self._begin(self.shop.jobs.write(job))
+            self._begin(self.context.jobs.write(job))
         except Overtaken:
             return  # by an execution, or by a command that starts one
 

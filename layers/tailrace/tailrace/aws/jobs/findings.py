@@ -19,7 +19,7 @@ class Finding:
     difference: Difference
     expected: tuple[object, ...]
     order: object = None
-    untold: bool = False
+    undecidable: bool = False
     repaired: bool = False
 
     def line(self, generation: Generation) -> bytes:

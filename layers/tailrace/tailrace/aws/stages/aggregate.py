@@ -21,8 +21,8 @@ from tailrace.aws.backfill.outstanding_rows import OutstandingRows
 from tailrace.aws.backfill.stream_pages import StreamPages
 from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.runtime.deadlines import remaining_time_ms
-from tailrace.aws.runtime.following import log_records
 from tailrace.aws.runtime.telemetry import count_metrics, logger
+from tailrace.aws.runtime.trace_logs import log_records
 from tailrace.aws.stages.stream_response import stream_response
 from tailrace.aws.stages.write_behind import Absorb, WriteBehind
 from tailrace.definition.pipeline import Pipeline

@@ -6,10 +6,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tailrace.aws.runtime.errors import map_aws_errors
-from tailrace.aws.runtime.following import is_following, log_events
 from tailrace.aws.runtime.objects import put_objects
 from tailrace.aws.runtime.parallel import run_all
 from tailrace.aws.runtime.telemetry import count_metrics, logger
+from tailrace.aws.runtime.trace_logs import is_following, log_events
 from tailrace.errors import InvalidMessage, Permanent, TailraceError
 from tailrace.outputs.archives import DataRef, Event, Partition, archive_object, parse_events
 

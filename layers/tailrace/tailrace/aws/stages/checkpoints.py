@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _MAX_ATTEMPTS = 5
 
 
-class Overtaken(TailraceError):
+class FileTakenOver(TailraceError):
     """Another invocation loads the file now."""
 
 
@@ -65,7 +65,7 @@ class Checkpoints:
         """
         found = self._read()
         if self.upload.sequencer and is_later(str(found.get("sequencer", "")), self.upload.sequencer):
-            raise Overtaken
+            raise FileTakenOver
         if found.get("sequencer") != self.upload.sequencer or found.get("etag") != self.etag:
             return None
         return Checkpoint(**{one.name: found[one.name] for one in fields(Checkpoint)})
@@ -97,7 +97,7 @@ class Checkpoints:
                 return
             found = self._read()
             if found.get("holder", self.holder) != self.holder:
-                raise Overtaken
+                raise FileTakenOver
             # the object is gone, or an earlier attempt was written although its response was lost
         raise Transient(f"{self._key}: cannot be written now")
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.monitoring.throughput import ThroughputCounter
 from tailrace.aws.runtime.deadlines import no_deadline
-from tailrace.aws.runtime.following import log_records
 from tailrace.aws.runtime.objects import put_objects
 from tailrace.aws.runtime.queues import send_messages
 from tailrace.aws.runtime.telemetry import count_metrics, logger
+from tailrace.aws.runtime.trace_logs import log_records
 from tailrace.aws.stages.stream_response import stream_response
 from tailrace.definition.pipeline import Pipeline
 from tailrace.inputs.changes import parse_raw_batch

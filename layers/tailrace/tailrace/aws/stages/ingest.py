@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from tailrace.aws.items.operations import apply_operation
 from tailrace.aws.items.store import ItemStore
-from tailrace.aws.runtime.following import correlate
 from tailrace.aws.runtime.objects import put_objects
 from tailrace.aws.runtime.telemetry import count_metrics, logger
+from tailrace.aws.runtime.trace_logs import correlate
 from tailrace.encoding.tagged_json import loads_foreign
 from tailrace.errors import (
     Conflict,
@@ -22,9 +22,9 @@ from tailrace.errors import (
     Violation,
     WritesOff,
 )
-from tailrace.inputs.arrivals import stamp_of
 from tailrace.inputs.messages import parse_message
-from tailrace.outputs.quarantine import quarantine_object
+from tailrace.inputs.received_items import stamp_of
+from tailrace.outputs.quarantine_reports import quarantine_object
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -14,11 +14,11 @@ from uuid import uuid4
 
 from tailrace.aws.items.batch_writer import put_all_or_raise
 from tailrace.aws.items.rows import PLAIN, StoredItem, arriving, validated_row
-from tailrace.aws.runtime.following import correlate, log_written
 from tailrace.aws.runtime.object_reader import ObjectReader, ObjectReplaced, StoredVersion
 from tailrace.aws.runtime.objects import put_objects
 from tailrace.aws.runtime.telemetry import count_metrics, logger
-from tailrace.aws.stages.checkpoints import Checkpoints, Overtaken
+from tailrace.aws.runtime.trace_logs import correlate, log_written
+from tailrace.aws.stages.checkpoints import Checkpoints, FileTakenOver
 from tailrace.aws.stages.receipts import Receipts, Upload, uploads
 from tailrace.aws.stages.tally import Tally, iso
 from tailrace.definition.pipeline import Pipeline
@@ -108,7 +108,7 @@ class Loader:
                     self.hand_on(upload.notification())
                     continue
                 receipt = self._load(upload, remaining_time_ms)
-            except Overtaken:
+            except FileTakenOver:
                 logger().warning("another invocation loads the file now", extra={"key": upload.key})
                 continue
             except TailraceError as error:

@@ -11,7 +11,7 @@ from tailrace.encoding.json_types import Item
 from tailrace.errors import TailraceError, Violation
 from tailrace.inputs.lines import BadLine, Line
 from tailrace.inputs.raw_lines import Bookmark
-from tailrace.outputs.quarantine import quarantine_object
+from tailrace.outputs.quarantine_reports import quarantine_object
 from tailrace.outputs.stored_object import StoredObject
 
 _MAX_ERRORS_IN_RECEIPT = _MAX_VIOLATIONS_OF_ONE = 20

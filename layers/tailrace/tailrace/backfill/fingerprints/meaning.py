@@ -66,7 +66,7 @@ def _digest(described: Any) -> str:
 
 
 def _collection(collection: Collection) -> Mapping[str, Any]:
-    told = {
+    parts = {
         "name": collection.name,
         "schema": _schema(collection.compiled.document),
         "transform": _function(collection.transform),
@@ -77,7 +77,7 @@ def _collection(collection: Collection) -> Mapping[str, Any]:
         "match": [[name, _value(collection.keys.match[name])] for name in sorted(collection.keys.match)] or None,
         "ttl": None if collection.ttl == PLAIN_TTL else collection.ttl,
     }
-    return told | {name: value for name, value in recognised.items() if value is not None}
+    return parts | {name: value for name, value in recognised.items() if value is not None}
 
 
 def _value(value: Any) -> Sequence[Any]:
@@ -128,15 +128,15 @@ def _schema(schema: Any) -> Any:
         return [_schema(inner) for inner in schema]
     if not isinstance(schema, Mapping):
         return schema
-    told: dict[str, Any] = {}
+    parts: dict[str, Any] = {}
     for keyword, value in schema.items():
         if keyword in _SCHEMAS_BY_NAME and isinstance(value, Mapping):
-            told[keyword] = {name: _schema(inner) for name, inner in value.items()}
+            parts[keyword] = {name: _schema(inner) for name, inner in value.items()}
         elif keyword in _VALUES:
-            told[keyword] = value
+            parts[keyword] = value
         elif keyword not in _ANNOTATIONS:
-            told[keyword] = _schema(value)
-    return told
+            parts[keyword] = _schema(value)
+    return parts
 
 
 def _measure(measure: Measure | OrderMeasure) -> Sequence[Any]:
@@ -148,10 +148,10 @@ def _measure(measure: Measure | OrderMeasure) -> Sequence[Any]:
 
 def _selection(values: ValueSelection) -> Sequence[Any]:
     zone = values.tz if values.at is None else _zone(time_zone(values.tz))
-    told = [_path(values.source), _function(values.where), _path(values.at), zone, str(values.error)]
+    parts = [_path(values.source), _function(values.where), _path(values.at), zone, str(values.error)]
     if values.by is not None or values.show is not None:  # absent otherwise: the fingerprint of older measures stays
-        told.append([_path(values.by), [_path(shown) for shown in values.show or ()]])
-    return told if values.epoch_unit == "s" else [*told, values.epoch_unit]
+        parts.append([_path(values.by), [_path(shown) for shown in values.show or ()]])
+    return parts if values.epoch_unit == "s" else [*parts, values.epoch_unit]
 
 
 def _function(function: Callable[..., Any] | None) -> Any:

@@ -249,10 +249,10 @@ class _Description:
 
     def _mapping(self, value: Mapping[Any, Any], *, is_table: bool = False) -> str:
         pairs = [(self.describe(key), self.describe(part)) for key, part in value.items()]
-        told = ", ".join(f"{key}: {part}" for key, part in (sorted(pairs) if is_table else pairs))
+        parts = ", ".join(f"{key}: {part}" for key, part in (sorted(pairs) if is_table else pairs))
         factory = value.default_factory if isinstance(value, defaultdict) else None
         otherwise = f" or {self.describe(factory)}" if factory else ""
-        return self._with_state(f"{self._kind(value)}[{told}]{otherwise}", value)
+        return self._with_state(f"{self._kind(value)}[{parts}]{otherwise}", value)
 
     def _state(self, value: Any) -> list[str]:
         return [f"{attribute}={self.describe(part)}" for attribute, part in sorted(state_of(value).items())]
@@ -262,7 +262,7 @@ class _Description:
         if not self._is_own(type(value).__module__):
             return text
         contents = text[text.index("[") :]
-        state = [told for told in self._state(value) if not told.endswith(contents)]
+        state = [held for held in self._state(value) if not held.endswith(contents)]
         return f"{text}({', '.join(state)})" if state else text
 
     def _of_library(self, value: Any) -> str:

@@ -25,8 +25,8 @@ def syntax_text(value: Any) -> str:
         return f"JoinedStr({', '.join(_pieces(value))})"
     if isinstance(value, ast.AST):
         fields = ((name, getattr(value, name, None)) for name in value._fields if name not in _WITHOUT_MEANING)
-        told = [f"{name}={syntax_text(held)}" for name, held in fields if not _is_empty(name, held)]
-        return f"{type(value).__name__}({', '.join(told)})"
+        parts = [f"{name}={syntax_text(held)}" for name, held in fields if not _is_empty(name, held)]
+        return f"{type(value).__name__}({', '.join(parts)})"
     if isinstance(value, list):
         return f"[{', '.join(syntax_text(part) for part in value)}]"
     return "-" if value is None else _constant(value)  # such as the key of `**others` in a dict, which is not None

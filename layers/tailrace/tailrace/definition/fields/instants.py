@@ -84,8 +84,8 @@ def check_epoch_unit(context: str, unit: object) -> None:
 
 def time_error(value: Any, source: str, reason: Exception | None = None) -> InvalidItem:
     """Return the error for a value that is not a time."""
-    told = f" ({reason})" if isinstance(reason, TimeFormatError) else ""
-    return InvalidItem([Violation(field_path(source).pointer, "time", f"not a time: {str(value)[:40]!r}{told}")])
+    detail = f" ({reason})" if isinstance(reason, TimeFormatError) else ""
+    return InvalidItem([Violation(field_path(source).pointer, "time", f"not a time: {str(value)[:40]!r}{detail}")])
 
 
 def not_a_time(value: Any, source: str) -> InvalidItem:

@@ -7,8 +7,8 @@ from functools import lru_cache
 from typing import Any, TypedDict, Unpack
 
 from tailrace.definition.fields import clocks
+from tailrace.definition.fields.arguments import check_field
 from tailrace.definition.fields.calendar_units import CALENDAR_UNITS, date_label, first_day, last_day
-from tailrace.definition.fields.checks import check_field
 from tailrace.definition.fields.instants import (
     OUT_OF_RANGE,
     check_epoch_unit,

@@ -164,5 +164,5 @@ def _check_values(schema: Mapping[str, Any], pointer: str) -> None:
     for kind in [types] if isinstance(types, str) else types if isinstance(types, list | tuple) else ():
         if isinstance(kind, str) and kind not in TYPES:
             close = get_close_matches(kind, TYPES, n=1)
-            told = f"did you mean {close[0]!r}?" if close else f"the types are {', '.join(TYPES)}"
-            raise DefinitionError(f"{pointer}/type: there is no type {kind!r}; {told}")
+            advice = f"did you mean {close[0]!r}?" if close else f"the types are {', '.join(TYPES)}"
+            raise DefinitionError(f"{pointer}/type: there is no type {kind!r}; {advice}")

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final
 
+from tailrace.definition.json_schema.impossible_values import has_no_value, is_forbidden, refuses_text
 from tailrace.definition.json_schema.pattern_rules import matches
 from tailrace.definition.json_schema.references import References
-from tailrace.definition.json_schema.refusals import has_no_value, is_forbidden, refuses_text
 from tailrace.definition.json_schema.types import ALL_TYPES, type_of
 
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from decimal import Context, Decimal
 from typing import Any, Unpack
 
-from tailrace.definition.fields.checks import DisplayMetadata, check_field, check_predicate
+from tailrace.definition.fields.arguments import DisplayMetadata, check_field, check_predicate
 from tailrace.definition.fields.paths import FieldPath, field_path
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.numbers import EXACT, MAX_DIGITS, UNREPRESENTABLE, Number, is_representable

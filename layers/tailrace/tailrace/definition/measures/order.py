@@ -35,7 +35,7 @@ from decimal import ROUND_CEILING, Decimal
 from itertools import chain, islice, repeat
 from typing import Any, Unpack
 
-from tailrace.definition.fields.checks import DisplayMetadata
+from tailrace.definition.fields.arguments import DisplayMetadata
 from tailrace.definition.measures.linear import Predicate
 from tailrace.definition.measures.value_rows import VALUE, ValueCount, ValueRange, ValueSelection
 from tailrace.encoding.numbers import EXACT, Number

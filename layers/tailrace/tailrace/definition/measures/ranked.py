@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Unpack
 
-from tailrace.definition.fields.checks import DisplayMetadata, check_field
+from tailrace.definition.fields.arguments import DisplayMetadata, check_field
 from tailrace.definition.fields.instants import check_epoch_unit
 from tailrace.definition.fields.paths import field_path
 from tailrace.definition.fields.zones import time_zone

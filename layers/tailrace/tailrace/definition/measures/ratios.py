@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Unpack
 
-from tailrace.definition.fields.checks import DisplayMetadata
+from tailrace.definition.fields.arguments import DisplayMetadata
 from tailrace.definition.measures.linear import Measure, divide
 from tailrace.definition.measures.order import OrderMeasure
 from tailrace.errors import DefinitionError

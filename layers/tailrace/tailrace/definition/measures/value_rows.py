@@ -9,7 +9,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Literal
 
-from tailrace.definition.fields.checks import check_field, check_predicate
+from tailrace.definition.fields.arguments import check_field, check_predicate
 from tailrace.definition.fields.instants import OUT_OF_RANGE, parse_instant, time_error
 from tailrace.definition.fields.paths import FieldPath, field_path
 from tailrace.definition.fields.zones import time_zone

@@ -10,7 +10,7 @@ from tailrace.http.openapi.components import closed_object, error_responses, par
 from tailrace.queries.formats import ROW_MEDIA_TYPES
 from tailrace.queries.intervals import RANGE, label_name
 from tailrace.queries.moving_sums import measures_without_window
-from tailrace.queries.options import parameter_name
+from tailrace.queries.parameter_values import parameter_name
 from tailrace.queries.parameters import (
     DEFAULT_LISTED,
     DEFAULT_RANKED,

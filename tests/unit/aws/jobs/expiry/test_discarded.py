@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tailrace.aws.backfill.expired_images import ExpiredImages
-from tailrace.aws.jobs.genesis import write_first_control_rows
+from tailrace.aws.custom_resources.first_control_rows import write_first_control_rows
 from tailrace.aws.jobs.job import JobTable
 from tailrace.aws.jobs.steps import discarded, verifying
 from tailrace.aws.jobs.steps.discarded import Kept, keep_expired_images, tell_readers
@@ -28,7 +28,7 @@ def player(monkeypatch: pytest.MonkeyPatch) -> Calm:
     world = found.world
     world.dies, world.busy, world.roots, world.shards = 0, 0, 1, world.shards[:1]
     monkeypatch.setattr(world.random, "random", lambda: 0.5)  # what was discarded is not delivered after all
-    write_first_control_rows(world.workshop(), ("items", "aggregates", "progress"), is_attached=False)
+    write_first_control_rows(world.job_context(), ("items", "aggregates", "progress"), is_attached=False)
     world.write("visits#1", {"page": "x", "ms": 3})
     world.write("visits#2", {"page": "x", "ms": 4})
     world.settle()
@@ -51,7 +51,7 @@ def deface(world: World, change: Any) -> None:
 
 def interrupt(player: Calm) -> None:
     """Let the aggregate need a rebuild."""
-    control = player.world.workshop().control
+    control = player.world.job_context().control
     before = control.read().generations[PAGES]
     assert control.replace(before, replace(before, state=State.INTERRUPTED))
 
@@ -86,7 +86,7 @@ def test_many_discarded_batches_are_read_in_several_calls(player: Calm, monkeypa
         world.give_up()
     kept, calls = Kept(), 0
     while not kept.done:
-        kept = keep_expired_images(world.workshop(), kept)
+        kept = keep_expired_images(world.job_context(), kept)
         calls += 1
     assert (len(read), len(set(read)), kept.complete) == (len(world.given_up), len(world.given_up), True)
     assert calls == len(read) // 2 + 1
@@ -96,7 +96,7 @@ def test_a_rebuild_counts_an_item_that_expired_in_a_discarded_batch(player: Calm
     interrupt(player)
     assert player.run("build").state == "done"
     assert row(player.world) == COUNTED
-    assert player.world.workshop().control.read().generations[PAGES].exact
+    assert player.world.job_context().control.read().generations[PAGES].exact
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_rows_are_not_judged_if_a_discarded_batch_does_not_say_what_it_held(play
     assert row(player.world) == COUNTED
     interrupt(player)
     assert player.run("build").state == "done"
-    assert not player.world.workshop().control.read().generations[PAGES].exact
+    assert not player.world.job_context().control.read().generations[PAGES].exact
 
 
 def told(player: Calm) -> None:
@@ -125,11 +125,11 @@ def told(player: Calm) -> None:
     keys = [name for bucket, name in player.world.buckets.objects if bucket == "failures"]
     assert keys
     for key in (*keys, "aws/lambda/gone"):
-        tell_readers(player.world.workshop(), notification(key))
+        tell_readers(player.world.job_context(), notification(key))
 
 
 def test_readers_are_told_of_a_discarded_batch_until_a_verification_has_judged_the_rows(player: Calm) -> None:
-    control = player.world.workshop().control
+    control = player.world.job_context().control
     assert control.read().generations[PAGES].exact
     told(player)
     found = control.read().generations[PAGES]
@@ -147,7 +147,7 @@ def test_a_repair_goes_on_if_the_discarded_final_call_of_a_window_names_no_recor
     deface(world, lambda record: record.update(timestamp=time, DDBStreamBatchInfo={"shardId": "s0"}))
     assert player.run("verify").state == "done"
     told(player)  # late
-    assert world.workshop().control.read().generations[PAGES].exact
+    assert world.job_context().control.read().generations[PAGES].exact
 
 
 @pytest.mark.parametrize(("sample", "state"), [(1.0, "failed"), (0.0001, "done")])
@@ -160,7 +160,7 @@ def test_rows_that_a_repair_has_not_all_judged_are_not_exact_if_readers_are_told
         monkeypatch.setattr(verifying, "is_in_time", lambda *_times: False)
     assert player.run("verify").state == state
     told(player)
-    assert not player.world.workshop().control.read().generations[PAGES].exact
+    assert not player.world.job_context().control.read().generations[PAGES].exact
 
 
 def test_a_repair_reads_no_batch_before_the_floor_that_is_too_old_to_be_notified_of(
@@ -169,19 +169,19 @@ def test_a_repair_reads_no_batch_before_the_floor_that_is_too_old_to_be_notified
     """There may be thousands of them, which nobody has removed."""
     since: list[int] = []
 
-    def discarded_since(_shop: Any, second: int) -> list[Any]:
+    def discarded_since(_context: Any, second: int) -> list[Any]:
         since.append(second)
         return []
 
     monkeypatch.setattr(discarded, "discarded_since", discarded_since)
-    shop = player.world.workshop()
-    generation = shop.control.read().generations[PAGES]
-    discarded.tell_before_repair(shop, [generation, replace(generation, verified=False)])
-    discarded.tell_before_repair(shop, [replace(generation, verified=False)])
-    assert since == [shop.now - 7 * 24 * 3600]
+    context = player.world.job_context()
+    generation = context.control.read().generations[PAGES]
+    discarded.tell_before_repair(context, [generation, replace(generation, verified=False)])
+    discarded.tell_before_repair(context, [replace(generation, verified=False)])
+    assert since == [context.now - 7 * 24 * 3600]
 
 
 def test_a_batch_of_the_other_reader_leaves_rows_exact(player: Calm) -> None:
     deface(player.world, lambda record: record["requestContext"].update(functionArn="arn:aws:lambda:r:1:function:fan"))
     told(player)
-    assert player.world.workshop().control.read().generations[PAGES].exact
+    assert player.world.job_context().control.read().generations[PAGES].exact

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tailrace import Collection
-from tailrace.aws.jobs.genesis import write_first_control_rows
+from tailrace.aws.custom_resources.first_control_rows import write_first_control_rows
 from tailrace.backfill.generations import EXPIRED_UNKEPT
 from tailrace.definition.pipeline import Pipeline
 from tests.simulation.history import definition as model
@@ -41,29 +41,29 @@ def test_rows_lack_what_expired_before_the_collection_began_to_keep_it(
     codes: Any = {"retracts": visits_code("retract", 1), "keeps": visits_code("keep", 2)}
     codes["keeps on"] = visits_code("keep", 3)
     world.codes, world.code = codes, codes["retracts"]
-    write_first_control_rows(world.workshop(), ("items", "aggregates", "progress"))
+    write_first_control_rows(world.job_context(), ("items", "aggregates", "progress"))
     for number in (1, 2, 3):
         world.write(f"visits#{number}", {"page": "x", "ms": 3})
     told = []
     for number in (1, 3):
         world.write(f"visits#{number}", None, expired=expires)
         world.settle()
-        told.append(world.workshop().control.read().unkept)
+        told.append(world.job_context().control.read().unkept)
         world.now += 600
     assert told[0] == told[1]  # it is written once an hour
     world.deploy("keeps")
     world.now += 3600
     assert player._job("build", [("pages", 2)]).job.state == "done"
-    built = world.workshop().control.read().generations["pages", 2]
+    built = world.job_context().control.read().generations["pages", 2]
     assert (built.exact, built.reason == EXPIRED_UNKEPT) == (not expires, expires)
     verified = player._job("verify", [("pages", 2)]).job
     assert (verified.state, verified.data.get("unknown", [])) == ("done", ["pages@2"] if expires else [])
-    assert world.workshop().control.read().generations["pages", 2].exact is not expires
+    assert world.job_context().control.read().generations["pages", 2].exact is not expires
     world.now += 25 * 3600
     world.deploy("keeps on")
     world.now += 3600
     assert player._job("build", [("pages", 3)]).job.state == "done"  # counts what has expired since
-    assert world.workshop().control.read().generations["pages", 3].exact
+    assert world.job_context().control.read().generations["pages", 3].exact
     assert not player._job("verify", [("pages", 3)]).job.data.get("unknown")
 
 
@@ -82,7 +82,7 @@ def test_what_expired_under_another_name_of_a_collection_is_not_known_until_its_
     world.dies, world.busy = 0, 0
     codes: Any = {name: keyed_code(name) for name in ("visits", "calls")}
     world.codes, world.code = codes, codes["visits"]
-    write_first_control_rows(world.workshop(), ("items", "aggregates", "progress"))
+    write_first_control_rows(world.job_context(), ("items", "aggregates", "progress"))
     for number, milliseconds in ((1, 3), (2, 4)):
         world.write(f"visits#{number}", {"page": "x", "ms": milliseconds})
     world.write("visits#1", None, expired=True)
@@ -91,10 +91,10 @@ def test_what_expired_under_another_name_of_a_collection_is_not_known_until_its_
     world.now += 3600
     for kind in ("build", "verify"):
         assert player.run(kind).state == "done"
-        built = world.workshop().control.read().generations[PAGES]
+        built = world.job_context().control.read().generations[PAGES]
         assert (built.exact, built.reason) == (False, EXPIRED_UNKEPT)
     objects = world.buckets.objects
     for bucket, key in list(objects):
         objects[bucket, key.replace("expired/visits/", "expired/calls/")] = objects.pop((bucket, key))
     assert "unknown" not in player.run("verify").data
-    assert (row(world), world.workshop().control.read().generations[PAGES].exact) == (COUNTED, True)
+    assert (row(world), world.job_context().control.read().generations[PAGES].exact) == (COUNTED, True)

@@ -8,12 +8,12 @@ from tailrace.aws.aggregates.batch_reads import MAX_KEYS_PER_READ
 from tailrace.aws.aggregates.expiry import EmptyRowExpiry
 from tailrace.aws.aggregates.outcomes import Failed, SumOverflow
 from tailrace.aws.backfill.control import Control
+from tailrace.aws.jobs.context import JobContext, JobEnded, boundary_id, boundary_of, label
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.next_step import Again, Next, Now
 from tailrace.aws.jobs.rows import RowSpace, by_key, merge_rows
 from tailrace.aws.jobs.steps.discarded import no_holes
 from tailrace.aws.jobs.steps.gathering import journal_of
-from tailrace.aws.jobs.workshop import JobEnded, Workshop, boundary_id, boundary_of, label
 from tailrace.aws.runtime.telemetry import logger
 from tailrace.backfill.base import base_lineage
 from tailrace.backfill.generations import Generation, GenerationId, State, go_live
@@ -24,16 +24,16 @@ _ROWS_PER_COMMIT = 500
 _MAX_AGE_S = 7 * 24 * 3600  # the bucket keeps the journal and the job's folder for two weeks
 
 
-def commit_base(shop: Workshop, job: Job, partition: int) -> None:
+def commit_base(context: JobContext, job: Job, partition: int) -> None:
     """Commit a partition of the base, under the mark of the epoch.
 
     Raises:
         Transient: some rows could not be written now; a repetition finds the mark of those that were.
     """
-    for generation in shop.check(job):
-        rows = base_of(shop, job, generation, partition)
+    for generation in context.check(job):
+        rows = base_of(context, job, generation, partition)
         for chunk in batched(rows.values(), _ROWS_PER_COMMIT, strict=False):
-            outcomes = shop.committer.commit(chunk, base_lineage(generation), expire_empty=False)
+            outcomes = context.committer.commit(chunk, base_lineage(generation), expire_empty=False)
             failed = [one for one in outcomes if isinstance(one, Failed)]
             if failed:
                 raise Transient(f"{len(failed)} rows of the base could not be written: {failed[0].error}")
@@ -42,49 +42,51 @@ def commit_base(shop: Workshop, job: Job, partition: int) -> None:
                     logger().error("the table cannot hold a sum of the base", extra={"aggregate": generation.aggregate})
 
 
-def base_of(shop: Workshop, job: Job, generation: Generation, partition: int) -> dict[RowKey, RowChange]:
+def base_of(context: JobContext, job: Job, generation: Generation, partition: int) -> dict[RowKey, RowChange]:
     """Return a partition of a generation's base, by key."""
-    space = RowSpace(generation, shop.aggregate(generation.id))
-    return merge_rows(shop.folder(job).all_lines(f"base/{label(generation.id)}/{partition:06}"), space)
+    space = RowSpace(generation, context.aggregate(generation.id))
+    return merge_rows(context.folder(job).all_lines(f"base/{label(generation.id)}/{partition:06}"), space)
 
 
-def finish_build(shop: Workshop, job: Job) -> Next:
+def finish_build(context: JobContext, job: Job) -> Next:
     """Check that nothing was lost meanwhile, and let readers see the new generations."""
-    committed_at = job.data.get("committed_at", shop.now)
+    committed_at = job.data.get("committed_at", context.now)
     job = job.remember(committed_at=committed_at)
-    if not shop.timing.is_over(committed_at, shop.now):
-        return Again(job, shop.timing.margin_s)
-    control = shop.control.read()
+    if not context.timing.is_over(committed_at, context.now):
+        return Again(job, context.timing.margin_s)
+    control = context.control.read()
     left = [name for name in job.targets if not _is_live(control, name, job)]
-    generations = shop.check(replace(job, targets=tuple(left)))
+    generations = context.check(replace(job, targets=tuple(left)))
     if generations:
         boundary = boundary_of(generations[0])
-        if shop.now - boundary.time > _MAX_AGE_S:
+        if context.now - boundary.time > _MAX_AGE_S:
             raise JobEnded("it began more than a week ago, and what it has read may be gone: run it again")
-        no_holes(shop, boundary, {name: int(one) for name, one in job.data["firsts"].items()})
+        no_holes(context, boundary, {name: int(one) for name, one in job.data["firsts"].items()})
     for before in generations:
-        of = shop.aggregate(before.id).of
+        of = context.aggregate(before.id).of
         knows_expired = control.knows_expired(of.name, before) and job.data["knows_expired"]
         after = go_live(before, verified=of.on_expiry != "keep" or knows_expired)
-        if not shop.control.replace(before, after, show=True):
+        if not context.control.replace(before, after, show=True):
             return Again(job, 1)
     return Now(job.go_to("sweep", "removing rows that are empty", job.data["partitions"]))
 
 
-def sweep(shop: Workshop, job: Job, partition: int) -> None:
+def sweep(context: JobContext, job: Job, partition: int) -> None:
     """Let the rows expire that were emptied while the generation was built."""
-    control = shop.control.read()
+    control = context.control.read()
     for name in job.targets:
         generation = control.generations[name]
         if generation.state is not State.LIVE:
             continue
-        space = RowSpace(generation, shop.aggregate(name))
-        keys = {key for key, _ in by_key(base_of(shop, job, generation, partition))}
-        keys |= journal_of(shop, job, "steps-once", partition, replace(generation, state=State.BUILDING)).steps.keys()
+        space = RowSpace(generation, context.aggregate(name))
+        keys = {key for key, _ in by_key(base_of(context, job, generation, partition))}
+        keys |= journal_of(
+            context, job, "steps-once", partition, replace(generation, state=State.BUILDING)
+        ).steps.keys()
         rows = [RowChange(space.layout(key), key, (), None) for key in sorted(keys)]
-        expiry = EmptyRowExpiry(shop.dynamodb, shop.aggregates_table)
+        expiry = EmptyRowExpiry(context.dynamodb, context.aggregates_table)
         for chunk in batched(rows, MAX_KEYS_PER_READ, strict=False):
-            expiry.expire_empty_rows(chunk, shop.clock())
+            expiry.expire_empty_rows(chunk, context.clock())
 
 
 def _is_live(control: Control, name: GenerationId, job: Job) -> bool:

@@ -9,7 +9,7 @@ from urllib.parse import unquote_plus
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tailrace.aws.jobs.workshop import JobEnded, Workshop
+from tailrace.aws.jobs.context import JobContext, JobEnded
 from tailrace.aws.runtime.errors import has_code, translate
 from tailrace.aws.runtime.pages import all_objects
 from tailrace.aws.runtime.telemetry import logger
@@ -29,25 +29,25 @@ _NO_OBJECT = "NoSuchKey"
 _NO_NUMBER = -1  # below every sequence number
 
 
-def no_holes(shop: Workshop, boundary: Boundary, firsts: Mapping[str, int]) -> None:
+def no_holes(context: JobContext, boundary: Boundary, firsts: Mapping[str, int]) -> None:
     """Check that no batch that the aggregate stage's mapping discarded reaches a boundary.
 
     Raises:
         JobEnded: one does; its records may be neither in the base nor added.
     """
-    since = boundary.time - shop.timing.margin_s
-    found = holes(discarded_since(shop, since), firsts, boundary.time)
+    since = boundary.time - context.timing.margin_s
+    found = holes(discarded_since(context, since), firsts, boundary.time)
     if found:
         shards = ", ".join(sorted({one.shard for one in found}))
         raise JobEnded(f"a batch beyond the boundary was discarded in shard {shards}: run the job again")
 
 
-def discarded_since(shop: Workshop, since: int) -> Iterator[GivenUp]:
+def discarded_since(context: JobContext, since: int) -> Iterator[GivenUp]:
     """Yield the batches that the aggregate stage's mapping has discarded since a second."""
-    return (_given_up(record) for _, record in _records(shop, since=since))
+    return (_given_up(record) for _, record in _records(context, since=since))
 
 
-def tell_readers(shop: Workshop, notification: Mapping[str, Any]) -> None:
+def tell_readers(context: JobContext, notification: Mapping[str, Any]) -> None:
     """Mark the generations that may lack changes of the discarded batches in a notification from S3.
 
     S3 may notify of a batch more than once, and long after it was written: what has been repaired since stays exact.
@@ -57,16 +57,16 @@ def tell_readers(shop: Workshop, notification: Mapping[str, Any]) -> None:
         Permanent: a service rejects the request.
     """
     for one in notification["Records"]:
-        record = _record_at(shop, unquote_plus(one["s3"]["object"]["key"]))
+        record = _record_at(context, unquote_plus(one["s3"]["object"]["key"]))
         if record is None:
             continue
         batch = _given_up(record)
         logger().error("a batch was discarded, and rows may lack its changes", extra={"shard": batch.shard})
-        for name in shop.control.read().generations:
-            _tell(shop, name, batch)
+        for name in context.control.read().generations:
+            _tell(context, name, batch)
 
 
-def tell_before_repair(shop: Workshop, generations: Iterable[Generation]) -> None:
+def tell_before_repair(context: JobContext, generations: Iterable[Generation]) -> None:
     """Mark those generations of a job that may lack changes of discarded batches, before it raises their floor.
 
     Below a floor, a notification that comes late changes nothing any more, even if the job fails before it has repaired
@@ -78,25 +78,25 @@ def tell_before_repair(shop: Workshop, generations: Iterable[Generation]) -> Non
     exact = [one for one in generations if one.exact]
     if not exact:
         return
-    since = max(relevant_since(exact) - shop.timing.margin_s, shop.now - _NOTIFIES_S)
-    for batch in discarded_since(shop, since):
-        lacking = [one for one in exact if without(one, batch, shop.firsts.stored) != one]
+    since = max(relevant_since(exact) - context.timing.margin_s, context.now - _NOTIFIES_S)
+    for batch in discarded_since(context, since):
+        lacking = [one for one in exact if without(one, batch, context.firsts.stored) != one]
         for one in lacking:
-            _tell(shop, one.id, batch)
+            _tell(context, one.id, batch)
             exact.remove(one)
         if not exact:
             return
 
 
-def _tell(shop: Workshop, name: GenerationId, batch: GivenUp) -> None:
-    if not any(_is_told(shop, name, batch) for _ in range(_MAX_ATTEMPTS)):
+def _tell(context: JobContext, name: GenerationId, batch: GivenUp) -> None:
+    if not any(_is_told(context, name, batch) for _ in range(_MAX_ATTEMPTS)):
         raise Transient("a control row changes too often")
 
 
-def _is_told(shop: Workshop, name: GenerationId, batch: GivenUp) -> bool:
-    before = shop.control.read().generations[name]
-    after = without(before, batch, shop.firsts.stored)
-    return after == before or shop.control.replace(before, after)
+def _is_told(context: JobContext, name: GenerationId, batch: GivenUp) -> bool:
+    before = context.control.read().generations[name]
+    after = without(before, batch, context.firsts.stored)
+    return after == before or context.control.replace(before, after)
 
 
 def _given_up(record: Mapping[str, Any]) -> GivenUp:
@@ -129,20 +129,20 @@ class Kept:
     done: bool = False
 
 
-def keep_expired_images(shop: Workshop, before: Kept) -> Kept:
+def keep_expired_images(context: JobContext, before: Kept) -> Kept:
     """Store the images of expired items that are in discarded batches, since the stage may never have seen them.
 
     Works for some minutes at most, far less than an invocation may take, and returns how far it got.
     """
-    began, kept = shop.now, before
-    for key, record in _records(shop, after=before.through) if shop.pipeline.keeping else ():
+    began, kept = context.now, before
+    for key, record in _records(context, after=before.through) if context.pipeline.keeping else ():
         batch = _batch(record)
         if batch is None:
             logger().warning("a discarded batch does not say what it held", extra={"object": key})
         else:
-            shop.expired.keep(batch, shop.pipeline)
+            context.expired.keep(batch, context.pipeline)
         kept = Kept(key, kept.complete and batch is not None)
-        if shop.now - began > _MAX_SECONDS:
+        if context.now - began > _MAX_SECONDS:
             return kept
     return replace(kept, done=True)
 
@@ -156,29 +156,29 @@ def _batch(record: Mapping[str, Any]) -> RawBatch | None:
     return None if batch is None or batch.shard is None else batch
 
 
-def _records(shop: Workshop, *, since: int = 0, after: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _records(context: JobContext, *, since: int = 0, after: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield Lambda's records of the discarded batches of the aggregate stage, each with its key, in the keys' order.
 
     ``since`` is the second from which on they were written, ``after`` the key of one before all of them.
     """
-    for entry in all_objects(shop.s3(), shop.failures_bucket, _GIVEN_UP):
+    for entry in all_objects(context.s3(), context.failures_bucket, _GIVEN_UP):
         if entry["LastModified"].timestamp() >= since and entry["Key"] > after:
-            record = _record_at(shop, entry["Key"])
+            record = _record_at(context, entry["Key"])
             if record is not None:
                 yield entry["Key"], record
 
 
-def _record_at(shop: Workshop, key: str) -> Mapping[str, Any] | None:
+def _record_at(context: JobContext, key: str) -> Mapping[str, Any] | None:
     """Return Lambda's record of a batch; None if it is not one of the aggregate stage, or is gone."""
     try:
-        body = shop.s3().get_object(Bucket=shop.failures_bucket, Key=key)["Body"].read()
+        body = context.s3().get_object(Bucket=context.failures_bucket, Key=key)["Body"].read()
     except (ClientError, BotoCoreError) as error:
         if has_code(error, _NO_OBJECT):
             logger().warning("the record of a discarded batch is gone", extra={"object": key})
             return None
         raise translate(error) from error
     record = _parse(body)
-    return record if shop.deployment.function == record.get("function") else None
+    return record if context.deployment.function == record.get("function") else None
 
 
 def _parse(body: bytes) -> Mapping[str, Any]:

@@ -6,14 +6,10 @@ from dataclasses import replace
 from itertools import batched
 
 from tailrace.aggregation.evaluator import Evaluator
-from tailrace.aws.jobs.job import Job
-from tailrace.aws.jobs.next_step import Next, Now
-from tailrace.aws.jobs.rows import RowSpace, encode_row
-from tailrace.aws.jobs.steps.snapshot import snapshot_lines
-from tailrace.aws.jobs.workshop import (
+from tailrace.aws.jobs.context import (
+    JobContext,
     JobEnded,
     Lines,
-    Workshop,
     boundary_id,
     boundary_of,
     is_sampled,
@@ -21,6 +17,10 @@ from tailrace.aws.jobs.workshop import (
     partition_of,
     spread,
 )
+from tailrace.aws.jobs.job import Job
+from tailrace.aws.jobs.next_step import Next, Now
+from tailrace.aws.jobs.rows import RowSpace, encode_row
+from tailrace.aws.jobs.steps.snapshot import snapshot_lines
 from tailrace.backfill.admission import rows_above
 from tailrace.backfill.base import base_rows, image_at_boundary
 from tailrace.backfill.boundaries import ancestors_of
@@ -35,34 +35,34 @@ _ITEMS_PER_FOLD = 20_000
 _MAX_BYTES = 64_000_000  # held in memory before it is written
 
 
-def list_journal(shop: Workshop, job: Job) -> Next:
+def list_journal(context: JobContext, job: Job) -> Next:
     """Divide the list of the journal's objects into parts; once more after the rows were read.
 
     A repetition may find more objects, and divide the list differently. So each has names of its own for its parts, and
     the job's item holds those that count.
     """
-    keys = list(shop.journal.keys(boundary_id(job)))
+    keys = list(context.journal.keys(boundary_id(job)))
     chunks = [keys[start : start + _KEYS_PER_PART] for start in range(0, len(keys), _KEYS_PER_PART)]
     step, run = ("journal again", "again") if job.step == "relist" else ("journal", "once")
-    run = f"{run}-{shop.new_name()}"
+    run = f"{run}-{context.new_name()}"
     for number, chunk in enumerate(chunks):
-        shop.folder(job).write(f"chunks/{run}/{number:06}", [json.dumps(chunk).encode()])
+        context.folder(job).write(f"chunks/{run}/{number:06}", [json.dumps(chunk).encode()])
     return Now(job.remember(chunks=len(chunks), listed=run).go_to(step, f"reading the {step}", len(chunks)))
 
 
-def read_chunk(shop: Workshop, job: Job, number: int) -> None:
+def read_chunk(context: JobContext, job: Job, number: int) -> None:
     """Sort the entries of some journal objects into partitions of items and of rows.
 
     Raises:
         JobEnded: an entry was written with another meaning.
     """
     again = "again" if job.step == "journal again" else "once"
-    (line,) = shop.folder(job).lines(f"chunks/{job.data['listed']}/{number:06}")
-    spaces = {one.id: RowSpace(one, shop.aggregate(one.id)) for one in shop.generations(job)}
+    (line,) = context.folder(job).lines(f"chunks/{job.data['listed']}/{number:06}")
+    spaces = {one.id: RowSpace(one, context.aggregate(one.id)) for one in context.generations(job)}
     changes: Lines = {}
     steps: Lines = {}
     for key in json.loads(line):
-        written = shop.journal.read(key)
+        written = context.journal.read(key)
         _check_writers(written, job, spaces)
         if again == "once":
             for partition, part in _by_item(written, job.data["partitions"]):
@@ -70,9 +70,9 @@ def read_chunk(shop: Workshop, job: Job, number: int) -> None:
         for partition, part in _by_row(written, job, spaces):
             steps.setdefault(partition, []).append(encode(part))
     for partition, lines in spread(changes):
-        shop.folder(job).write(f"changes/{partition:06}/{number:06}", lines)
+        context.folder(job).write(f"changes/{partition:06}/{number:06}", lines)
     for partition, lines in spread(steps):
-        shop.folder(job).write(f"steps-{again}/{partition:06}/{number:06}", lines)
+        context.folder(job).write(f"steps-{again}/{partition:06}/{number:06}", lines)
 
 
 def _check_writers(written: JournalObject, job: Job, spaces: Mapping[tuple[str, int], RowSpace]) -> None:
@@ -112,32 +112,32 @@ def row_partition(main: RowKey, job: Job) -> int:
     return partition_of(f"{main[0]}\n{main[1]}", job.data["partitions"])
 
 
-def journal_of(shop: Workshop, job: Job, folder: str, partition: int, generation: Generation) -> Journal:
+def journal_of(context: JobContext, job: Job, folder: str, partition: int, generation: Generation) -> Journal:
     """Return the union of a partition's journal entries for a generation."""
-    lines = shop.folder(job).all_lines(f"{folder}/{partition:06}")
+    lines = context.folder(job).all_lines(f"{folder}/{partition:06}")
     firsts = {name: int(number) for name, number in job.data["firsts"].items()}
     return read_journal(map(decode, lines), generation, firsts)
 
 
-def compute_base(shop: Workshop, job: Job, partition: int) -> None:
+def compute_base(context: JobContext, job: Job, partition: int) -> None:
     """Compute what a partition's items were worth at the boundary, and write it to the partitions of the rows.
 
     Only the journaled images are held in memory; the snapshot's pass through.
     """
-    generations = shop.check(job)
-    journal = journal_of(shop, job, "changes", partition, generations[0])
-    spaces = [RowSpace(one, shop.aggregate(one.id)) for one in generations]
+    generations = context.check(job)
+    journal = journal_of(context, job, "changes", partition, generations[0])
+    spaces = [RowSpace(one, context.aggregate(one.id)) for one in generations]
     for collection in dict.fromkeys(space.aggregate.of for space in spaces):
-        _write_base(shop, job, [one for one in spaces if one.aggregate.of is collection], journal, partition)
+        _write_base(context, job, [one for one in spaces if one.aggregate.of is collection], journal, partition)
 
 
-def _write_base(shop: Workshop, job: Job, spaces: Sequence[RowSpace], journal: Journal, partition: int) -> None:
+def _write_base(context: JobContext, job: Job, spaces: Sequence[RowSpace], journal: Journal, partition: int) -> None:
     """Write the base of generations of one collection, whose items are read and prepared once for all of them."""
     by_aggregate = {space.aggregate: space for space in spaces}
     evaluator = Evaluator(spaces[0].aggregate.of, list(by_aggregate))
     lines: dict[str, Lines] = {}
     page = size = 0
-    for items in batched(_images(shop, job, spaces[0], journal, partition), _ITEMS_PER_FOLD, strict=False):
+    for items in batched(_images(context, job, spaces[0], journal, partition), _ITEMS_PER_FOLD, strict=False):
         result = base_rows(items, evaluator)
         for plain in (*result.rows, *result.group_list_changes):
             space = by_aggregate[plain.layout.aggregate]
@@ -149,39 +149,39 @@ def _write_base(shop: Workshop, job: Job, spaces: Sequence[RowSpace], journal: J
                 written = lines.setdefault(label(space.generation.id), {})
                 written.setdefault(row_partition(main, job), []).append(line)
         if size > _MAX_BYTES:
-            _flush(shop, job, lines, f"{partition:06}-{page:06}")
+            _flush(context, job, lines, f"{partition:06}-{page:06}")
             lines, size, page = {}, 0, page + 1
-    _flush(shop, job, lines, f"{partition:06}-{page:06}")
+    _flush(context, job, lines, f"{partition:06}-{page:06}")
 
 
-def _flush(shop: Workshop, job: Job, lines: Mapping[str, Lines], name: str) -> None:
+def _flush(context: JobContext, job: Job, lines: Mapping[str, Lines], name: str) -> None:
     for generation, by_partition in lines.items():
         for partition, written in spread(by_partition):
-            shop.folder(job).write(f"base/{generation}/{partition:06}/{name}", written)
+            context.folder(job).write(f"base/{generation}/{partition:06}/{name}", written)
 
 
-def _images(shop: Workshop, job: Job, space: RowSpace, journal: Journal, partition: int) -> Iterator[Item]:
+def _images(context: JobContext, job: Job, space: RowSpace, journal: Journal, partition: int) -> Iterator[Item]:
     """Yield a collection's items in a partition as they were at the boundary, including those that have expired."""
     throughs = {name: int(number) for name, number in job.data["throughs"].items()}
     prefix = f"{space.aggregate.of.name}#"
     changed = {key for key in journal.old_images if key.startswith(prefix)}
-    for line in snapshot_lines(shop, job, partition):
+    for line in snapshot_lines(context, job, partition):
         key, image = json.loads(line)
         if not key.startswith(prefix):
             continue
         changed.discard(key)
         images = journal.old_images.get(key, {})
-        found = image_at_boundary(images, stored_fields(image, shop.pipeline), throughs, job.data["parents"])
+        found = image_at_boundary(images, stored_fields(image, context.pipeline), throughs, job.data["parents"])
         if found is not None:
             yield found
     for key in sorted(changed):
         found = image_at_boundary(journal.old_images[key], None, throughs, job.data["parents"])
         if found is not None:
             yield found
-    yield from _expired_below(shop, job, space, partition)
+    yield from _expired_below(context, job, space, partition)
 
 
-def _expired_below(shop: Workshop, job: Job, space: RowSpace, partition: int) -> Iterator[Item]:
+def _expired_below(context: JobContext, job: Job, space: RowSpace, partition: int) -> Iterator[Item]:
     """Yield this partition's expired items that were counted below the boundary, and are in no table."""
     if space.aggregate.of.on_expiry != "keep":
         return
@@ -192,7 +192,7 @@ def _expired_below(shop: Workshop, job: Job, space: RowSpace, partition: int) ->
     def is_mine(shard: str, sequence: int) -> bool:
         return partition_of(f"{shard}\n{sequence}", job.data["partitions"]) == partition
 
-    for one in shop.expired.read(space.aggregate.of.name, is_mine):
+    for one in context.expired.read(space.aggregate.of.name, is_mine):
         if one.shard in firsts:
             below = one.position.sequence < firsts[one.shard]
         else:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from tailrace.aggregation.row_changes import RowChange
+from tailrace.aws.jobs.context import JobContext, label
 from tailrace.aws.jobs.findings import Finding
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.rows import RowSpace, by_key
@@ -10,7 +11,6 @@ from tailrace.aws.jobs.steps.building import base_of
 from tailrace.aws.jobs.steps.gathering import journal_of
 from tailrace.aws.jobs.steps.reading import ReadRow, parse_read_row
 from tailrace.aws.jobs.steps.repairing import Repairer
-from tailrace.aws.jobs.workshop import Workshop, label
 from tailrace.backfill.comparison import (
     Difference,
     difference,
@@ -23,22 +23,22 @@ from tailrace.encoding.keys import RowKey
 from tailrace.encoding.tagged_json import dumps
 
 
-def judge(shop: Workshop, job: Job, partition: int) -> None:
+def judge(context: JobContext, job: Job, partition: int) -> None:
     """Compare a partition's rows, repair those that differ, and write the report's lines and counts."""
     counts = {"rows": 0, "different": 0, "repaired": 0, "left": 0, "not_judged": 0, "inexact": 0}
     left: dict[str, dict[str, int]] = {}
     lines: list[bytes] = []
-    for generation in shop.check(job):
+    for generation in context.check(job):
         if label(generation.id) in job.data.get("unknown", ()):
             continue
-        space = RowSpace(generation, shop.aggregate(generation.id))
-        read = map(parse_read_row, shop.folder(job).lines(f"rows/{space.prefix}/{partition:06}"))
-        rows = _rows_that_stay(shop, space, read)
-        base = dict(by_key(base_of(shop, job, generation, partition)))
-        journal = journal_of(shop, job, "steps-again", partition, generation)
+        space = RowSpace(generation, context.aggregate(generation.id))
+        read = map(parse_read_row, context.folder(job).lines(f"rows/{space.prefix}/{partition:06}"))
+        rows = _rows_that_stay(context, space, read)
+        base = dict(by_key(base_of(context, job, generation, partition)))
+        journal = journal_of(context, job, "steps-again", partition, generation)
         found = list(_compare(space, rows, base, journal))
         if job.repairs:
-            found = list(Repairer(shop, job, space, base).repair(found))
+            found = list(Repairer(context, job, space, base).repair(found))
         counts["rows"] += len(rows)
         counts["different"] += sum(one.kind == "different" for one in found)
         counts["inexact"] += sum(one.kind == "inexact" for one in found)
@@ -54,17 +54,17 @@ def judge(shop: Workshop, job: Job, partition: int) -> None:
             "repaired": repaired,
         }
         lines += [one.line(generation) for one in found]
-    shop.folder(job).write(f"report/{partition:06}", lines)
-    shop.folder(job).write(f"counts/{partition:06}", [dumps({**counts, "generations": left}).encode()])
+    context.folder(job).write(f"report/{partition:06}", lines)
+    context.folder(job).write(f"counts/{partition:06}", [dumps({**counts, "generations": left}).encode()])
 
 
-def _rows_that_stay(shop: Workshop, space: RowSpace, rows: Iterable[ReadRow]) -> list[ReadRow]:
+def _rows_that_stay(context: JobContext, space: RowSpace, rows: Iterable[ReadRow]) -> list[ReadRow]:
     """Return the rows that ``keep`` does not end.
 
     The base still counts the items of the others. TTL may have removed such a row, so the row itself cannot say when
     it ends.
     """
-    now, timing = shop.now, shop.timing
+    now, timing = context.now, context.timing
     return [one for one in rows if stays(space.expires_at(one.key), now, timing.timeout_s, timing.margin_s)]
 
 
@@ -75,7 +75,7 @@ def _compare(
     for row in rows:
         lanes.setdefault(_logical(space, row.key), []).append(row)
     present = {one.key for one in rows if one.row.counters is not None}
-    untold = {_logical(space, key) for key in journal.steps.keys() - present}
+    undecidable = {_logical(space, key) for key in journal.steps.keys() - present}
     for key, together in lanes.items():
         first = together[0]
         stored = merge_lanes([one.row for one in together]) if len(together) > 1 else first.row
@@ -87,9 +87,9 @@ def _compare(
         order = first.order is not None and dict(first.order) != dict(first.row.order)
         found = Difference(first.key, deltas or (0,) * width, first.row, first.read_at, order=order)
         if any(one.inexact for one in together):
-            yield Finding("inexact", found, expected, first.order, key in untold)
+            yield Finding("inexact", found, expected, first.order, key in undecidable)
         elif deltas is not None or order:
-            yield Finding("different", found, expected, first.order, key in untold)
+            yield Finding("different", found, expected, first.order, key in undecidable)
         elif not first.judged:
             yield Finding("not judged", found, expected)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from tailrace.aws.jobs.context import JobContext, JobEnded
 from tailrace.aws.jobs.job import Job, Overtaken
 from tailrace.aws.jobs.next_step import Again, Done, Next, Now
 from tailrace.aws.jobs.steps.beginning import begin, confirm_boundaries, past, release, settle
@@ -15,12 +16,11 @@ from tailrace.aws.jobs.steps.listening import listen
 from tailrace.aws.jobs.steps.reading import collect_keys, read_rows
 from tailrace.aws.jobs.steps.snapshot import scan_segment
 from tailrace.aws.jobs.steps.verifying import count_found, end_verification, floor, relist, write_report
-from tailrace.aws.jobs.workshop import JobEnded, Workshop
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.backfill.generations import WrongState
 
-type Step = Callable[[Workshop, Job], Next]
-type Part = Callable[[Workshop, Job, int], None]
+type Step = Callable[[JobContext, Job], Next]
+type Part = Callable[[JobContext, Job, int], None]
 
 _PARTS: Mapping[str, tuple[Part, str, str]] = {
     "scan": (scan_segment, "segments", "scanned"),
@@ -43,18 +43,18 @@ _PHASES = {
 }
 
 
-def _based(_shop: Workshop, job: Job) -> Next:
+def _based(_context: JobContext, job: Job) -> Next:
     if job.kind == "build":
         return Now(job.go_to("commit", _PHASES["commit"], job.data["partitions"]))
     return Now(job.go_to("floor", "waiting for invocations from before the repair to end"))
 
 
-def _cover(shop: Workshop, job: Job) -> Next:
-    return listen(shop, job) if shop.attached_stream else cover(shop, job)
+def _cover(context: JobContext, job: Job) -> Next:
+    return listen(context, job) if context.attached_stream else cover(context, job)
 
 
-def _clean(shop: Workshop, job: Job) -> Next:
-    remove_sentinels(shop, job)
+def _clean(context: JobContext, job: Job) -> Next:
+    remove_sentinels(context, job)
     return Done(replace(job, step="end", state="done", phase="done"))
 
 
@@ -77,11 +77,11 @@ _STEPS: Mapping[str, Step] = {
 }
 
 
-def advance(shop: Workshop, name: str, *, worked: str = "") -> dict[str, Any]:
+def advance(context: JobContext, name: str, *, worked: str = "") -> dict[str, Any]:
     """Take a job as far as it gets without waiting, and return what its execution does next.
 
     Args:
-        shop: what the job works with.
+        context: what the job works with.
         name: the job's id.
         worked: the step whose parts were all worked on. A repeated call names a step that is over by now, and must not
             pass over the next one.
@@ -92,79 +92,79 @@ def advance(shop: Workshop, name: str, *, worked: str = "") -> dict[str, Any]:
     Raises:
         Transient: a service cannot be used now, or another execution has written the job; the call is repeated.
     """
-    job = shop.jobs.read(name)
+    job = context.jobs.read(name)
     if job.state != "running":
         return {"next": "end", "state": job.state}
     if worked == job.step and job.step in _PARTS:
         after = _PARTS[job.step][2]
         total = job.data.get(_PARTS[after][1], 0) if after in _PARTS else 0
         job = job.go_to(after, _PHASES.get(after), total)
-    return _run(shop, job)
+    return _run(context, job)
 
 
-def _run(shop: Workshop, job: Job) -> dict[str, Any]:
+def _run(context: JobContext, job: Job) -> dict[str, Any]:
     while True:
         if job.step in _PARTS:
-            shop.jobs.write(job)
+            context.jobs.write(job)
             numbers = list(range(job.data[_PARTS[job.step][1]]))
             if numbers:
                 return {"next": "parts", "job": job.id, "step": job.step, "numbers": numbers}
             after = _PARTS[job.step][2]
-            job = shop.jobs.read(job.id).go_to(after, _PHASES.get(after), job.data["partitions"])
+            job = context.jobs.read(job.id).go_to(after, _PHASES.get(after), job.data["partitions"])
             continue
         try:
-            outcome = _STEPS[job.step](shop, job)
+            outcome = _STEPS[job.step](context, job)
         except (JobEnded, WrongState) as error:
-            return _fail(shop, job, str(error))
+            return _fail(context, job, str(error))
         match outcome:
             case Now(job):
-                job = shop.jobs.write(job)
+                job = context.jobs.write(job)
             case Again(job, seconds):
-                shop.jobs.write(job)
+                context.jobs.write(job)
                 return {"next": "wait", "job": job.id, "seconds": max(seconds, 1)}
             case Done(job):
-                shop.jobs.write(job)
+                context.jobs.write(job)
                 count_metrics(JobsDone=1)
                 count_found(job)
                 return {"next": "end", "state": job.state}
 
 
-def work_on(shop: Workshop, name: str, number: int) -> None:
+def work_on(context: JobContext, name: str, number: int) -> None:
     """Work on one part of the step under way; a repetition does the same again.
 
     Raises:
         Transient: a service cannot be used now, or the step is over; the call is repeated.
     """
-    job = shop.jobs.read(name)
+    job = context.jobs.read(name)
     if job.step in _PARTS and job.state == "running":
         try:
-            _PARTS[job.step][0](shop, job, number)
+            _PARTS[job.step][0](context, job, number)
         except JobEnded as error:
-            _fail(shop, job, str(error))
+            _fail(context, job, str(error))
             return
-        shop.jobs.count_part(job)
+        context.jobs.count_part(job)
 
 
-def _fail(shop: Workshop, job: Job, reason: str) -> dict[str, Any]:
+def _fail(context: JobContext, job: Job, reason: str) -> dict[str, Any]:
     """End a job that cannot continue: its generations are released, and its sentinels removed.
 
     Raises:
         Overtaken: another execution has written the job since it was read, and may be further. What this one met may be
             the other's doing.
     """
-    found = shop.jobs.read(job.id)
+    found = context.jobs.read(job.id)
     if found.state == "running":
         if found.changes != job.changes:
             raise Overtaken(f"another execution has written job {job.id}")
         logger().error("a job failed before it was complete", extra={"job": job.id, "reason": reason})
-        release(shop, job, reason)
-        remove_sentinels(shop, job)
-        shop.jobs.write(replace(job, state="failed", reason=reason))
+        release(context, job, reason)
+        remove_sentinels(context, job)
+        context.jobs.write(replace(job, state="failed", reason=reason))
         count_metrics(JobsFailed=1)
         count_found(job)
     return {"next": "end", "state": "failed", "reason": reason}
 
 
-def abandon(shop: Workshop, name: str, reason: str) -> None:
+def abandon(context: JobContext, name: str, reason: str) -> None:
     """End a job on behalf of its execution, which has given it up."""
-    _fail(shop, shop.jobs.read(name), reason)
+    _fail(context, context.jobs.read(name), reason)

@@ -14,11 +14,11 @@ from tailrace.aws.aggregates.batch_reads import MAX_KEYS_PER_READ, rows_by_key
 from tailrace.aws.aggregates.order_state import OrderReader, stored_order, wrong_candidates
 from tailrace.aws.aggregates.update_expressions import COUNTED, ORDER_VERSION, REPAIRS, RESERVE
 from tailrace.aws.aggregates.value_counter import value_state
+from tailrace.aws.jobs.context import JobContext, Lines, boundary_id, is_sampled, spread
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.rows import RowSpace, by_key
 from tailrace.aws.jobs.steps.building import base_of
 from tailrace.aws.jobs.steps.gathering import journal_of, row_partition
-from tailrace.aws.jobs.workshop import Lines, Workshop, boundary_id, is_sampled, spread
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, translate
 from tailrace.aws.runtime.pages import all_rows, partition_rows
 from tailrace.backfill.comparison import PINNED_FOR_S, StoredRow, is_comparable
@@ -63,7 +63,7 @@ class MarkFirsts:
     another read is of a lineage that ended below the boundary.
     """
 
-    shop: Workshop
+    context: JobContext
     boundary: str
     known: dict[str, int] = field(default_factory=dict)
 
@@ -71,19 +71,19 @@ class MarkFirsts:
         """Return the numbers for the marks of some rows."""
         marks = {mark for row in rows for mark in row.marks}
         if not marks <= self.known.keys():
-            for shard, first in self.shop.firsts.stored(self.boundary).items():
-                mark = self.shop.lineages.find(shard, "").mark
+            for shard, first in self.context.firsts.stored(self.boundary).items():
+                mark = self.context.lineages.find(shard, "").mark
                 self.known[mark] = min(first, self.known.get(mark, first))
             for mark in marks:
                 self.known.setdefault(mark, END)
         return self.known
 
 
-def collect_keys(shop: Workshop, job: Job, segment: int) -> None:
+def collect_keys(context: JobContext, job: Job, segment: int) -> None:
     """Read the keys of a segment of the aggregates table, and sort those of the job's generations into partitions."""
-    spaces = [RowSpace(one, shop.aggregate(one.id)) for one in shop.generations(job)]
+    spaces = [RowSpace(one, context.aggregate(one.id)) for one in context.generations(job)]
     lines: Lines = {}
-    for key in _keys(shop, segment, job.data["segments"]):
+    for key in _keys(context, segment, job.data["segments"]):
         space = next((one for one in spaces if one.owns(key[0])), None)
         if space is None:
             continue
@@ -91,53 +91,53 @@ def collect_keys(shop: Workshop, job: Job, segment: int) -> None:
         if is_sampled(main, job.sample):
             lines.setdefault(row_partition(main, job), []).append(dumps([space.prefix, *key]).encode())
     for partition, written in spread(lines):
-        shop.folder(job).write(f"keys/{partition:06}/{segment:06}", written)
+        context.folder(job).write(f"keys/{partition:06}/{segment:06}", written)
 
 
-def _keys(shop: Workshop, segment: int, segments: int) -> Iterator[RowKey]:
-    request: Any = {"TableName": shop.aggregates_table, "ConsistentRead": True, "ProjectionExpression": "pk, sk"}
+def _keys(context: JobContext, segment: int, segments: int) -> Iterator[RowKey]:
+    request: Any = {"TableName": context.aggregates_table, "ConsistentRead": True, "ProjectionExpression": "pk, sk"}
     if segments > 1:
         request |= {"Segment": segment, "TotalSegments": segments}
-    rows = all_rows(shop.dynamodb.scan, **request)
+    rows = all_rows(context.dynamodb.scan, **request)
     return ((image["pk"]["S"], image["sk"]["S"]) for image in rows)
 
 
-def read_rows(shop: Workshop, job: Job, partition: int) -> None:
+def read_rows(context: JobContext, job: Job, partition: int) -> None:
     """Read a partition's rows: those in the table, in the base and in the journal.
 
     What is read counts once: a run that ends late may have read after the journal was listed, and must not replace it.
     """
     stored: dict[str, set[RowKey]] = {}
-    for prefix, pk, sk in map(loads, shop.folder(job).all_lines(f"keys/{partition:06}")):
+    for prefix, pk, sk in map(loads, context.folder(job).all_lines(f"keys/{partition:06}")):
         stored.setdefault(prefix, set()).add((pk, sk))
-    for generation in shop.check(job):
-        space = RowSpace(generation, shop.aggregate(generation.id))
+    for generation in context.check(job):
+        space = RowSpace(generation, context.aggregate(generation.id))
         keys = stored.get(space.prefix, set())
-        keys |= {key for key, _ in by_key(base_of(shop, job, generation, partition))}
-        keys |= journal_of(shop, job, "steps-once", partition, generation).steps.keys()
-        firsts = MarkFirsts(shop, boundary_id(job))
-        lines = [_line(one) for one in _read(shop, space, sorted(keys), firsts)]
-        shop.folder(job).write_once(f"rows/{space.prefix}/{partition:06}", lines)
+        keys |= {key for key, _ in by_key(base_of(context, job, generation, partition))}
+        keys |= journal_of(context, job, "steps-once", partition, generation).steps.keys()
+        firsts = MarkFirsts(context, boundary_id(job))
+        lines = [_line(one) for one in _read(context, space, sorted(keys), firsts)]
+        context.folder(job).write_once(f"rows/{space.prefix}/{partition:06}", lines)
 
 
-def _read(shop: Workshop, space: RowSpace, keys: Iterable[RowKey], firsts: "MarkFirsts") -> Iterator[ReadRow]:
+def _read(context: JobContext, space: RowSpace, keys: Iterable[RowKey], firsts: "MarkFirsts") -> Iterator[ReadRow]:
     for chunk in batched(keys, MAX_KEYS_PER_READ, strict=False):
-        found = dict(_batch(shop, chunk))
-        pinned = [key for key, row in found.items() if _is_about_to_go(space, row, shop.now)]
+        found = dict(_batch(context, chunk))
+        pinned = [key for key, row in found.items() if _is_about_to_go(space, row, context.now)]
         for key in pinned:
-            _pin(shop, key)
+            _pin(context, key)
         if pinned:
-            found |= dict(_batch(shop, pinned))
+            found |= dict(_batch(context, pinned))
         for key in chunk:
             row = found.get(key, {})
-            read = ReadRow(key, stored_row(space, key, row), shop.now, inexact=INEXACT in row)
+            read = ReadRow(key, stored_row(space, key, row), context.now, inexact=INEXACT in row)
             if space.is_main(key) and space.aggregate.value_rows:
-                read = _with_order(shop, space, read, firsts)
+                read = _with_order(context, space, read, firsts)
             yield read
 
 
-def _batch(shop: Workshop, keys: Iterable[RowKey]) -> Iterator[tuple[RowKey, Mapping[str, Any]]]:
-    for row in map(decode_item, rows_by_key(shop.dynamodb, shop.aggregates_table, keys)):
+def _batch(context: JobContext, keys: Iterable[RowKey]) -> Iterator[tuple[RowKey, Mapping[str, Any]]]:
+    for row in map(decode_item, rows_by_key(context.dynamodb, context.aggregates_table, keys)):
         yield (row["pk"], row["sk"]), row
 
 
@@ -166,43 +166,43 @@ def _is_about_to_go(space: RowSpace, row: Mapping[str, Any], now: int) -> bool:
     return expires_at is not None and space.aggregate.keep is None and expires_at < now + PINNED_FOR_S
 
 
-def _pin(shop: Workshop, key: RowKey) -> None:
+def _pin(context: JobContext, key: RowKey) -> None:
     try:
-        shop.dynamodb.update_item(
-            TableName=shop.aggregates_table,
+        context.dynamodb.update_item(
+            TableName=context.aggregates_table,
             Key=encode_item({"pk": key[0], "sk": key[1]}),
             UpdateExpression="SET #at = :at",
             ConditionExpression="#at < :at",
             ExpressionAttributeNames={"#at": EXPIRES_AT},
-            ExpressionAttributeValues=encode_item({":at": shop.now + PINNED_FOR_S}),
+            ExpressionAttributeValues=encode_item({":at": context.now + PINNED_FOR_S}),
         )
     except (ClientError, BotoCoreError) as error:
         if not has_code(error, CONDITION_FAILED):  # it was written since, and does not expire any more
             raise translate(error) from error
 
 
-def _with_order(shop: Workshop, space: RowSpace, read: ReadRow, firsts: "MarkFirsts") -> ReadRow:
+def _with_order(context: JobContext, space: RowSpace, read: ReadRow, firsts: "MarkFirsts") -> ReadRow:
     """Read a main row together with what its value rows amount to, between two reads of one version."""
-    reader = OrderReader(shop.dynamodb, shop.aggregates_table)
+    reader = OrderReader(context.dynamodb, context.aggregates_table)
     change = RowChange(space.aggregate.layout, read.key, (), None)
     for _ in range(_TRIES):
         main = read.row
-        told = reader.recomputed(change, main.version).state
-        state = {name: value for name, value in told.items() if value is not None}
-        values = list(_value_rows(shop, space, read.key))
+        recomputed = reader.recomputed(change, main.version).state
+        state = {name: value for name, value in recomputed.items() if value is not None}
+        values = list(_value_rows(context, space, read.key))
         below = [stored_row(space, (row["pk"], row["sk"]), row) for _, row in values]
-        row = dict(_batch(shop, [read.key])).get(read.key, {})
+        row = dict(_batch(context, [read.key])).get(read.key, {})
         again = stored_row(space, read.key, row)
         if again.version == main.version and is_comparable(main, below, firsts.of(below)):
             wrong = wrong_candidates(stored_order(space.aggregate, row), values)
             return replace(read, order=state | _counts(values) | ({RESERVE: wrong} if wrong else {}))
-        read = ReadRow(read.key, again, shop.now, inexact=INEXACT in row)
+        read = ReadRow(read.key, again, context.now, inexact=INEXACT in row)
     return replace(read, judged=False)
 
 
-def _value_rows(shop: Workshop, space: RowSpace, key: RowKey) -> Iterator[tuple[ValueRows, Json]]:
+def _value_rows(context: JobContext, space: RowSpace, key: RowKey) -> Iterator[tuple[ValueRows, Json]]:
     for kind in space.aggregate.value_rows:
-        rows = partition_rows(shop.dynamodb, shop.aggregates_table, value_rows_key(key, kind.name))
+        rows = partition_rows(context.dynamodb, context.aggregates_table, value_rows_key(key, kind.name))
         yield from ((kind, row) for row in map(decode_item, rows))
 
 

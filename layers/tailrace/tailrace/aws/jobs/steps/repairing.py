@@ -12,10 +12,10 @@ from tailrace.aws.aggregates.expiry import EmptyRowExpiry
 from tailrace.aws.aggregates.order_state import OrderReader
 from tailrace.aws.aggregates.update_expressions import ORDER_VERSION, REPAIRS, order_request, repair_request
 from tailrace.aws.aggregates.value_counter import ValueCounter
+from tailrace.aws.jobs.context import JobContext
 from tailrace.aws.jobs.findings import Finding
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.rows import RowSpace
-from tailrace.aws.jobs.workshop import Workshop
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
 from tailrace.backfill.comparison import Difference, is_in_time, stays
 from tailrace.backfill.repair import in_order
@@ -31,7 +31,7 @@ _TOO_LARGE = "ValidationException"
 class Repairer:
     """Repairs the findings of one generation."""
 
-    shop: Workshop
+    context: JobContext
     job: Job
     space: RowSpace
     base: dict[RowKey, RowChange]
@@ -46,12 +46,12 @@ class Repairer:
         by_key = {one.difference.key: one for one in findings}
         rewritten: dict[RowKey, list[RowKey]] = {}
         done: dict[RowKey, bool] = {}
-        self.shop.check(self.job)
+        self.context.check(self.job)
         for found in in_order(one.difference for one in by_key.values()):
             finding = by_key[found.key]
             if finding.kind == "not judged":
                 continue
-            done[found.key] = not finding.untold and self._can_be_repaired(found) and self._repair(finding)
+            done[found.key] = not finding.undecidable and self._can_be_repaired(found) and self._repair(finding)
             if not done[found.key]:
                 continue
             main = self.space.main_key(found.key)
@@ -69,7 +69,7 @@ class Repairer:
 
         TTL may remove a row after its bucket's end, or after it was emptied; a repair must not bring it back.
         """
-        timing, now = self.shop.timing, self.shop.now
+        timing, now = self.context.timing, self.context.now
         ends = self.space.expires_at(found.key), found.row.expires_at
         return is_in_time(found.read_at, now) and all(
             stays(end, now, timing.timeout_s, timing.margin_s) for end in ends
@@ -80,15 +80,15 @@ class Repairer:
         found = finding.difference
         if not any(found.deltas) and finding.kind != "inexact":
             return True
-        shop, known = self.shop, self.base.get(found.key)
+        context, known = self.context, self.base.get(found.key)
         expires_at = self.space.expires_at(found.key)
         labels = () if known is None else known.labels
         change = RowChange(self.space.layout(found.key), found.key, labels, expires_at, [(0, found.deltas)])
         existed = found.row.counters is not None
-        request = repair_request(shop.aggregates_table, change, found.row.repairs, shop.clock(), existed=existed)
+        request = repair_request(context.aggregates_table, change, found.row.repairs, context.clock(), existed=existed)
         if not self._send(request) and not self._was_repaired(found):
             return False
-        EmptyRowExpiry(shop.dynamodb, shop.aggregates_table).expire_empty_rows([change], shop.clock())
+        EmptyRowExpiry(context.dynamodb, context.aggregates_table).expire_empty_rows([change], context.clock())
         return True
 
     def _was_repaired(self, found: Difference) -> bool:
@@ -103,9 +103,9 @@ class Repairer:
 
         A row that does not exist has nothing to write.
         """
-        shop = self.shop
-        reader = OrderReader(shop.dynamodb, shop.aggregates_table)
-        counter = ValueCounter(shop.dynamodb, shop.aggregates_table, shop.clock)
+        context = self.context
+        reader = OrderReader(context.dynamodb, context.aggregates_table)
+        counter = ValueCounter(context.dynamodb, context.aggregates_table, context.clock)
         for _ in range(_TRIES):
             row = self._read(key)
             if not row:
@@ -116,21 +116,23 @@ class Repairer:
                 continue  # the row has another version now
             state = reader.recomputed(change, row.get(ORDER_VERSION, 0))
             state = replace(state, state={**state.state, **_counts(change, values, states)})
-            if self._send(order_request(shop.aggregates_table, change, state, shop.clock())):
-                EmptyRowExpiry(shop.dynamodb, shop.aggregates_table).expire_empty_rows([change], shop.clock())
+            if self._send(order_request(context.aggregates_table, change, state, context.clock())):
+                EmptyRowExpiry(context.dynamodb, context.aggregates_table).expire_empty_rows([change], context.clock())
                 return True
         return False
 
     def _read(self, key: RowKey) -> Json:
         with map_aws_errors():
-            answer = self.shop.dynamodb.get_item(
-                TableName=self.shop.aggregates_table, Key=encode_item({"pk": key[0], "sk": key[1]}), ConsistentRead=True
+            answer = self.context.dynamodb.get_item(
+                TableName=self.context.aggregates_table,
+                Key=encode_item({"pk": key[0], "sk": key[1]}),
+                ConsistentRead=True,
             )
         return decode_item(answer.get("Item", {}))
 
     def _send(self, request: Json) -> bool:
         try:
-            self.shop.dynamodb.update_item(**request)
+            self.context.dynamodb.update_item(**request)
         except (ClientError, BotoCoreError) as error:
             if has_code(error, CONDITION_FAILED, _TOO_LARGE):
                 return False

@@ -4,15 +4,15 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tailrace.aws.jobs.context import JobContext, Lines, partition_of, spread
 from tailrace.aws.jobs.job import Job
-from tailrace.aws.jobs.workshop import Lines, Workshop, partition_of, spread
 from tailrace.aws.runtime.pages import all_rows
 from tailrace.inputs.item_changes import stored_key
 
 _MAX_BYTES = 64_000_000  # held in memory before it is written
 
 
-def scan_segment(shop: Workshop, job: Job, segment: int) -> None:
+def scan_segment(context: JobContext, job: Job, segment: int) -> None:
     """Read a segment of the items table, and write the items of the job's collections to their partitions.
 
     A part may run twice, and meet other images of the items the second time. So each run writes objects of its own, and
@@ -21,50 +21,50 @@ def scan_segment(shop: Workshop, job: Job, segment: int) -> None:
     Raises:
         JobEnded: the job cannot continue.
     """
-    collections = tuple(f"{shop.aggregate(one.id).of.name}#" for one in shop.generations(job))
+    collections = tuple(f"{context.aggregate(one.id).of.name}#" for one in context.generations(job))
     partitions = job.data["partitions"]
-    run = f"{segment:06}-{shop.new_name()}"
+    run = f"{segment:06}-{context.new_name()}"
     lines: Lines = {}
     size = page_number = 0
-    for image in _segment(shop, segment, job.data["segments"]):
-        key = stored_key(image, shop.pipeline)
+    for image in _segment(context, segment, job.data["segments"]):
+        key = stored_key(image, context.pipeline)
         if not key.startswith(collections):
             continue
         line = json.dumps([key, image], separators=(",", ":"), default=_base64).encode()
         lines.setdefault(partition_of(key, partitions), []).append(line)
         size += len(line)
         if size > _MAX_BYTES:
-            _flush(shop, job, lines, f"{run}-{page_number:06}")
+            _flush(context, job, lines, f"{run}-{page_number:06}")
             lines, size, page_number = {}, 0, page_number + 1
-    _flush(shop, job, lines, f"{run}-{page_number:06}")
-    shop.folder(job).write(f"manifests/{segment:06}", [run.encode()])
+    _flush(context, job, lines, f"{run}-{page_number:06}")
+    context.folder(job).write(f"manifests/{segment:06}", [run.encode()])
 
 
-def close_snapshot(shop: Workshop, job: Job) -> None:
+def close_snapshot(context: JobContext, job: Job) -> None:
     """Write the list of the runs that count, one for each segment; a run that ends later does not."""
-    folder = shop.folder(job)
+    folder = context.folder(job)
     folder.write_once("snapshot", list(folder.all_lines("manifests")))
 
 
-def snapshot_lines(shop: Workshop, job: Job, partition: int) -> Iterator[bytes]:
+def snapshot_lines(context: JobContext, job: Job, partition: int) -> Iterator[bytes]:
     """Yield the lines of a partition's items: ``[key, image]``, each item once."""
-    folder = shop.folder(job)
+    folder = context.folder(job)
     runs = {run.decode() for run in folder.lines("snapshot")}
     for key in folder.keys(f"items/{partition:06}"):
         if key.rpartition("/")[2].rpartition("-")[0] in runs:
             yield from folder.lines_of(key)
 
 
-def _flush(shop: Workshop, job: Job, lines: Lines, name: str) -> None:
+def _flush(context: JobContext, job: Job, lines: Lines, name: str) -> None:
     for partition, written in spread(lines):
-        shop.folder(job).write(f"items/{partition:06}/{name}", written)
+        context.folder(job).write(f"items/{partition:06}/{name}", written)
 
 
-def _segment(shop: Workshop, segment: int, segments: int) -> Iterator[Mapping[str, Any]]:
-    request: Any = {"TableName": shop.items_table, "ConsistentRead": True}
+def _segment(context: JobContext, segment: int, segments: int) -> Iterator[Mapping[str, Any]]:
+    request: Any = {"TableName": context.items_table, "ConsistentRead": True}
     if segments > 1:
         request |= {"Segment": segment, "TotalSegments": segments}
-    return all_rows(shop.dynamodb.scan, **request)
+    return all_rows(context.dynamodb.scan, **request)
 
 
 def _base64(value: object) -> str:

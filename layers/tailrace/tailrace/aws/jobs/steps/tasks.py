@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from tailrace.aws.jobs.commands import Commands
+from tailrace.aws.jobs.context import JobContext, JobEnded
 from tailrace.aws.jobs.steps.discarded import tell_readers
 from tailrace.aws.jobs.steps.machine import abandon, advance, work_on
-from tailrace.aws.jobs.workshop import JobEnded, Workshop
 from tailrace.backfill.generations import WrongState
 from tailrace.errors import NotFound
 
 
-def do_task(shop: Workshop, commands: Commands, event: Mapping[str, Any]) -> dict[str, Any]:
+def do_task(context: JobContext, commands: Commands, event: Mapping[str, Any]) -> dict[str, Any]:
     """Do one task, and return its answer; ``error`` in it says why a command was refused.
 
     Raises:
@@ -20,25 +20,25 @@ def do_task(shop: Workshop, commands: Commands, event: Mapping[str, Any]) -> dic
             schedule, but an alarm fires if its calls fail.
     """
     try:
-        return _do(shop, commands, event)
+        return _do(context, commands, event)
     except (JobEnded, NotFound, WrongState) as error:
         if event.get("scheduled"):
             raise
         return {"error": str(error)}
 
 
-def _do(shop: Workshop, commands: Commands, event: Mapping[str, Any]) -> dict[str, Any]:
+def _do(context: JobContext, commands: Commands, event: Mapping[str, Any]) -> dict[str, Any]:
     if "Records" in event:
-        tell_readers(shop, event)
+        tell_readers(context, event)
         return {}
     match event.get("task"):
         case "advance":
-            return advance(shop, event["job"], worked=event.get("worked", ""))
+            return advance(context, event["job"], worked=event.get("worked", ""))
         case "part":
-            work_on(shop, event["job"], event["number"])
+            work_on(context, event["job"], event["number"])
             return {}
         case "abandon":
-            abandon(shop, event["job"], "its execution failed; see the log of the history function")
+            abandon(context, event["job"], "its execution failed; see the log of the history function")
             return {}
         case "start":
             return commands.start(

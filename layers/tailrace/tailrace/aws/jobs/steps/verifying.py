@@ -2,11 +2,11 @@
 
 from collections import Counter
 
+from tailrace.aws.jobs.context import JobContext, JobEnded, Json, boundary_id, boundary_of, label
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.next_step import Again, Next, Now
 from tailrace.aws.jobs.steps.discarded import no_holes, tell_before_repair
 from tailrace.aws.jobs.steps.gathering import list_journal
-from tailrace.aws.jobs.workshop import JobEnded, Json, Workshop, boundary_id, boundary_of, label
 from tailrace.aws.runtime.objects import put_lines
 from tailrace.aws.runtime.telemetry import count_metrics
 from tailrace.backfill.comparison import is_in_time
@@ -14,47 +14,47 @@ from tailrace.backfill.generations import end_verify, raise_floor
 from tailrace.encoding.tagged_json import loads
 
 
-def floor(shop: Workshop, job: Job) -> Next:
+def floor(context: JobContext, job: Job) -> Next:
     """Raise the floor of what will be repaired, and wait until no earlier invocation can still run."""
-    generations = shop.check(job)
+    generations = context.check(job)
     if job.repairs and "floor_at" not in job.data:
-        tell_before_repair(shop, generations)
-        for before in shop.generations(job):
+        tell_before_repair(context, generations)
+        for before in context.generations(job):
             after = raise_floor(before)
-            if after != before and not shop.control.replace(before, after):
+            if after != before and not context.control.replace(before, after):
                 return Again(job, 1)
-        job = job.remember(floor_at=shop.now)
-    if job.repairs and shop.now <= job.data["floor_at"] + shop.timing.longest_s + shop.timing.margin_s:
-        return Again(job, shop.timing.poll_s)
+        job = job.remember(floor_at=context.now)
+    if job.repairs and context.now <= job.data["floor_at"] + context.timing.longest_s + context.timing.margin_s:
+        return Again(job, context.timing.poll_s)
     return Now(job.go_to("keys", "listing the rows", job.data["segments"]))
 
 
-def relist(shop: Workshop, job: Job) -> Next:
+def relist(context: JobContext, job: Job) -> Next:
     """Check that the rows can be judged, and list the journal again: it holds whatever the rows that were read hold."""
-    read_at = job.data.get("read_at", shop.now)
+    read_at = job.data.get("read_at", context.now)
     job = job.remember(read_at=read_at)
-    if not shop.timing.is_over(read_at, shop.now):
-        return Again(job, shop.timing.margin_s)
-    generations = shop.check(job)
+    if not context.timing.is_over(read_at, context.now):
+        return Again(job, context.timing.margin_s)
+    generations = context.check(job)
     boundary = boundary_of(generations[0])
-    firsts = shop.firsts.stored(boundary.id)
+    firsts = context.firsts.stored(boundary.id)
     job = job.remember(firsts={name: str(number) for name, number in firsts.items()})
-    no_holes(shop, boundary, firsts)
-    if not is_in_time(boundary.time, shop.now):
+    no_holes(context, boundary, firsts)
+    if not is_in_time(boundary.time, context.now):
         raise JobEnded("it took more than 36 hours: rows that were emptied meanwhile may be gone")
     # some items may have expired before their images were kept, or in a discarded batch that cannot be read
-    control, knows = shop.control.read(), job.data["knows_expired"]
-    collections = [(one, shop.aggregate(one.id).of) for one in generations]
+    control, knows = context.control.read(), job.data["knows_expired"]
+    collections = [(one, context.aggregate(one.id).of) for one in generations]
     keeping = [(one, of.name) for one, of in collections if of.on_expiry == "keep"]
     unknown = [label(one.id) for one, name in keeping if not (knows and control.knows_expired(name, one))]
     if unknown:
         job = job.remember(unknown=unknown)
-    return list_journal(shop, job)
+    return list_journal(context, job)
 
 
-def write_report(shop: Workshop, job: Job) -> Next:
+def write_report(context: JobContext, job: Job) -> Next:
     """Add up what was found, and write the report, while the generations are still this job's."""
-    folder = shop.folder(job)
+    folder = context.folder(job)
     counts, wrong, unjudged, repaired = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
     for line in folder.all_lines("counts"):
         found = loads(line)
@@ -67,25 +67,25 @@ def write_report(shop: Workshop, job: Job) -> Next:
             repaired[name] += left["repaired"]
         counts.update(found)
     verified: Json = {}
-    for one in shop.generations(job):
+    for one in context.generations(job):
         name = label(one.id)
         is_complete = job.sample >= 1 and not unjudged[name] and name not in job.data.get("unknown", ())
         # where some rows were wrong, those that were not compared cannot be trusted either
         is_wrong = wrong[name] or (repaired[name] and not is_complete)
         verified[name] = False if is_wrong else True if is_complete else None
     report = f"reports/{job.id}.jsonl"
-    put_lines(shop.s3(), shop.history_bucket, report, folder.all_lines("report"))
+    put_lines(context.s3(), context.history_bucket, report, folder.all_lines("report"))
     return Now(job.remember(counts=counts, report=report, verified=verified).go_to("release"))
 
 
-def end_verification(shop: Workshop, job: Job) -> Next:
+def end_verification(context: JobContext, job: Job) -> Next:
     """End the verification of the generations; for those that are not this job's any more, an earlier call did."""
-    control = shop.control.read()
+    control = context.control.read()
     for name in job.targets:
         before = control.generations.get(name)
         if before is None or before.journal is None or before.journal.id != boundary_id(job):
             continue
-        if not shop.control.replace(before, end_verify(before, verified=job.data["verified"][label(name)])):
+        if not context.control.replace(before, end_verify(before, verified=job.data["verified"][label(name)])):
             return Again(job, 1)
     return Now(job.go_to("clean"))
 

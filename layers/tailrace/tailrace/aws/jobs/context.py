@@ -38,7 +38,7 @@ class JobEnded(Permanent):
 
 
 @dataclass(frozen=True, slots=True)
-class Workshop:
+class JobContext:
     """The tables, buckets and definitions that a job works on."""
 
     pipeline: Pipeline

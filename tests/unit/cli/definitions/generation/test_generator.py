@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from cli.test.generation.generator import Generator
-from cli.test.generation.patterns import matching_text
-from cli.test.subject import Subject
+from cli.definitions.generation.generator import Generator
+from cli.definitions.generation.patterns import matching_text
+from cli.definitions.subject import Subject
 from tailrace import Aggregate, Collection, Pipeline, count, day, field, total
 from tailrace.aggregation.contributions import item_contribution
 from tailrace.definition.json_schema.pattern_rules import matches

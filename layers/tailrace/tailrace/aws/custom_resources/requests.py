@@ -11,10 +11,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from tailrace.aws.jobs.assembly import workshop
-from tailrace.aws.jobs.genesis import see_attachment, write_first_control_rows
-from tailrace.aws.jobs.table_check import DENIED, PAUSES_S, check_attached
-from tailrace.aws.jobs.workshop import Workshop
+from tailrace.aws.custom_resources.first_control_rows import see_attachment, write_first_control_rows
+from tailrace.aws.custom_resources.table_check import DENIED, PAUSES_S, check_attached
+from tailrace.aws.jobs.assembly import job_context
+from tailrace.aws.jobs.context import JobContext
 from tailrace.aws.runtime.clients import client
 from tailrace.aws.runtime.errors import has_code, map_aws_errors
 from tailrace.aws.runtime.settings import HistorySettings
@@ -38,23 +38,25 @@ def _work(event: Mapping[str, Any], settings: HistorySettings) -> str:
     match event["ResourceType"]:
         case "Custom::ControlRows":
             tables = (settings.items_table, settings.aggregates_table, settings.progress_table)
-            shop = workshop(settings)
-            return _once_allowed(lambda: _control(shop, tables, event, is_attached=settings.has_foreign_table))
+            context = job_context(settings)
+            return _once_allowed(lambda: _control(context, tables, event, is_attached=settings.has_foreign_table))
         case "Custom::TableCheck":
             if _is_rolling_back(event):
                 return "not checked: the stack is being rolled back"
             pipeline = load_pipeline(settings.tailrace_pipeline)
-            told = check_attached(pipeline, event["ResourceProperties"], client("dynamodb"), client("dynamodbstreams"))
-            logger().info(told)
-            return told
+            result = check_attached(
+                pipeline, event["ResourceProperties"], client("dynamodb"), client("dynamodbstreams")
+            )
+            logger().info(result)
+            return result
         case "Custom::RouteCheck":
             return check_routes(settings, event["ResourceProperties"]["Routes"])
     raise InvalidMessage(f"there is no resource {event['ResourceType']}")
 
 
-def _control(shop: Workshop, tables: Sequence[str], event: Mapping[str, Any], *, is_attached: bool) -> str:
-    done = write_first_control_rows(shop, tables, is_attached=is_attached)
-    see_attachment(shop.control, event)
+def _control(context: JobContext, tables: Sequence[str], event: Mapping[str, Any], *, is_attached: bool) -> str:
+    done = write_first_control_rows(context, tables, is_attached=is_attached)
+    see_attachment(context.control, event)
     return done
 
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from tailrace.inputs.arrivals import stamp_of
+from tailrace.inputs.received_items import stamp_of
 
 
 def request_stamp(event: Mapping[str, Any]) -> str:

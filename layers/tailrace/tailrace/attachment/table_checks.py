@@ -49,14 +49,14 @@ def in_one_text(findings: Sequence[Finding], max_bytes: int, rest: str) -> str:
 
 def _check_rights(wanted: Wanted, described: Described) -> Iterator[Finding]:
     for action, resource in described.denied:
-        told, remedy = f"{wanted.actor.lacks} {action} on {resource}", wanted.actor.remedy
+        problem, remedy = f"{wanted.actor.lacks} {action} on {resource}", wanted.actor.remedy
         if action in _OPTIONAL:
-            yield Finding(f"{told}, so {_OPTIONAL[action]} was not checked: {remedy}.", is_error=False)
+            yield Finding(f"{problem}, so {_OPTIONAL[action]} was not checked: {remedy}.", is_error=False)
         elif action == "dynamodb:Scan" and (key := described.key_arn):
             way = f"deploy with ItemsTableKeyArn={key} if you manage that key, otherwise " * (wanted.key_arn == "")
-            yield Finding(f"{told}, or kms:Decrypt on {key}, which encrypts the table: {way}{remedy}.")
+            yield Finding(f"{problem}, or kms:Decrypt on {key}, which encrypts the table: {way}{remedy}.")
         else:
-            yield Finding(f"{told}: {remedy}.")
+            yield Finding(f"{problem}: {remedy}.")
 
 
 def _check_status(wanted: Wanted, described: Described) -> Iterator[Finding]:

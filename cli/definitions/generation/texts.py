@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
 
-from cli.test.generation.constants import Constants
-from cli.test.generation.merging import Variant
-from cli.test.generation.patterns import matching_text
+from cli.definitions.generation.constants import Constants
+from cli.definitions.generation.merging import Variant
+from cli.definitions.generation.patterns import matching_text
 from tailrace.definition.json_schema.pattern_rules import matches
 
 _MAX_LENGTH = 20

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tailrace.aws.backfill.control import ControlTable, Counted
 from tailrace.aws.backfill.feeder import fingerprints
-from tailrace.aws.jobs.workshop import Workshop
+from tailrace.aws.jobs.context import JobContext
 from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.backfill.generations import adopted, created, declared, distrusted
 from tailrace.errors import InvalidMessage, Transient
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ANOTHER_STREAM = "the stack reads another stream of the table, and what was written in between may be missing"
 
 
-def write_first_control_rows(shop: Workshop, tables: "Sequence[str]", *, is_attached: bool = False) -> str:
+def write_first_control_rows(context: JobContext, tables: "Sequence[str]", *, is_attached: bool = False) -> str:
     """Write the control rows if there are none, and return what was done; ``tables`` must be empty in a new stack.
 
     Raises:
@@ -32,21 +32,21 @@ def write_first_control_rows(shop: Workshop, tables: "Sequence[str]", *, is_atta
         Permanent: a table rejects the request.
         DefinitionError: the source of a function of the definition cannot be read.
     """
-    if shop.control.read().exists:
+    if context.control.read().exists:
         return "kept"
-    is_new = not is_attached and not any(_has_items(shop, table) for table in tables)
+    is_new = not is_attached and not any(_has_items(context, table) for table in tables)
     make = declared if is_attached else created if is_new else adopted
     # what expired before the stream's oldest record was never there for this stack
     since_creation = is_new or is_attached
-    rows = [make(name, version, meaning) for (name, version), meaning in fingerprints(shop.pipeline).items()]
-    if shop.control.create(rows, since_creation=since_creation) and not is_new:
-        shop.progress.accept_counts()
+    rows = [make(name, version, meaning) for (name, version), meaning in fingerprints(context.pipeline).items()]
+    if context.control.create(rows, since_creation=since_creation) and not is_new:
+        context.progress.accept_counts()
     return make.__name__
 
 
-def _has_items(shop: Workshop, table: str) -> bool:
+def _has_items(context: JobContext, table: str) -> bool:
     with map_aws_errors():
-        return bool(shop.dynamodb.scan(TableName=table, Limit=1, ConsistentRead=True)["Items"])
+        return bool(context.dynamodb.scan(TableName=table, Limit=1, ConsistentRead=True)["Items"])
 
 
 def see_attachment(control: ControlTable, event: Mapping[str, Any]) -> None:

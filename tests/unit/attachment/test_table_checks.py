@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tailrace.attachment.checks import check_table, in_one_text
 from tailrace.attachment.facts import Denied, Described, Finding
+from tailrace.attachment.table_checks import check_table, in_one_text
 from tests.unit.attachment.tables import (
     ARN,
     FINE,

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tailrace.aws.backfill.control import ControlTable
-from tailrace.aws.jobs.genesis import ANOTHER_STREAM, see_attachment
+from tailrace.aws.custom_resources.first_control_rows import ANOTHER_STREAM, see_attachment
 from tailrace.backfill.generations import Generation, State, created
 from tailrace.errors import InvalidMessage
 from tests.simulation.jobs.world import World

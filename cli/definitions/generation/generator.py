@@ -14,10 +14,10 @@ from itertools import islice
 from random import Random
 from typing import Any
 
-from cli.test.generation.constants import stored
-from cli.test.generation.merging import Merger, Parts, Variant
-from cli.test.generation.texts import TIMES, lengths_in, text_maker
-from cli.test.subject import Hint, Subject
+from cli.definitions.generation.constants import stored
+from cli.definitions.generation.merging import Merger, Parts, Variant
+from cli.definitions.generation.texts import TIMES, lengths_in, text_maker
+from cli.definitions.subject import Hint, Subject
 from tailrace.encoding.json_types import Item, deep_copy
 from tailrace.encoding.limits import MAX_ITEM_BYTES
 from tailrace.encoding.numbers import EXACT, Number, canonical_number

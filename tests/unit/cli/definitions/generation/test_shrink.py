@@ -1,6 +1,6 @@
 """An item that shows a fault is made smaller in single steps."""
 
-from cli.test.generation.shrink import smallest
+from cli.definitions.generation.shrink import smallest
 
 
 def test_the_smallest_item_is_as_small_as_single_steps_make_it() -> None:

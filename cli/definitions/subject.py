@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cli.test.generation.constants import Constants, constants_of, stored
-from cli.test.generation.open_fields import open_fields
-from cli.test.predicates import UserPredicate, images_of, predicates_of, uses_of
+from cli.definitions.generation.constants import Constants, constants_of, stored
+from cli.definitions.generation.open_fields import open_fields
+from cli.definitions.predicates import UserPredicate, images_of, predicates_of, uses_of
 from tailrace.aggregation.contributions import item_contribution
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection

@@ -18,7 +18,7 @@ _BY_NAME = frozenset(["properties", "patternProperties", "dependentSchemas"])
 _BY_INDEX = frozenset(["items", "prefixItems"])
 
 
-def told(error: jsonschema_rs.ValidationError, original: Original) -> tuple[str, str]:
+def violation_text(error: jsonschema_rs.ValidationError, original: Original) -> tuple[str, str]:
     """Return the keyword of a violation and its message."""
     path, kind = list(error.schema_path), error.kind
     keyword = str(path[-1]) if path else "false"
@@ -34,7 +34,7 @@ def told(error: jsonschema_rs.ValidationError, original: Original) -> tuple[str,
     if isinstance(kind, Kind.Contains):
         return keyword, _TOO_FEW_OR_MANY.get(keyword, error.message)
     if isinstance(kind, Kind.PropertyNames):
-        inner, reason = told(kind.error, original)
+        inner, reason = violation_text(kind.error, original)
         return inner, f"the name {str(kind.error.instance)!r}: {reason}"
     if isinstance(kind, Kind.FalseSchema):
         return _refused(error)

@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from tailrace.attachment.facts import Denied, Described
-from tailrace.aws.jobs.table_check import check_attached, describe
+from tailrace.aws.custom_resources.table_check import check_attached, describe
 from tailrace.errors import Permanent, Transient, UnfitTable
 from tests.unit.attachment.tables import ARN, KEY, NO_TTL, OLD, ON, PIPELINE, STREAM, TABLE, WANTED
 

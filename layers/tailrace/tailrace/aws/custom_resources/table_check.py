@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from tailrace.attachment.checks import check_table, in_one_text
 from tailrace.attachment.facts import Actor, Denied, Described, Wanted
 from tailrace.attachment.stream_checks import is_stream_of
+from tailrace.attachment.table_checks import check_table, in_one_text
 from tailrace.aws.runtime.errors import has_code, map_aws_errors
 from tailrace.definition.pipeline import Pipeline
 from tailrace.errors import UnfitTable

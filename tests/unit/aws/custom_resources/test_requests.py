@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from tailrace.aws.jobs import custom_resources
-from tailrace.aws.jobs.genesis import write_first_control_rows
+from tailrace.aws.custom_resources import requests
+from tailrace.aws.custom_resources.first_control_rows import write_first_control_rows
 from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.aws.runtime.settings import HistorySettings
 from tests.simulation.jobs.world import World
-from tests.unit.aws.jobs.test_table_check import PROPERTIES, Service, failure
+from tests.unit.aws.custom_resources.test_table_check import PROPERTIES, Service, failure
 
 SETTINGS = HistorySettings(
     tailrace_pipeline="tests.pipelines.orders:pipeline",
@@ -72,34 +72,34 @@ def event(kind: str, resource: str = "Custom::RouteCheck", routes: str = "LargeO
 
 @pytest.mark.parametrize("kind", ["Create", "Update"])
 def test_a_definition_with_the_routes_of_the_parameter_is_deployed(kind: str, answers: list[Any]) -> None:
-    custom_resources.serve(event(kind), SETTINGS)
+    requests.serve(event(kind), SETTINGS)
     (answer,) = answers
     assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", "RouteCheck")
-    custom_resources.serve(event(kind) | {"PhysicalResourceId": "earlier"}, SETTINGS)
+    requests.serve(event(kind) | {"PhysicalResourceId": "earlier"}, SETTINGS)
     assert answers[1]["PhysicalResourceId"] == "earlier"
 
 
 @pytest.mark.parametrize("kind", ["Create", "Update"])
 @pytest.mark.parametrize("routes", ["None", "LargeOrders,Old", "Old"])
 def test_a_definition_with_other_routes_is_not(kind: str, routes: str, answers: list[Any]) -> None:
-    custom_resources.serve(event(kind, routes=routes), SETTINGS)
+    requests.serve(event(kind, routes=routes), SETTINGS)
     (answer,) = answers
     assert answer["Status"] == "FAILED"
     assert answer["Reason"].endswith("it must be Routes=LargeOrders.")
 
 
 def test_a_stack_can_be_deleted_whatever_its_routes(answers: list[Any]) -> None:
-    custom_resources.serve(event("Delete", routes="Old"), SETTINGS)
+    requests.serve(event("Delete", routes="Old"), SETTINGS)
     assert answers[0]["Status"] == "SUCCESS"
 
 
 def test_an_update_to_another_table_is_refused(answers: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    shop = World(1).workshop()
-    monkeypatch.setattr(custom_resources, "workshop", lambda _settings: shop)
+    context = World(1).job_context()
+    monkeypatch.setattr(requests, "job_context", lambda _settings: context)
     for kind, table in (("Create", ""), ("Update", "shop"), ("Update", "")):
         request = event(kind, "Custom::ControlRows") | {"ResourceProperties": {"AttachedTable": table}}
         request["OldResourceProperties"] = {"AttachedTable": ""}
-        custom_resources.serve(request, SETTINGS)
+        requests.serve(request, SETTINGS)
     assert [answer["Status"] for answer in answers] == ["SUCCESS", "FAILED", "SUCCESS"]
     assert "its rows would be wrong for shop: deploy a stack of another name" in answers[1]["Reason"]
 
@@ -117,7 +117,7 @@ def test_the_first_rows_wait_for_the_right_to_a_key(
 ) -> None:
     """CloudFormation grants it just before, and a new right takes some seconds until it counts everywhere."""
     left = [failure(code)] * refusals
-    shop = World(1).workshop()
+    context = World(1).job_context()
 
     def write(*arguments: Any, **options: Any) -> str:
         with map_aws_errors():
@@ -125,10 +125,10 @@ def test_the_first_rows_wait_for_the_right_to_a_key(
                 raise left.pop()
         return write_first_control_rows(*arguments, **options)
 
-    monkeypatch.setattr(custom_resources, "workshop", lambda _settings: shop)
-    monkeypatch.setattr(custom_resources, "write_first_control_rows", write)
+    monkeypatch.setattr(requests, "job_context", lambda _settings: context)
+    monkeypatch.setattr(requests, "write_first_control_rows", write)
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
-    custom_resources.serve(event("Create", "Custom::ControlRows"), SETTINGS)
+    requests.serve(event("Create", "Custom::ControlRows"), SETTINGS)
     assert answers[0]["Status"] == status
 
 
@@ -139,15 +139,15 @@ def test_whatever_the_work_raises_is_an_answer(answers: list[Any], sizes: list[i
     def other() -> str:
         raise ValueError("ü" * 5000 + "\ud800")
 
-    custom_resources.answer_cloudformation(event("Update"), work)
+    requests.answer_cloudformation(event("Update"), work)
     assert answers[0]["Status"] == "FAILED"
     assert answers[0]["Reason"].startswith("RuntimeError: a module of the definition")
-    custom_resources.answer_cloudformation(event("Update"), other)
+    requests.answer_cloudformation(event("Update"), other)
     assert answers[1]["Reason"].startswith("ValueError: üü")
     assert all(size < 4096 for size in sizes)
-    custom_resources.serve(event("Create", "Custom::Unknown"), SETTINGS)
+    requests.serve(event("Create", "Custom::Unknown"), SETTINGS)
     assert "there is no resource Custom::Unknown" in answers[2]["Reason"]
-    custom_resources.answer_cloudformation(event("Update"), lambda: sys.exit("no settings"))
+    requests.answer_cloudformation(event("Update"), lambda: sys.exit("no settings"))
     assert (answers[3]["Status"], answers[3]["Reason"]) == ("FAILED", "SystemExit: no settings")
 
 
@@ -183,8 +183,8 @@ def test_a_table_that_does_not_fit_fails_the_deployment_but_not_the_way_back(
     kind: str, status: str, expected: str, answers: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A failure on the way back would leave the stack where CloudFormation cannot go on by itself."""
-    monkeypatch.setattr(custom_resources, "client", Cloud(status).client)
-    custom_resources.serve(event(kind, "Custom::TableCheck") | {"ResourceProperties": PROPERTIES}, SETTINGS)
+    monkeypatch.setattr(requests, "client", Cloud(status).client)
+    requests.serve(event(kind, "Custom::TableCheck") | {"ResourceProperties": PROPERTIES}, SETTINGS)
     assert answers[0]["Status"] == expected
     told = "UnfitTable: There is no table 'shop' in region eu-west-1 of account 111122223333: "
     assert answers[0].get("Reason", "").startswith(told) is (expected == "FAILED")
