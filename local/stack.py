@@ -9,7 +9,6 @@ However this process ends, the emulator and its workers end with it.
 
 import json
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -45,8 +44,8 @@ class Stack:
     """A running stack. `outputs` are the template's; `resources` maps logical ids to physical ones.
 
     `parameters` are those of the template that differ from its defaults; `shards` is the number of virtual shards of
-    each shard of the stream; `timings` holds the seconds that each startup step took; `dashboard` is the page's
-    address, if it is served; `keeper` saves the stack, if it is kept.
+    each shard of the stream; `dashboard` is the page's address, if it is served; `keeper` saves the stack, if it is
+    kept.
     """
 
     endpoint: str
@@ -56,7 +55,6 @@ class Stack:
     emulator: Emulator
     parameters: Mapping[str, str] = field(default_factory=dict)
     shards: int = 1
-    timings: Mapping[str, float] = field(default_factory=dict)
     dashboard: str | None = None
     keeper: Keeper | None = None
     _clients: dict[str, Any] = field(default_factory=dict)
@@ -185,22 +183,21 @@ def _running(
     files: EmulatorFiles = NO_FILES,
 ) -> Iterator[Stack]:
     report = progress or (lambda _: None)
-    timings: dict[str, float] = {}
     chosen = {**LOCAL_PARAMETERS, "Pipeline": pipeline_reference()}
-    with _emulator(kept.port, files, report, timings) as emulator:
-        with _step("build", "Building the stack (cached unless its sources have changed)", report, timings):
-            built = build()
-        with _step("deploy", "Deploying the stack", report, timings):
-            chosen |= parameters(emulator.endpoint) if callable(parameters) else parameters
-            check_write_behind(chosen, kept.shards)
-            outputs = deploy.deploy(emulator.endpoint, built, chosen)
+    with _emulator(kept.port, files, report) as emulator:
+        report("Building the stack (cached unless its sources have changed)")
+        built = build()
+        report("Deploying the stack")
+        chosen |= parameters(emulator.endpoint) if callable(parameters) else parameters
+        check_write_behind(chosen, kept.shards)
+        outputs = deploy.deploy(emulator.endpoint, built, chosen)
         name_shards(emulator.endpoint, outputs, kept.shards)
         pollers = Pollers(emulator.endpoint, shards=kept.shards, positions=kept.positions)
         known = resources(emulator.endpoint)
-        stack = Stack(emulator.endpoint, outputs, known, pollers, emulator, chosen, kept.shards, timings)
+        stack = Stack(emulator.endpoint, outputs, known, pollers, emulator, chosen, kept.shards)
         try:
-            with _step("functions", "Starting the functions", report, timings):
-                pollers.warm_up([known["LoadFunction"], known["CatalogFunction"]])
+            report("Starting the functions")
+            pollers.warm_up([known["LoadFunction"], known["CatalogFunction"]])
             pollers.start()
             with _announced(stack, kept) if announce else nullcontext(), _kept(stack, kept, report, files.state):
                 yield stack
@@ -223,11 +220,9 @@ def name_shards(endpoint: str, outputs: Mapping[str, str], shards: int) -> None:
 
 
 @contextmanager
-def _emulator(
-    port: int | None, files: EmulatorFiles, report: ReportProgress, timings: dict[str, float]
-) -> Iterator[Emulator]:
-    with _step("emulator", "Starting the emulator", report, timings):
-        emulator = Emulator.start(port, files=files)
+def _emulator(port: int | None, files: EmulatorFiles, report: ReportProgress) -> Iterator[Emulator]:
+    report("Starting the emulator")
+    emulator = Emulator.start(port, files=files)
     try:
         with emulator.reporting():
             yield emulator
@@ -249,14 +244,6 @@ def _kept(stack: Stack, kept: Kept, report: ReportProgress, state: Path | None) 
         if stack.emulator.alive():
             report("Saving the stack")
             stack.keeper.settle_and_save()
-
-
-@contextmanager
-def _step(name: str, text: str, report: ReportProgress, timings: dict[str, float]) -> Iterator[None]:
-    report(text)
-    began = time.monotonic()
-    yield
-    timings[name] = time.monotonic() - began
 
 
 @contextmanager

@@ -15,9 +15,9 @@ from cli.check.report import Report, findings_of
 from cli.check.sample import read_sample
 from cli.check.tally import Tally
 from cli.console import say, show_progress
+from cli.definitions.loading import load_definition
 from cli.options import add_endpoint_option, parse_count, parse_table_name
 from cli.stacks import Account, explained, sign_in
-from cli.test.command import load_definition
 from tailrace.attachment.facts import ANY_ACCOUNT, Actor, Denied, Described, Wanted
 from tailrace.attachment.item_checks import check_key
 from tailrace.attachment.table_checks import check_table, lacks_rights

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.console import say, show_progress
+from cli.definitions.loading import load_definition
 from cli.errors import CommandError, UsageError
 from cli.options import add_endpoint_option, parse_count, parse_rate, parse_stack_name
 from cli.plan.limits import MAX_WINDOW_S, MAX_WRITE_BEHIND_S
@@ -20,7 +21,6 @@ from cli.plan.sampling.sample import Progress
 from cli.plan.sources import read_figures, read_prices
 from cli.plan.text import lines
 from cli.stacks import find_stack
-from cli.test.command import load_definition
 from tailrace.definition.default_pipeline import DEFAULT_PIPELINE
 
 _RATES = [1_000.0, 100_000.0, 10_000_000.0]

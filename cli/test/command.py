@@ -7,15 +7,11 @@ from contextlib import redirect_stdout
 from typing import Any
 
 from cli.console import say, show_progress
-from cli.definitions.location import location
-from cli.errors import CommandError, UsageError
+from cli.definitions.loading import load_definition
 from cli.options import parse_count, parse_rate
 from cli.test.trial import Limits, Trial, lines
 from tailrace.definition.default_pipeline import DEFAULT_PIPELINE
-from tailrace.definition.failures import FAILURES
-from tailrace.definition.pipeline import Pipeline, load_pipeline
 from tailrace.encoding.tagged_json import dumps
-from tailrace.errors import DefinitionError
 
 _HELP = """\
 Test your definition on items generated from its schemas, and on histories of
@@ -71,20 +67,3 @@ def run(options: argparse.Namespace) -> int:
         for line in lines(trial):
             say(line)
     return 1 if trial.is_broken else 0
-
-
-def load_definition(reference: str) -> Pipeline:
-    """Import a pipeline.
-
-    Raises:
-        UsageError: there is no such pipeline.
-        CommandError: it cannot be imported.
-    """
-    try:
-        return load_pipeline(reference)
-    except FAILURES as error:  # the user's code may raise anything on import
-        where = location(error)
-        if isinstance(error, DefinitionError) and not where:  # none of the user's code is involved: the name is wrong
-            raise UsageError(str(error)) from error
-        prefix = "" if isinstance(error, DefinitionError) else f"{type(error).__name__}: "
-        raise CommandError(f"BROKEN  {reference} cannot be imported: {where}{prefix}{error}") from error

@@ -42,7 +42,6 @@ class Statistics:
         pending: those that are not settled.
         invocations: calls made.
         failures: failed calls of the function or the emulator.
-        lag_s: the age of the newest record when it was read.
         last_error: the latest error as text.
     """
 
@@ -54,7 +53,6 @@ class Statistics:
     pending: int = 0
     invocations: int = 0
     failures: int = 0
-    lag_s: float = 0.0
     last_error: str | None = None
 
 
@@ -206,7 +204,6 @@ class SourcePoller[I]:
             self._idle_since = None
         else:
             self._idle_since = began
-            self.update_statistics(lag_s=0.0)
         return received
 
     def _wait(self, max_s: float) -> None:

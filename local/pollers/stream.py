@@ -75,19 +75,17 @@ class StreamPoller(SourcePoller[Call]):
         self._open_shards()
         if sum(part.pending_bytes for part in self._shards.parts) > READ_AHEAD_BYTES:
             return False
-        lags: list[float] = []
+        received = 0
         failure: CallFailed | None = None
         for shard in self._shards.reading.values():
             try:
-                lags += self._read(shard)
+                received += self._read(shard)
             except CallFailed as error:
                 failure = error
         self._note_position()
-        if lags:
-            self.update_statistics(lag_s=max(lags))
         if failure is not None:
             raise failure
-        return bool(lags)
+        return received > 0
 
     def _open_shards(self) -> None:
         """Describe the stream at the start, when a shard is done, and once in a while; open what may be read."""
@@ -104,10 +102,10 @@ class StreamPoller(SourcePoller[Call]):
             for part in virtual_shard_ids(shard_id, self._virtual_shards)
         ]
 
-    def _read(self, shard: ReadShard) -> list[float]:
-        """Read a page and distribute it over the virtual shards. Returns the age of its newest record, if any."""
+    def _read(self, shard: ReadShard) -> int:
+        """Read a page and distribute it over the virtual shards. Returns the number of its records."""
         if shard.ended:
-            return []
+            return 0
         began = time.time()
         page = self._page(shard)
         parts = shard.parts
@@ -123,11 +121,10 @@ class StreamPoller(SourcePoller[Call]):
             for part in parts:
                 part.mark_caught_up(began)
         if not page:
-            return []
-        newest = page[-1]
-        shard.last_sequence = newest.sequence
+            return 0
+        shard.last_sequence = page[-1].sequence
         self.update_statistics(read=self.statistics.read + len(page), filtered=self.statistics.filtered + filtered)
-        return [max(0.0, began - newest.arrived)]
+        return len(page)
 
     def due_invocations(self, now: float) -> list[tuple[Call, bytes]]:
         """As many invocations as may run, the virtual shards taking turns.

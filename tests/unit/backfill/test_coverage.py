@@ -7,7 +7,6 @@ from tailrace.backfill.coverage import (
     END,
     GivenUp,
     ListedShard,
-    advance,
     created_after,
     holes,
     missing_sentinels,
@@ -40,14 +39,6 @@ def test_a_shard_whose_child_was_read_was_read_to_its_end() -> None:
         "empty": END,
         "parent": END,
     }
-
-
-def test_through_never_goes_back_and_stops_before_what_failed() -> None:
-    positions = [Position(10, 1), Position(20, 2), Position(30, 3)]
-    assert advance(None, positions, None) == Position(30, 3)
-    assert advance(None, positions, 30) == Position(20, 2)
-    assert advance(None, positions, 10) is None
-    assert advance(Position(40, 4), positions, None) == Position(40, 4)
 
 
 def test_a_record_is_younger_than_a_snapshot_only_by_more_than_a_margin() -> None:

@@ -25,18 +25,6 @@ class ListedShard:
     closed: bool
 
 
-def advance(through: Position | None, positions: Iterable[Position], checkpoint: int | None) -> Position | None:
-    """Return how far everything in a shard is dealt with after an invocation: it never goes back.
-
-    Args:
-        through: how far it was before.
-        positions: those of the invocation's records.
-        checkpoint: the first that is to be delivered again; None where all are dealt with.
-    """
-    done = [one for one in positions if checkpoint is None or one.sequence < checkpoint]
-    return max([*done, *([] if through is None else [through])], default=None)
-
-
 def created_after(snapshot_end: int, margin_s: int = MARGIN_S) -> int:
     """Return the second of the stream's clock from which on a record is certainly younger than a snapshot.
 

@@ -5,30 +5,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-BUILD, VERIFY = "build", "verify"
-RUNNING, DONE, FAILED = "running", "done", "failed"
+from tailrace.backfill.job_phases import BUILD_PHASES, VERIFY_PHASES
 
-_GATHERING = (
-    "waiting for earlier invocations to end",
-    "waiting for the boundary to pass",
-    "reading the items",
-    "waiting for the stream to pass the snapshot",
-    "reading discarded batches",
-    "reading the journal",
-    "computing the base",
-)
-_PHASES = {
-    BUILD: (*_GATHERING, "writing the base", "removing rows that are empty"),
-    VERIFY: (
-        *_GATHERING,
-        "waiting for invocations from before the repair to end",
-        "listing the rows",
-        "reading the rows",
-        "reading the journal again",
-        "comparing the rows",
-    ),
-}
-"""The phases in which each kind of job spends its time, in order. A phase's text may continue with what it awaits."""
+BUILD, VERIFY = "build", "verify"
+RUNNING, FAILED = "running", "failed"
+
+_PHASES = {BUILD: BUILD_PHASES, VERIFY: VERIFY_PHASES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +20,7 @@ class JobStatus:
     Attributes:
         id: the job's id; a later job has a greater one.
         kind: :data:`BUILD` or :data:`VERIFY`.
-        state: :data:`RUNNING`, :data:`DONE` or :data:`FAILED`.
+        state: :data:`RUNNING`, ``done`` or :data:`FAILED`.
         targets: the generations that it works on, each as ``name@version``.
         phase: what it is doing, for people.
         done: the parts of the phase that are done.

@@ -13,7 +13,7 @@ from tailrace.outputs.stored_object import StoredObject
 _UNSERIALIZABLE = (TypeError, ValueError, RecursionError, TailraceError)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
-type Entrance = Literal["stream", "queue", "file", "api"]
+type Entrance = Literal["stream", "queue", "file"]
 
 
 def quarantine_object(  # noqa: PLR0913 - the members of a report

@@ -9,7 +9,6 @@ from tailrace.aggregation.fold import absorb
 from tailrace.aggregation.row_changes import RowAccumulator, RowChange
 from tailrace.backfill.admission import admit, is_too_old, lowest_to_add, rows_above
 from tailrace.backfill.boundaries import Boundary, first_in_shard
-from tailrace.backfill.coverage import advance
 from tailrace.backfill.generations import Generation, GenerationId, State, interrupt
 from tailrace.backfill.journal import JournaledChange, JournalObject, decode, encode, journal_object
 from tailrace.inputs.effects import derive_effect
@@ -76,7 +75,7 @@ class Invocation:
         if counted:
             told.counted += len(self.records)
             positions = [record.position for record in self.records]
-            told.through = advance(told.through, positions, None)
+            told.through = max([*positions, *([] if told.through is None else [told.through])], default=None)
 
     def _of_old_code(self) -> Effects:
         rows = self.fold()

@@ -13,17 +13,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tailrace.aws.backfill.job_status import JOBS
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
 from tailrace.aws.runtime.pages import partition_rows
 from tailrace.backfill.generations import GenerationId
+from tailrace.backfill.job_phases import SETTLING
 from tailrace.encoding.dynamodb import decode_item, encode_item
 from tailrace.errors import NotFound, Transient
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-JOBS = "~jobs"
-"""The partition key of the jobs' items."""
 
 _RETENTION = timedelta(days=90)
 
@@ -64,7 +63,7 @@ class Job:
     data: Mapping[str, Any] = field(default_factory=dict)
     state: JobState = "running"
     reason: str = ""
-    phase: str = "waiting for earlier invocations to end"
+    phase: str = SETTLING
     done: int = 0
     total: int = 0
     changes: int = 0

@@ -27,7 +27,6 @@ from tailrace.queries.parameters import (
 
 _TEXT = {"type": "string"}
 _TIME = _TEXT | {"examples": ["2013-01-31", "2013-W05", "2013-01", "2013-Q1", "2013", "2013-01-31T05:00-05:00"]}
-_TEXTS = {"type": "array", "items": _TEXT}
 _NUMBER_OR_NONE = {"type": ["number", "null"]}
 _VALUE = {"type": ["string", "number", "boolean"]}
 

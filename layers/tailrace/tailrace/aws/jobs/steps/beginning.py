@@ -4,6 +4,7 @@ from tailrace.aws.backfill.feeder import distrust
 from tailrace.aws.jobs.context import JobContext, JobEnded, boundary_id, label
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.next_step import Again, Next, Now
+from tailrace.backfill import job_phases
 from tailrace.backfill.boundaries import choose_boundary, confirm, is_past
 from tailrace.backfill.generations import (
     Generation,
@@ -68,7 +69,7 @@ def confirm_boundaries(context: JobContext, job: Job) -> Next:
         after = confirm_boundary(before, confirmed)
         if after != before and not context.control.replace(before, after):
             return Again(job, 1)
-    return Now(job.go_to("past", "waiting for the boundary to pass"))
+    return Now(job.go_to("past", job_phases.PASSING_BOUNDARY))
 
 
 def _anew(context: JobContext, job: Job) -> Next:
@@ -87,7 +88,7 @@ def past(context: JobContext, job: Job) -> Next:
             return Again(job, min(context.timing.poll_s, one.journal.time + context.timing.margin_s - context.now + 1))
     partitions = context.timing.partitions(context.shards.items())
     job = job.remember(partitions=partitions, segments=partitions, parents=_parents(context))
-    return Now(job.go_to("scan", "reading the items", partitions))
+    return Now(job.go_to("scan", job_phases.READING_ITEMS, partitions))
 
 
 def _parents(context: JobContext) -> dict[str, str | None]:

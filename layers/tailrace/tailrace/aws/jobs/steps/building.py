@@ -15,6 +15,7 @@ from tailrace.aws.jobs.rows import RowSpace, by_key, merge_rows
 from tailrace.aws.jobs.steps.discarded import no_holes
 from tailrace.aws.jobs.steps.gathering import journal_of
 from tailrace.aws.runtime.telemetry import logger
+from tailrace.backfill import job_phases
 from tailrace.backfill.base import base_lineage
 from tailrace.backfill.generations import Generation, GenerationId, State, go_live
 from tailrace.encoding.keys import RowKey
@@ -68,7 +69,7 @@ def finish_build(context: JobContext, job: Job) -> Next:
         after = go_live(before, verified=of.on_expiry != "keep" or knows_expired)
         if not context.control.replace(before, after, show=True):
             return Again(job, 1)
-    return Now(job.go_to("sweep", "removing rows that are empty", job.data["partitions"]))
+    return Now(job.go_to("sweep", job_phases.REMOVING_EMPTY_ROWS, job.data["partitions"]))
 
 
 def sweep(context: JobContext, job: Job, partition: int) -> None:

@@ -11,6 +11,7 @@ from tailrace.aws.jobs.steps.snapshot import close_snapshot
 from tailrace.aws.jobs.timing import MAX_LOOKS
 from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.aws.runtime.telemetry import logger
+from tailrace.backfill import job_phases
 from tailrace.backfill.comparison import is_in_time
 from tailrace.backfill.coverage import created_after, missing_sentinels, throughs_of, unlisted, unproven
 from tailrace.encoding.dynamodb import encode_item
@@ -27,7 +28,7 @@ def scanned(context: JobContext, job: Job) -> Next:
     close_snapshot(context, job)
     after = created_after(context.now, context.timing.margin_s)
     job = job.remember(after=after, sentinels=_FIRST_SENTINELS, looks=0)
-    return Now(job.go_to("cover", "waiting for the stream to pass the snapshot"))
+    return Now(job.go_to("cover", job_phases.PASSING_SNAPSHOT))
 
 
 def cover(context: JobContext, job: Job) -> Next:
@@ -76,7 +77,7 @@ def covered(context: JobContext, job: Job) -> Next:
     kept = keep_expired_images(context, Kept(*job.data.get("kept", ())))
     job = job.remember(kept=[kept.through, kept.complete])
     if not kept.done:
-        return Again(replace(job, phase="reading discarded batches"), 1)
+        return Again(replace(job, phase=job_phases.READING_DISCARDED), 1)
     firsts = context.firsts.stored(boundary_id(job))
     no_holes(context, boundary, firsts)
     foreign = context.expired.foreign(context.pipeline)

@@ -21,6 +21,7 @@ from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.next_step import Next, Now
 from tailrace.aws.jobs.rows import RowSpace, encode_row
 from tailrace.aws.jobs.steps.snapshot import snapshot_lines
+from tailrace.backfill import job_phases
 from tailrace.backfill.admission import rows_above
 from tailrace.backfill.base import base_rows, image_at_boundary
 from tailrace.backfill.boundaries import ancestors_of
@@ -43,11 +44,13 @@ def list_journal(context: JobContext, job: Job) -> Next:
     """
     keys = list(context.journal.keys(boundary_id(job)))
     chunks = [keys[start : start + _KEYS_PER_PART] for start in range(0, len(keys), _KEYS_PER_PART)]
-    step, run = ("journal again", "again") if job.step == "relist" else ("journal", "once")
+    again = job.step == "relist"
+    step, run = ("journal again", "again") if again else ("journal", "once")
+    phase = job_phases.READING_JOURNAL_AGAIN if again else job_phases.READING_JOURNAL
     run = f"{run}-{context.new_name()}"
     for number, chunk in enumerate(chunks):
         context.folder(job).write(f"chunks/{run}/{number:06}", [json.dumps(chunk).encode()])
-    return Now(job.remember(chunks=len(chunks), listed=run).go_to(step, f"reading the {step}", len(chunks)))
+    return Now(job.remember(chunks=len(chunks), listed=run).go_to(step, phase, len(chunks)))
 
 
 def read_chunk(context: JobContext, job: Job, number: int) -> None:

@@ -14,6 +14,7 @@ from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.next_step import Again, Next, Now
 from tailrace.aws.jobs.steps.discarded import discarded_since, no_holes
 from tailrace.aws.jobs.timing import MAX_LOOKS
+from tailrace.backfill import job_phases
 from tailrace.backfill.boundaries import Position
 from tailrace.backfill.claims import STREAM_KEEPS_S, Beyond, can_be_read, look_beyond, relevant_since
 from tailrace.backfill.coverage import throughs_of, unlisted, unproven
@@ -89,14 +90,14 @@ def _wait(context: JobContext, job: Job, left: Sequence[str]) -> Next:
     if job.data["looks"] > MAX_LOOKS:
         raise JobEnded(f"the aggregate stage never passed the snapshot in shards {', '.join(left)}")
     few = ", ".join(left[:_NAMED]) + (f" and {len(left) - _NAMED} more" if len(left) > _NAMED else "")
-    job = replace(job, phase=f"waiting for the stream to pass the snapshot in shards: {few}")
+    job = replace(job, phase=f"{job_phases.PASSING_SNAPSHOT} in shards: {few}")
     return Again(job.remember(proven_at=None, claimed_at=None), context.timing.pause_s(job.data["looks"]))
 
 
 def _claim(context: JobContext, job: Job, generations: Sequence[Generation], proven_at: int) -> Next:
     """Claim that nothing is there once it was so for long enough, and wait until every invocation knows."""
     timing, boundary = context.timing, boundary_of(generations[0])
-    job = replace(job.remember(proven_at=proven_at), phase="waiting for the stream to pass the snapshot")
+    job = replace(job.remember(proven_at=proven_at), phase=job_phases.PASSING_SNAPSHOT)
     if context.now < proven_at + timing.quiet_s:
         return Again(job, timing.poll_s)
     if not job.data.get("claimed_at"):

@@ -17,6 +17,7 @@ from tailrace.aws.jobs.steps.reading import collect_keys, read_rows
 from tailrace.aws.jobs.steps.snapshot import scan_segment
 from tailrace.aws.jobs.steps.verifying import count_found, end_verification, floor, relist, write_report
 from tailrace.aws.runtime.telemetry import count_metrics, logger
+from tailrace.backfill import job_phases
 from tailrace.backfill.generations import WrongState
 
 type Step = Callable[[JobContext, Job], Next]
@@ -36,17 +37,17 @@ _PARTS: Mapping[str, tuple[Part, str, str]] = {
 """By step: what works on a part, what returns the number of parts, and the step after all of them."""
 
 _PHASES = {
-    "base": "computing the base",
-    "commit": "writing the base",
-    "read": "reading the rows",
-    "judge": "comparing the rows",
+    "base": job_phases.COMPUTING_BASE,
+    "commit": job_phases.WRITING_BASE,
+    "read": job_phases.READING_ROWS,
+    "judge": job_phases.COMPARING_ROWS,
 }
 
 
 def _based(_context: JobContext, job: Job) -> Next:
     if job.kind == "build":
         return Now(job.go_to("commit", _PHASES["commit"], job.data["partitions"]))
-    return Now(job.go_to("floor", "waiting for invocations from before the repair to end"))
+    return Now(job.go_to("floor", job_phases.PASSING_REPAIR))
 
 
 def _cover(context: JobContext, job: Job) -> Next:

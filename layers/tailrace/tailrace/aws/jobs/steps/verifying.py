@@ -9,6 +9,7 @@ from tailrace.aws.jobs.steps.discarded import no_holes, tell_before_repair
 from tailrace.aws.jobs.steps.gathering import list_journal
 from tailrace.aws.runtime.objects import put_lines
 from tailrace.aws.runtime.telemetry import count_metrics
+from tailrace.backfill import job_phases
 from tailrace.backfill.comparison import is_in_time
 from tailrace.backfill.generations import end_verify, raise_floor
 from tailrace.encoding.tagged_json import loads
@@ -26,7 +27,7 @@ def floor(context: JobContext, job: Job) -> Next:
         job = job.remember(floor_at=context.now)
     if job.repairs and context.now <= job.data["floor_at"] + context.timing.longest_s + context.timing.margin_s:
         return Again(job, context.timing.poll_s)
-    return Now(job.go_to("keys", "listing the rows", job.data["segments"]))
+    return Now(job.go_to("keys", job_phases.LISTING_ROWS, job.data["segments"]))
 
 
 def relist(context: JobContext, job: Job) -> Next:
