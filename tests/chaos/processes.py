@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-INJECT = Path(__file__).with_name("inject")
+IN_PROCESS = Path(__file__).with_name("in_process")
 LIMITS_MEMORY = sys.platform == "linux"
 """Whether the memory of a running process can be limited from outside."""
 
@@ -19,7 +19,7 @@ _NO_LIMIT = resource.RLIM_INFINITY
 
 
 class FunctionProcesses:
-    """The processes of all functions, by the files that they make at their start: see `inject/sitecustomize.py`."""
+    """The processes of all functions, by the files that they make at their start: see `in_process/sitecustomize.py`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -27,7 +27,7 @@ class FunctionProcesses:
     @property
     def environment(self) -> dict[str, str]:
         """The variables that every function needs."""
-        return {"PYTHONPATH": str(INJECT), "CHAOS_DIR": str(self.folder)}
+        return {"PYTHONPATH": str(IN_PROCESS), "CHAOS_DIR": str(self.folder)}
 
     def of(self, function: str) -> list[int]:
         """Return the running processes of a function."""
