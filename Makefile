@@ -61,14 +61,14 @@ check: setup $(BIOME)  ## check definition and its lock, formatting, style, type
 	.tools/biome/node_modules/@biomejs/cli-*/biome check --error-on-warnings
 	$(VENV)/cfn-lint template.yaml
 	@$(PYTHON3) local/environments/setup.py checkov
-	$(VENV)/python -m local.review.checkov
+	$(VENV)/python -m local.security.checkov
 	$(SAM) validate --lint --region us-east-1
 	$(VENV)/actionlint -shellcheck= -pyflakes= .github/workflows/*.yml
 	@$(MAKE) --no-print-directory docs
 
 audit: setup  ## look up known vulnerabilities of all locked packages at PyPI and npm (needs the network)
 	@$(PYTHON3) local/environments/setup.py audit
-	@PATH="$(TOOL_PATH)" $(VENV)/python -m local.review.audit
+	@PATH="$(TOOL_PATH)" $(VENV)/python -m local.security.audit
 
 sbom: setup  ## write the layer's bill of materials (CycloneDX) to .cache/sbom.json
 	@$(PYTHON3) local/environments/setup.py audit

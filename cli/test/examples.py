@@ -26,7 +26,6 @@ from tailrace.definition.field_uses import (
     unknown_field,
     value_at,
 )
-from tailrace.definition.fields.instants import EPOCH_UNITS
 from tailrace.definition.fields.paths import FieldPath, field_path, source_of
 from tailrace.definition.item_fields import BINARY
 from tailrace.definition.item_keys import CollectionKey
@@ -34,6 +33,7 @@ from tailrace.definition.json_schema.paths import ELEMENT
 from tailrace.definition.json_schema.types import type_of
 from tailrace.definition.measures.order import OrderMeasure
 from tailrace.definition.pipeline import Pipeline
+from tailrace.definition.times.instants import EPOCH_UNITS
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.limits import check_item
 from tailrace.errors import InvalidItem, InvalidMessage

@@ -6,8 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from local.deployment.expansion import expand
 from local.deployment.template import template as written
-from local.review.expansion import expand
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = ("load", "ingest", "fanout", "archive", "catalog", "aggregate", "history", "api")

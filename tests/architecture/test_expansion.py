@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from local.deployment.expansion import LOOP, expand
 from local.deployment.template import template as written
-from local.review.expansion import LOOP, expand
 from tests.architecture.stack import template
 
 QUEUE = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": {"Fn::Sub": "${AWS::StackName}-${Name}"}}}

@@ -5,8 +5,8 @@ from copy import deepcopy
 
 import pytest
 
+from local.deployment.expansion import expand
 from local.deployment.template import template as written
-from local.review.expansion import expand
 from tailrace.aws.runtime.settings import FanoutSettings, route_queues
 from tailrace.definition.pipeline import load_pipeline
 from tailrace.definition.route_names import resource_name, routes_parameter

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from local.deployment.template import template as written
-from local.review import checkov
+from local.security import checkov
 from tests.architecture.stack import ROOT, template
 
 SHORTEST_REASON = 20

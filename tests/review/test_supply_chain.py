@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from local.review import audit
+from local.security import audit
 from tests.architecture.stack import ROOT
 
 LAYER_LOCK = ROOT / "layers" / "tailrace" / "requirements.txt"

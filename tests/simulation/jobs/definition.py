@@ -8,8 +8,8 @@ from typing import Any
 
 from tailrace import Aggregate, Collection, Pipeline, count, count_items, distinct, field, maximum, quantile, total
 from tailrace.encoding.sort_keys import encode_sort_key
-from tests.simulation.history import definition as model
-from tests.simulation.history.definition import Code, Item, Rows
+from tests.simulation.job_model import definition as model
+from tests.simulation.job_model.definition import Code, Item, Rows
 
 _BASKET = {
     "type": "object",

@@ -9,8 +9,8 @@ from random import Random
 from typing import Any
 
 from tailrace import Aggregate, Collection, Pipeline, count, distinct, field, maximum, minutes, quantile, total
-from tests.simulation.history import definition as model
-from tests.simulation.history.definition import Code, Item, Rows
+from tests.simulation.job_model import definition as model
+from tests.simulation.job_model.definition import Code, Item, Rows
 from tests.simulation.jobs import definition
 from tests.simulation.jobs.definition import values_of
 

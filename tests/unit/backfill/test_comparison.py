@@ -16,7 +16,7 @@ from tailrace.backfill.comparison import (
 )
 from tailrace.backfill.generations import Generation, State
 from tailrace.backfill.repair import in_order
-from tests.simulation.history.definition import EVALUATORS, SHOPS_1, recount
+from tests.simulation.job_model.definition import EVALUATORS, SHOPS_1, recount
 
 KEY = ("shops@1#a", "-")
 PARENTS = {"child": "parent", "parent": None}

@@ -8,7 +8,7 @@ from tailrace.backfill.admission import MAX_RECORD_AGE_S, admit, epoch_key, is_t
 from tailrace.backfill.boundaries import Boundary
 from tailrace.backfill.generations import Generation, State, WrongState
 from tailrace.testing import record
-from tests.simulation.history.definition import CODES
+from tests.simulation.job_model.definition import CODES
 
 T = Boundary("b", 100, confirmed=True)
 NEW = Generation("shops", 2, State.DECLARED, "f")

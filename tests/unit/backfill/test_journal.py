@@ -10,7 +10,7 @@ from tailrace.backfill.boundaries import Boundary
 from tailrace.backfill.generations import Generation, State, begin_verify, created
 from tailrace.backfill.journal import JournaledChange, JournalObject, decode, encode, journal_object, read_journal
 from tailrace.testing import history
-from tests.simulation.history.definition import CODES
+from tests.simulation.job_model.definition import CODES
 
 LIVE = begin_verify(created("shops", 1, "f"), Boundary("v", 100), "r", repairs=False)
 WRITES: list[tuple[str, dict[str, Any] | None]] = [

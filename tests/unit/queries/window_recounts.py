@@ -5,8 +5,8 @@ from collections import defaultdict
 from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Any
 
-from tailrace.definition.fields.calendar_units import first_day
 from tailrace.definition.groups.buckets import BucketGroup
+from tailrace.definition.times.calendar_units import first_day
 
 
 def window_start(window: str, zone: tzinfo, end: datetime) -> datetime:

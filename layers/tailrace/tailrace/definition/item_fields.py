@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from tailrace.definition.fields.instants import is_time
 from tailrace.definition.fields.paths import source_of
 from tailrace.definition.item_keys import CollectionKey
 from tailrace.definition.json_schema.paths import ELEMENT, NOTHING, Path, Paths
 from tailrace.definition.json_schema.types import type_of
 from tailrace.definition.schemas import Schema
+from tailrace.definition.times.instants import is_time
 from tailrace.encoding.key_templates import Kind
 from tailrace.errors import DefinitionError
 

@@ -5,10 +5,10 @@ from datetime import timedelta, tzinfo
 from functools import lru_cache
 
 from tailrace.definition.fields.arguments import check_field
-from tailrace.definition.fields.instants import check_epoch_unit, parse_instant, time_error
 from tailrace.definition.fields.paths import FieldPath, field_path
-from tailrace.definition.fields.zones import time_zone
 from tailrace.definition.groups.buckets import BucketGroup
+from tailrace.definition.times.instants import check_epoch_unit, parse_instant, time_error
+from tailrace.definition.times.zones import time_zone
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.times import TimeFormatError
 from tailrace.errors import DefinitionError

@@ -4,9 +4,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from tailrace.definition.aggregate import Aggregate
-from tailrace.definition.fields.calendar_units import CALENDAR_UNITS, date_label, first_day, last_day
 from tailrace.definition.groups.buckets import CLOCK_UNITS, BucketGroup, clock_label
 from tailrace.definition.row_attributes import UPDATED_AT
+from tailrace.definition.times.calendar_units import CALENDAR_UNITS, date_label, first_day, last_day
 from tailrace.queries.time_ranges import BucketRange
 
 _COARSER_THAN = {

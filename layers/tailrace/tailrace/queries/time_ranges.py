@@ -8,9 +8,9 @@ from datetime import MINYEAR, UTC, date, datetime, timedelta
 from functools import lru_cache
 from itertools import dropwhile
 
-from tailrace.definition.fields.calendar_units import date_label, first_day, last_day
-from tailrace.definition.fields.clocks import constant_parts, day_end, day_start, in_zone, span
 from tailrace.definition.groups.buckets import BucketGroup, clock_label
+from tailrace.definition.times.calendar_units import date_label, first_day, last_day
+from tailrace.definition.times.clocks import constant_parts, day_end, day_start, in_zone, span
 from tailrace.encoding.times import TimeFormatError, check_leap_second, read_time
 from tailrace.errors import InvalidMessage
 

@@ -10,9 +10,9 @@ import re
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
-from tailrace.definition.fields.calendar_units import date_label, first_day, last_day
-from tailrace.definition.fields.clocks import first_instant
 from tailrace.definition.groups.buckets import CLOCK_UNITS, DAY, BucketGroup
+from tailrace.definition.times.calendar_units import date_label, first_day, last_day
+from tailrace.definition.times.clocks import first_instant
 from tailrace.errors import InvalidMessage
 from tailrace.queries.time_ranges import BucketRange, bounds
 

@@ -19,7 +19,7 @@ from tailrace.aws.jobs.shards import StreamShards
 from tailrace.aws.jobs.timing import Timing
 from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.stages.aggregate import Aggregator
-from tests.simulation.history import definition as model
+from tests.simulation.job_model import definition as model
 from tests.simulation.jobs import kept
 from tests.simulation.jobs.attached import ReadOnly
 from tests.simulation.jobs.carrying import WINDOW_S, Windows

@@ -17,7 +17,6 @@ from tailrace.backfill.fingerprints.sources import describe_function
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection
 from tailrace.definition.fields.paths import field_path
-from tailrace.definition.fields.zones import time_zone, zone_rules
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.definition.groups.group import FieldGroup, Group
 from tailrace.definition.groups.hops import HopGroup
@@ -25,6 +24,7 @@ from tailrace.definition.item_keys import PLAIN_TTL
 from tailrace.definition.measures.linear import Measure
 from tailrace.definition.measures.order import OrderMeasure
 from tailrace.definition.measures.value_rows import ValueSelection
+from tailrace.definition.times.zones import time_zone, zone_rules
 from tailrace.encoding.tagged_json import canonical_json
 
 _CHARACTERS = 32

@@ -38,7 +38,7 @@ from tailrace.backfill.fingerprints.references import (
     used_names,
 )
 from tailrace.backfill.fingerprints.source_text import dict_displays, source_of, tables
-from tailrace.definition.fields.zones import zone_rules
+from tailrace.definition.times.zones import zone_rules
 
 _SCALARS = (int, float, complex, bool, bytes, type(None))
 _VALUES = (int, float, complex, bytes, decimal.Decimal, date, time, timedelta)

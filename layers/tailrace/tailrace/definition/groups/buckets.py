@@ -6,18 +6,18 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, TypedDict, Unpack
 
-from tailrace.definition.fields import clocks
 from tailrace.definition.fields.arguments import check_field
-from tailrace.definition.fields.calendar_units import CALENDAR_UNITS, date_label, first_day, last_day
-from tailrace.definition.fields.instants import (
+from tailrace.definition.fields.paths import FieldPath, field_path
+from tailrace.definition.times import clocks
+from tailrace.definition.times.calendar_units import CALENDAR_UNITS, date_label, first_day, last_day
+from tailrace.definition.times.instants import (
     OUT_OF_RANGE,
     check_epoch_unit,
     not_a_time,
     parse_instant,
     time_error,
 )
-from tailrace.definition.fields.paths import FieldPath, field_path
-from tailrace.definition.fields.zones import time_zone
+from tailrace.definition.times.zones import time_zone
 from tailrace.encoding.json_types import Item
 from tailrace.errors import DefinitionError
 

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Unpack
 
 from tailrace.definition.fields.arguments import DisplayMetadata, check_field
-from tailrace.definition.fields.instants import check_epoch_unit
 from tailrace.definition.fields.paths import field_path
-from tailrace.definition.fields.zones import time_zone
 from tailrace.definition.measures.linear import Predicate
 from tailrace.definition.measures.order import OrderMeasure
 from tailrace.definition.measures.value_rows import VALUE, ValueSelection
+from tailrace.definition.times.instants import check_epoch_unit
+from tailrace.definition.times.zones import time_zone
 from tailrace.errors import DefinitionError
 
 _MAX_RANKED = 100

@@ -10,10 +10,10 @@ from hashlib import sha256
 from typing import Any, Literal
 
 from tailrace.definition.fields.arguments import check_field, check_predicate
-from tailrace.definition.fields.instants import OUT_OF_RANGE, parse_instant, time_error
 from tailrace.definition.fields.paths import FieldPath, field_path
-from tailrace.definition.fields.zones import time_zone
 from tailrace.definition.measures.linear import Predicate
+from tailrace.definition.times.instants import OUT_OF_RANGE, parse_instant, time_error
+from tailrace.definition.times.zones import time_zone
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.numbers import MAX_EXPONENT, MIN_EXPONENT, Number, canonical_number
 from tailrace.encoding.sort_keys import check_sort_value, encode_sort_key, encode_sort_keys, utc_text

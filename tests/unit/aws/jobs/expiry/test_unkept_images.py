@@ -10,8 +10,8 @@ from tailrace import Collection
 from tailrace.aws.custom_resources.first_control_rows import write_first_control_rows
 from tailrace.backfill.generations import EXPIRED_UNKEPT
 from tailrace.definition.pipeline import Pipeline
-from tests.simulation.history import definition as model
-from tests.simulation.history.definition import Code
+from tests.simulation.job_model import definition as model
+from tests.simulation.job_model.definition import Code
 from tests.unit.aws.jobs.expiry.calm_player import COUNTED, PAGES, Calm, row
 
 

@@ -1,4 +1,4 @@
-"""Check the template with checkov: `python -m local.review.checkov`.
+"""Check the template with checkov: `python -m local.security.checkov`.
 
 checkov knows no Fn::ForEach and ignores what is in a loop, so it reads the template with its loops unrolled.
 """
@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from local.deployment.expansion import expand
 from local.deployment.template import template
-from local.review.expansion import expand
 
 ROOT = Path(__file__).resolve().parents[2]
 CHECKOV = ROOT / ".tools" / "checkov" / "bin" / "checkov"

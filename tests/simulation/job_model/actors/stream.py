@@ -8,7 +8,7 @@ from tailrace.backfill.boundaries import Position
 from tailrace.backfill.coverage import ListedShard
 from tailrace.encoding.keys import SENTINELS
 from tailrace.inputs.changes import Change
-from tests.simulation.history.model.table import Lineage
+from tests.simulation.job_model.actors.table import Lineage
 
 type Item = dict[str, Any]
 

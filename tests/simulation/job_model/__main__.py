@@ -1,4 +1,4 @@
-"""Simulated builds, verifications and repairs: ``python -m tests.simulation.history --seeds 100000``.
+"""Simulated builds, verifications and repairs: ``python -m tests.simulation.job_model --seeds 100000``.
 
 Ends with status 1 at the first seed whose history goes wrong, and prints the shortest variant of it that still does.
 """
@@ -10,10 +10,10 @@ import sys
 import time
 from collections.abc import Sequence
 
-from tests.simulation.history.running import failing, shrunk
-from tests.simulation.history.sabotage import SABOTAGES, breaking
-from tests.simulation.history.steps import history_of
-from tests.simulation.history.verdict import told
+from tests.simulation.job_model.running import failing, shrunk
+from tests.simulation.job_model.sabotage import SABOTAGES, breaking
+from tests.simulation.job_model.steps import history_of
+from tests.simulation.job_model.verdict import told
 
 _CHUNK = 100
 _PROCESSES = multiprocessing.get_context("spawn")

@@ -12,10 +12,10 @@ from tailrace.backfill.boundaries import Boundary, first_in_shard
 from tailrace.backfill.generations import Generation, GenerationId, State, interrupt
 from tailrace.backfill.journal import JournaledChange, JournalObject, decode, encode, journal_object
 from tailrace.inputs.effects import derive_effect
-from tests.simulation.history.definition import Code
-from tests.simulation.history.model.state import Expired, Shared, Told
-from tests.simulation.history.model.stream import Record, Shard
-from tests.simulation.history.model.table import Effects, Run
+from tests.simulation.job_model.actors.state import Expired, Shared, Told
+from tests.simulation.job_model.actors.stream import Record, Shard
+from tests.simulation.job_model.actors.table import Effects, Run
+from tests.simulation.job_model.definition import Code
 
 
 class Failed(Exception):

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tailrace.definition.fields import zones
-from tailrace.definition.fields.zones import time_zone, zone_rules
+from tailrace.definition.times import zones
+from tailrace.definition.times.zones import time_zone, zone_rules
 from tailrace.errors import DefinitionError
 
 LAYER = Path(__file__).parents[4] / "layers" / "tailrace"

@@ -10,8 +10,8 @@ from typing import Any
 from unittest.mock import patch
 
 from tailrace.backfill import generations
-from tests.simulation.history.definition import CODES
-from tests.simulation.history.model import function, job, verify
+from tests.simulation.job_model.actors import function, job, verify
+from tests.simulation.job_model.definition import CODES
 
 RULES = (
     # a build

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from tests.simulation.history import specials
-from tests.simulation.history.specials import HOUR, KEYS
+from tests.simulation.job_model import specials
+from tests.simulation.job_model.specials import HOUR, KEYS
 
 type Step = tuple[Any, ...]
-"""The step's name and its arguments, see :class:`tests.simulation.history.world.World`."""
+"""The step's name and its arguments, see :class:`tests.simulation.job_model.world.World`."""
 
 GENERATIONS = (("shops", 1), ("shops", 2), ("large", 1), ("pages", 1), ("pages", 2))
 

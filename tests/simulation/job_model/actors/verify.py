@@ -26,10 +26,10 @@ from tailrace.backfill.generations import (
 )
 from tailrace.backfill.repair import in_order
 from tailrace.encoding.keys import RowKey, value_rows_key
-from tests.simulation.history.model.build import owner
-from tests.simulation.history.model.job import Covered, Ended, Worker, cover, list_journal, no_holes
-from tests.simulation.history.model.state import TIMEOUT_S, Verdict
-from tests.simulation.history.model.table import Effects, Run
+from tests.simulation.job_model.actors.build import owner
+from tests.simulation.job_model.actors.job import Covered, Ended, Worker, cover, list_journal, no_holes
+from tests.simulation.job_model.actors.state import TIMEOUT_S, Verdict
+from tests.simulation.job_model.actors.table import Effects, Run
 
 if TYPE_CHECKING:
     from tailrace.definition.aggregate import Aggregate

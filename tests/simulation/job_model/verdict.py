@@ -10,11 +10,11 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 from tailrace.backfill.generations import Generation, GenerationId, State
-from tests.simulation.history.definition import CODES, Rows, recount
-from tests.simulation.history.deliveries import Stuck
-from tests.simulation.history.model.build import owner, without_epoch
-from tests.simulation.history.steps import History
-from tests.simulation.history.world import World
+from tests.simulation.job_model.actors.build import owner, without_epoch
+from tests.simulation.job_model.definition import CODES, Rows, recount
+from tests.simulation.job_model.deliveries import Stuck
+from tests.simulation.job_model.steps import History
+from tests.simulation.job_model.world import World
 
 type Key = tuple[str, str]
 

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tests.simulation.history.definition import CODES
-from tests.simulation.history.model.function import Failed, Invocation
-from tests.simulation.history.model.state import TIMEOUT_S, Discarded, Shared
-from tests.simulation.history.model.stream import Record, Shard, Stream
-from tests.simulation.history.model.table import Effects, RowsKeepMoving
-from tests.simulation.history.steps import History
+from tests.simulation.job_model.actors.function import Failed, Invocation
+from tests.simulation.job_model.actors.state import TIMEOUT_S, Discarded, Shared
+from tests.simulation.job_model.actors.stream import Record, Shard, Stream
+from tests.simulation.job_model.actors.table import Effects, RowsKeepMoving
+from tests.simulation.job_model.definition import CODES
+from tests.simulation.job_model.steps import History
 
 _HOUR = 3600
 _ROUNDS = 3000

@@ -9,9 +9,9 @@ from tailrace.backfill.coverage import GivenUp
 from tailrace.backfill.generations import Generation, GenerationId, State, adopted, created, doubt, interrupt
 from tailrace.backfill.journal import JournalObject
 from tailrace.encoding.keys import RowKey
-from tests.simulation.history.definition import CODES, Code
-from tests.simulation.history.model.stream import Record, Stream
-from tests.simulation.history.model.table import Table
+from tests.simulation.job_model.actors.stream import Record, Stream
+from tests.simulation.job_model.actors.table import Table
+from tests.simulation.job_model.definition import CODES, Code
 
 START = 1_800_000_000.0
 TIMEOUT_S = 60
@@ -89,7 +89,7 @@ class Shared:
     trace: list[str] = field(default_factory=list)
 
     def holds(self, rule: str) -> bool:
-        """Tell whether a rule is kept; each name must be one of :data:`tests.simulation.history.sabotage.RULES`."""
+        """Tell whether a rule is kept; each name must be one of :data:`tests.simulation.job_model.sabotage.RULES`."""
         return rule not in self.broken.split(" & ")
 
     def note(self, text: str) -> None:

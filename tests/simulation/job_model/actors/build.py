@@ -6,8 +6,8 @@ from tailrace.backfill.base import base_lineage
 from tailrace.backfill.boundaries import MARGIN_S, Boundary, choose_boundary
 from tailrace.backfill.generations import Generation, State, WrongState, begin_build, go_live, interrupt
 from tailrace.encoding.keys import RowKey
-from tests.simulation.history.model.job import Ended, Worker, cover, no_holes
-from tests.simulation.history.model.table import Effects, Lineage, RowsKeepMoving, Run
+from tests.simulation.job_model.actors.job import Ended, Worker, cover, no_holes
+from tests.simulation.job_model.actors.table import Effects, Lineage, RowsKeepMoving, Run
 
 
 def build(worker: Worker) -> Effects:

@@ -3,8 +3,8 @@
 Each has one shard, and every moment is chosen: what random histories would have to hit by chance.
 """
 
-from tests.simulation.history.specials import HOUR
-from tests.simulation.history.steps import History, Step
+from tests.simulation.job_model.specials import HOUR
+from tests.simulation.job_model.steps import History, Step
 
 _DELIVER: Step = ("deliver", 0, 20, 1000, 0.0, False)
 _VERIFY: Step = ("verify", 0, False, 0.0)

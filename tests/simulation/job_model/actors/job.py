@@ -20,9 +20,9 @@ from tailrace.backfill.generations import Generation, GenerationId, confirm_boun
 from tailrace.backfill.journal import Journal, JournalObject, read_journal
 from tailrace.definition.aggregate import Aggregate
 from tailrace.encoding.keys import SENTINELS
-from tests.simulation.history.definition import EVALUATORS
-from tests.simulation.history.model.state import TIMEOUT_S, Expired, Shared
-from tests.simulation.history.model.table import Effects, Run
+from tests.simulation.job_model.actors.state import TIMEOUT_S, Expired, Shared
+from tests.simulation.job_model.actors.table import Effects, Run
+from tests.simulation.job_model.definition import EVALUATORS
 
 _MAX_LISTINGS = 400
 _MAX_SENTINELS = 192

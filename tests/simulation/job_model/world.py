@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 from tailrace.backfill import generations
 from tailrace.backfill.generations import GenerationId, State
-from tests.simulation.history.deliveries import Deliveries, Stuck
-from tests.simulation.history.model.build import build, owner
-from tests.simulation.history.model.job import Worker
-from tests.simulation.history.model.state import PART_TIMEOUT_S
-from tests.simulation.history.model.table import Effects
-from tests.simulation.history.model.verify import verify
-from tests.simulation.history.steps import GENERATIONS, Step
+from tests.simulation.job_model.actors.build import build, owner
+from tests.simulation.job_model.actors.job import Worker
+from tests.simulation.job_model.actors.state import PART_TIMEOUT_S
+from tests.simulation.job_model.actors.table import Effects
+from tests.simulation.job_model.actors.verify import verify
+from tests.simulation.job_model.deliveries import Deliveries, Stuck
+from tests.simulation.job_model.steps import GENERATIONS, Step
 
 _ROUNDS = 3000
 

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from tests.simulation.history.sabotage import breaking
-from tests.simulation.history.steps import History, history_of
-from tests.simulation.history.verdict import faults_of
+from tests.simulation.job_model.sabotage import breaking
+from tests.simulation.job_model.steps import History, history_of
+from tests.simulation.job_model.verdict import faults_of
 
 
 def failing(chunk: tuple[range, str]) -> int | None:

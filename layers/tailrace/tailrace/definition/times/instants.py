@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import ROUND_FLOOR, Context, Decimal
 from typing import Any
 
-from tailrace.definition.fields import clocks
 from tailrace.definition.fields.paths import field_path
+from tailrace.definition.times import clocks
 from tailrace.encoding.numbers import EXACT
 from tailrace.encoding.times import LAST_MICROSECOND, TimeFormatError, check_leap_second, read_time
 from tailrace.errors import DefinitionError, InvalidItem, Violation

@@ -1,4 +1,4 @@
-"""Ask what is known about the locked packages: `python -m local.review.audit NPM`, where NPM is the npm to run.
+"""Ask what is known about the locked packages: `python -m local.security.audit NPM`, where NPM is the npm to run.
 
 pip-audit and npm leave out what they cannot look up, and succeed. Here that is a failure of its own (status 2), so that
 nothing unchecked looks safe.

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from tailrace.backfill.comparison import MAX_AGE_S, Difference, StoredRow
-from tests.simulation.history.__main__ import main
-from tests.simulation.history.found import FOUND
-from tests.simulation.history.model.verify import may_repair
-from tests.simulation.history.running import shrunk
-from tests.simulation.history.sabotage import DECISIONS, RULES, SABOTAGES, breaking
-from tests.simulation.history.scripted import SCRIPTED
-from tests.simulation.history.steps import history_of
-from tests.simulation.history.verdict import faults_of, told
+from tests.simulation.job_model.__main__ import main
+from tests.simulation.job_model.actors.verify import may_repair
+from tests.simulation.job_model.found import FOUND
+from tests.simulation.job_model.running import shrunk
+from tests.simulation.job_model.sabotage import DECISIONS, RULES, SABOTAGES, breaking
+from tests.simulation.job_model.scripted import SCRIPTED
+from tests.simulation.job_model.steps import history_of
+from tests.simulation.job_model.verdict import faults_of, told
 
 SEEDS = 150
 ENDED_LINEAGE = 85391  # a value row has the mark of a lineage that ended, and a main row above it is wrong
