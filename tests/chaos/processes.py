@@ -72,5 +72,5 @@ class FunctionProcesses:
 
 def _runs(pid: int, function: str) -> bool:
     """Tell whether the process is the function's: ids are used again."""
-    shown = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    shown = subprocess.run(["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return f"ministack-lambda-tailrace-{function}-" in shown.stdout

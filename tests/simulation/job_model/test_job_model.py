@@ -39,7 +39,7 @@ def test_a_broken_safeguard_is_found(name: str) -> None:
 
 def test_every_safeguard_is_broken() -> None:
     assert FOUND.keys() | SCRIPTED.keys() == set(SABOTAGES)
-    model = Path(__file__).parent / "model"
+    model = Path(__file__).parent / "actors"
     asked = {rule for path in model.glob("*.py") for rule in re.findall(r'holds\(\s*"([^"]+)"', path.read_text())}
     assert all(rule in " & ".join((*RULES, *DECISIONS)) for rule in asked)
     assert {rule for name in RULES for rule in name.split(" & ")} <= asked

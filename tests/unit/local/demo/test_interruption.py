@@ -37,7 +37,9 @@ def test_an_interruption_is_no_error(
     assert "Stopped." in "".join(capsys.readouterr())
 
 
-@pytest.mark.parametrize(("module", "ends"), [("local.demo", True), ("local.run_stack", True), ("local.security.audit", False)])
+@pytest.mark.parametrize(
+    ("module", "ends"), [("local.demo", True), ("local.run_stack", True), ("local.security.audit", False)]
+)
 def test_an_interruption_while_modules_are_imported_prints_no_traceback(
     module: str, ends: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -134,7 +134,9 @@ def test_forks_differ_in_random_numbers_and_show_their_script(run: Run, tmp_path
     forks = [run(script), run(script)]
     assert len({fork.stdout.readline() for fork in forks}) == 2
     for fork in forks:
-        shown = subprocess.run(["ps", "-o", "args=", "-p", str(fork.pid)], capture_output=True, text=True, check=True)
+        shown = subprocess.run(
+            ["ps", "-ww", "-o", "args=", "-p", str(fork.pid)], capture_output=True, text=True, check=True
+        )
         assert shown.stdout.startswith(f"{sys.executable} {tmp_path.parent}")
         assert fork.poll() is None
         with pytest.raises(subprocess.TimeoutExpired):
