@@ -8,7 +8,7 @@ from local.stack import Stack
 from pipeline.definition import pipeline
 from tailrace.encoding.dynamodb import decode_item
 from tests.browser.page_state import wait_for
-from tests.browser.test_numbers import cell, same, table_rows
+from tests.browser.panels.shown_tables import cell, same, table_rows
 
 
 def assert_panels_match_table(page: Page, stack: Stack, at_least: int = 3) -> None:

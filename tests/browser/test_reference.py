@@ -1,18 +1,17 @@
 """The API reference shows every operation, and read operations can be tried."""
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from cli.dashboard.command import REFERENCE
 from tailrace.definition.pipeline import load_pipeline
 from tailrace.http.openapi.document import build_document
 from tests.browser.conftest import SCREENSHOTS, opened_pages
+from tests.browser.operations import open_operation, operations
 from tests.browser.site import Response, Site, running_site
 
 type Visit = Callable[..., Page]
@@ -22,12 +21,6 @@ DOCUMENT = build_document(load_pipeline(), {})
 SWAGGER_UI_VIOLATIONS = {"heading-order", "nested-interactive", "region", "scrollable-region-focusable", "select-name"}
 """Violations in Swagger UI's own markup."""
 ROWS = {"rows": [{"carrier": "UA", "departures": 7}]}
-
-
-def operations(document: Mapping[str, Any]) -> set[tuple[str, str]]:
-    """Return the methods and paths of a document's operations."""
-    paths = document["paths"].items()
-    return {(method.upper(), path) for path, methods in paths for method in methods if method != "parameters"}
 
 
 def api(path: str, _query: str, _headers: Mapping[str, str]) -> Response:
@@ -45,15 +38,6 @@ def unchanged(browser: Browser, site_folder: Path) -> Iterator[Page]:
     """Open the page once for the tests that only look at it."""
     with running_site(site_folder, api, {"reference": f"./{REFERENCE}"}) as site, opened_pages(browser) as open_page:
         yield open_page(site.url + REFERENCE, ready=False)
-
-
-def open_operation(page: Page, method: str, path: str) -> Locator:
-    """Expand an operation and return it."""
-    operation = page.locator(".opblock", has=page.locator(f"[data-path='{path}']")).filter(
-        has=page.locator(".opblock-summary-method", has_text=re.compile(f"^{method}$"))
-    )
-    operation.locator(".opblock-summary-control").click()
-    return operation
 
 
 def test_it_shows_every_operation(unchanged: Page) -> None:

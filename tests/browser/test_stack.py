@@ -22,9 +22,9 @@ from local.stack import Stack, running_stack
 from pipeline.definition import pipeline
 from tailrace.http.openapi.document import build_document
 from tests.browser.conftest import SCREENSHOTS
+from tests.browser.operations import open_operation, operations
 from tests.browser.page_state import PAINT_LIMIT_MS, first_paint, wait_for
 from tests.browser.table_comparison import assert_panels_match_table
-from tests.browser.test_reference import open_operation, operations
 
 type Measured = Callable[[str], None]
 type Visit = Callable[..., Page]

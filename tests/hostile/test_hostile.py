@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.encoding.dynamodb import decode_item
@@ -20,6 +20,7 @@ from tailrace.errors import InvalidMessage
 from tests.hostile import corpus
 from tests.hostile.corpus import SECRET
 from tests.hostile.entrances import Entrances
+from tests.hostile.example_settings import hostile
 from tests.hostile.strategies import bodies, ids, images, keys
 
 CASES, PER_EXAMPLE = 10_000, 20
@@ -32,18 +33,6 @@ type Case = tuple[str, str]
 case = st.tuples(ids, bodies)
 many = st.lists(case, min_size=PER_EXAMPLE, max_size=PER_EXAMPLE)
 records = st.lists(st.tuples(keys, images, images), max_size=4)
-
-
-def hostile(examples: int) -> settings:
-    """Return the settings of a property: the same examples each time, however slow the machine."""
-    return settings(
-        max_examples=examples,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        phases=(Phase.generate,),
-        suppress_health_check=list(HealthCheck),
-    )
 
 
 def by_api(world: Entrances, cases: Sequence[Case]) -> Counter[str]:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tests.hostile.corpus import NUMBERS, SECRET, SIGNS
 from tests.hostile.entrances import Entrances
+from tests.hostile.example_settings import hostile
 from tests.hostile.strategies import bodies, signs
-from tests.hostile.test_hostile import hostile
 
 REQUESTS = 2_000
 

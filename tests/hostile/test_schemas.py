@@ -14,8 +14,8 @@ from tailrace.encoding.tagged_json import loads
 from tailrace.errors import DefinitionError, InvalidItem, InvalidMessage
 from tailrace.inputs.lines import Format, read_lines
 from tests.hostile.corpus import SIGNS
+from tests.hostile.example_settings import hostile
 from tests.hostile.strategies import bodies
-from tests.hostile.test_hostile import hostile
 
 SCHEMAS, ITEMS_PER_SCHEMA = 1_000, 4
 

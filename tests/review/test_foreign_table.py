@@ -9,6 +9,7 @@ import pytest
 
 from tests.architecture.parameters import deployed
 from tests.architecture.stack import STAGES, function_id, template, whole_template
+from tests.review.table_rights import READS
 
 TABLE, ACCOUNT = "shop", "111122223333"
 STREAM = f"arn:aws:dynamodb:eu-west-1:{ACCOUNT}:table/{TABLE}/stream/2024-01-01T00:00:00.000"
@@ -103,10 +104,6 @@ def test_jobs_read_the_stream_of_an_attached_table_alone(is_attached: bool) -> N
     assert ("ReadStream" in by_name, "WriteSentinels" in by_name) == (is_attached, not is_attached)
     if is_attached:
         assert by_name["ReadStream"]["Action"] == ["dynamodb:GetRecords", "dynamodb:GetShardIterator"]
-
-
-READS = {"dynamodb:GetItem", "dynamodb:Scan", "dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive"}
-READS |= {f"dynamodb:{name}" for name in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")}
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -15,12 +15,12 @@ from tailrace.aws.stages.write_behind import WriteBehind
 from tests.simulation.__main__ import main
 from tests.simulation.describe import describe
 from tests.simulation.invariants import find_violations
+from tests.simulation.playing import played
 from tests.simulation.runner import run
 from tests.simulation.shrink import shrink
 from tests.simulation.world.generator import generate_history
 from tests.simulation.world.isolation import isolated
 from tests.simulation.world.steps import Deliver, Fault, History, Redeliver, Run, Write
-from tests.simulation.world.world import World
 
 SEEDS = 2000
 CARRYING_SEEDS = 400
@@ -42,14 +42,6 @@ def test_no_history_drifts_with_write_behind() -> None:
     assert failed is None, f"to reproduce: make simulate FIRST={failed} SEEDS=1 CARRIES=1"
 
 
-def played(history: History) -> World:
-    world = World(history)
-    for step in history.steps:
-        world.play(step)
-    world.finish()
-    return world
-
-
 @pytest.mark.usefixtures("_alone")
 @pytest.mark.parametrize("seed", range(0, 300, 10))
 def test_the_same_seed_gives_the_same_run(seed: int) -> None:
@@ -60,7 +52,7 @@ def test_the_same_seed_gives_the_same_run(seed: int) -> None:
 TRACES = """
 from tests.simulation.world.generator import generate_history
 from tests.simulation.world.isolation import isolated
-from tests.simulation.test_simulation import played
+from tests.simulation.playing import played
 with isolated():
     for seed in range(20):
         print(played(generate_history(seed)).trace)

@@ -22,7 +22,7 @@ from tailrace.definition.pipeline import load_pipeline
 from tailrace.encoding.dynamodb import decode_item, encode_item
 from tests.openapi.conformance import FLIGHT
 from tests.stack.failing.conftest import ABSENT, Failing
-from tests.stack.failing.test_streams import holding
+from tests.stack.failing.discarded_batches import holding
 from tests.stack.failing.waiting import eventually
 
 _SHARDS = 2

@@ -28,7 +28,7 @@ from tests.api_client import request
 from tests.foreign.build import build_with_test_definitions
 from tests.foreign.designs import DESIGNS, Design, Row
 from tests.foreign.writers import Writer, has_expired
-from tests.review.test_foreign_table import READS
+from tests.review.table_rights import READS
 
 SETTLED_S = 120
 DIGITS = Context(prec=38)  # DynamoDB's

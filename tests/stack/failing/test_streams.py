@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.stack.failing.conftest import ABSENT, Failing
+from tests.stack.failing.discarded_batches import batches, holding
 from tests.stack.failing.waiting import eventually
 
 READERS = ("fanout", "aggregate")
@@ -18,16 +19,6 @@ OLD_S = 2
 def is_behind(failing: Failing, stage: str) -> bool:
     """Whether health says that a reader lacks a change: what the alarm on IteratorAge watches in milliseconds."""
     return int(failing.health(stage)["behind_s"] or 0) >= OLD_S
-
-
-def batches(failing: Failing) -> dict[str, Any]:
-    """Return the discarded batches, whose number the alarm on PutRequests watches."""
-    return failing.objects("FailuresBucket", "aws/lambda/")
-
-
-def holding(failing: Failing, item: str) -> dict[str, Any] | None:
-    """Return the discarded batch that holds a change of an item."""
-    return next((one for one in batches(failing).values() if f'"flights#{item}"' in one["payload"]), None)
 
 
 def check_batch(failing: Failing, batch: dict[str, Any], function: str, calls: int) -> None:

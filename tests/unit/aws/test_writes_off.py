@@ -11,8 +11,8 @@ from tailrace.encoding.tagged_json import loads
 from tailrace.http.openapi.document import build_document, security
 from tests.api_client import call, item_path, problem
 from tests.unit.aws.conftest import Cloud
+from tests.unit.aws.stages.intake_messages import DONE, batch, put
 from tests.unit.aws.stages.load.uploads import load
-from tests.unit.aws.stages.test_ingest import DONE, batch, put
 
 ORDER: dict[str, Any] = {"shop": "a", "placed": "2024-10-27T00:30:00Z", "amount": 1}
 WRITES = ("put", "patch", "post", "delete")

@@ -19,7 +19,7 @@ from tailrace.encoding.dynamodb import decode_item
 from tailrace.inputs.changes import parse_raw_batch
 from tailrace.outputs.prepared_images import PreparedImages
 from tailrace.outputs.routing import Dispatch, OutgoingEvent, dispatch
-from tests.unit.benchmarks.test_peers import event_text, parsed_event
+from tests.unit.benchmarks.samples import event_text, parsed_event
 
 type Requests = list[tuple[str, bytes]]
 

@@ -8,7 +8,7 @@ import pytest
 from local.errors import TableFileInvalid
 from local.existing_table import TableFile
 from tailrace.encoding.dynamodb import encode_item
-from tests.unit.local.test_existing_table import DESCRIBED, write
+from tests.unit.local.table_descriptions import DESCRIBED, write
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

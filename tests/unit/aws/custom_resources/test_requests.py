@@ -9,20 +9,9 @@ import pytest
 from tailrace.aws.custom_resources import requests
 from tailrace.aws.custom_resources.first_control_rows import write_first_control_rows
 from tailrace.aws.runtime.errors import map_aws_errors
-from tailrace.aws.runtime.settings import HistorySettings
 from tests.simulation.jobs.world import World
-from tests.unit.aws.custom_resources.test_table_check import PROPERTIES, Service, failure
-
-SETTINGS = HistorySettings(
-    tailrace_pipeline="tests.pipelines.orders:pipeline",
-    items_table="items",
-    aggregates_table="aggregates",
-    progress_table="progress",
-    history_bucket="history",
-    failures_bucket="failures",
-    aggregate_function="aggregate",
-    history_machine="machine",
-)
+from tests.unit.aws.custom_resources.history_settings import SETTINGS
+from tests.unit.aws.custom_resources.table_services import PROPERTIES, Service, failure
 
 
 class Answer:

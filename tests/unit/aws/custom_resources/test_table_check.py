@@ -1,51 +1,15 @@
 """The table that a stack is attached to is described with the rights that there are; errors are told by their codes."""
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import EndpointConnectionError
 
 from tailrace.attachment.facts import Denied, Described
 from tailrace.aws.custom_resources.table_check import check_attached, describe
 from tailrace.errors import Permanent, Transient, UnfitTable
 from tests.unit.attachment.tables import ARN, KEY, NO_TTL, OLD, ON, PIPELINE, STREAM, TABLE, WANTED
-
-type Answer = Mapping[str, Any] | Exception
-
-ANSWERS: dict[str, Answer] = {
-    "describe_table": {"Table": TABLE},
-    "describe_time_to_live": {"TimeToLiveDescription": NO_TTL},
-    "scan": {"Items": []},
-    "describe_stream": {"StreamDescription": ON},
-    "describe_key": {"KeyMetadata": {"KeyManager": "CUSTOMER"}},
-}
-PROPERTIES = {"Table": "shop", "TableArn": ARN, "StreamArn": STREAM, "KeyArn": "", "WriteEntrances": "off"}
-
-
-class Service:
-    """Every client at once; it remembers what it was asked."""
-
-    def __init__(self, **changed: Answer) -> None:
-        self.answers = ANSWERS | changed
-        self.asked: list[tuple[str, Mapping[str, Any]]] = []
-
-    def __getattr__(self, operation: str) -> Callable[..., Any]:
-        def call(**request: Any) -> Any:
-            self.asked.append((operation, request))
-            answer = self.answers[operation]
-            if isinstance(answer, Exception):
-                raise answer
-            return answer
-
-        return call
-
-
-def failure(code: str, status: int = 400, message: str = "not authorized") -> ClientError:
-    return ClientError(
-        {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item]
-        "Operation",
-    )
+from tests.unit.aws.custom_resources.table_services import ANSWERS, PROPERTIES, Service, failure
 
 
 def described(service: Any, kms: bool = False, **changed: Any) -> Described:

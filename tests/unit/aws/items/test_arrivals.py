@@ -11,8 +11,8 @@ from tailrace import Collection, DefinitionError, days
 from tailrace.definition.lifetimes import Lifetime
 from tests.api_client import call, item_path, request, send
 from tests.unit.aws.conftest import Cloud
+from tests.unit.aws.stages.intake_messages import DONE, batch, patch, put
 from tests.unit.aws.stages.load.uploads import load
-from tests.unit.aws.stages.test_ingest import DONE, batch, patch, put
 
 PLACED = 1_700_000_000_123
 DAY = 86_400

@@ -11,8 +11,8 @@ from tailrace.encoding.dynamodb import encode_item
 from tailrace.testing import record, rows
 from tests.api_client import call, send
 from tests.unit.aws.conftest import Cloud
+from tests.unit.aws.stages.intake_messages import DONE, batch, patch, put
 from tests.unit.aws.stages.load.uploads import load
-from tests.unit.aws.stages.test_ingest import DONE, batch, patch, put
 
 PIPELINE = "tests.pipelines.kept:pipeline"
 PLACED = 1_704_067_200

@@ -4,7 +4,7 @@ import pytest
 
 from tailrace.aws.jobs import assembly
 from tailrace.definition.pipeline import load_pipeline
-from tests.unit.aws.custom_resources.test_requests import SETTINGS
+from tests.unit.aws.custom_resources.history_settings import SETTINGS
 
 
 def test_fingerprints_are_computed_before_functions_of_the_definition_run(monkeypatch: pytest.MonkeyPatch) -> None:

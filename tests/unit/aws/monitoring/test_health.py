@@ -28,7 +28,7 @@ from tailrace.inputs.changes import parse_raw_batch
 from tailrace.testing import event, history, record
 from tests.api_client import call, problem
 from tests.unit.aws.conftest import Cloud
-from tests.unit.aws.stages import test_ingest
+from tests.unit.aws.stages import intake_messages
 from tests.unit.aws.stages.load import uploads
 
 NOW = [datetime(2026, 3, 1, 12, tzinfo=UTC)]
@@ -152,7 +152,7 @@ def refuse_one_of_each(cloud: Cloud) -> None:
     for stage in (ingest_stage, load_stage, fanout_stage):
         stage.cache_clear()
     bad = {"shop": 5}
-    ingest(test_ingest.batch(test_ingest.put("1", bad)), None)
+    ingest(intake_messages.batch(intake_messages.put("1", bad)), None)
     body = uploads.lines({"id": "1"} | bad, {"id": "2"} | bad)
     uploaded = uploads.upload(cloud, "inbox/orders/x.jsonl", body)
     uploaded["Records"][0]["eventTime"] = datetime.now(UTC).isoformat()

@@ -37,9 +37,9 @@ from tailrace.errors import Permanent
 from tailrace.testing import event, history
 from tests.api_client import request
 from tests.unit.aws.conftest import Cloud
-from tests.unit.aws.stages import test_archive, test_catalog, test_ingest
+from tests.unit.aws.stages import archive_messages, intake_messages, notifications
 from tests.unit.aws.stages.load import uploads
-from tests.unit.outputs.test_archives import event as archive_event
+from tests.unit.outputs.events import event as archive_event
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ORDER: dict[str, Any] = {"shop": "a", "placed": "2024-10-27T00:30:00Z"}
@@ -170,9 +170,9 @@ def test_its_client_gives_up_soon(cloud: Cloud) -> None:
 
 @pytest.mark.usefixtures("_anew")
 def test_each_stage_counts_what_it_has_done(cloud: Cloud) -> None:
-    ingest(test_ingest.batch(test_ingest.put("1", ORDER), "{"), None)
+    ingest(intake_messages.batch(intake_messages.put("1", ORDER), "{"), None)
     assert counted(cloud, "ingest") == StageCounts(2, 0, None)
-    archive(test_archive.batch([archive_event(1), archive_event(2)], "{"), None)
+    archive(archive_messages.batch([archive_event(1), archive_event(2)], "{"), None)
     assert counted(cloud, "archive") == StageCounts(1, 1, None)
     body = uploads.lines(uploads.GOOD, uploads.GOOD | {"id": "2"}, {"id": "3"})
     notification = uploads.upload(cloud, "inbox/orders/x.jsonl", body)
@@ -182,7 +182,7 @@ def test_each_stage_counts_what_it_has_done(cloud: Cloud) -> None:
     assert (found.changes, found.failed) == (2, 0)
     assert 90 <= (found.waited_s or 0) < 100
     (key,) = cloud.objects("the-archive", "archive/")
-    created = test_catalog.created(key)
+    created = notifications.created(key)
     created["Records"][0]["eventTime"] = "2999-01-01T00:00:00.000Z"  # a clock that goes wrong
     catalog(created, None)
     assert counted(cloud, "catalog") == StageCounts(1, 0, 0)

@@ -20,27 +20,10 @@ from tailrace.outputs.envelopes import EventText
 from tailrace.outputs.packing import claim_check
 from tailrace.outputs.stored_object import StoredObject
 from tests.unit.aws.conftest import Cloud
-from tests.unit.outputs.test_archives import event
+from tests.unit.aws.stages.archive_messages import NEXT_HOUR, batch
+from tests.unit.outputs.events import event
 
 DONE: dict[str, Any] = {"batchItemFailures": []}
-NEXT_HOUR = "2024-10-27T01:00:00Z"
-
-
-def batch(*messages: str | list[Any]) -> dict[str, Any]:
-    """Return an SQS event; a list is sent as a batch of events, a text as it is."""
-    bodies = [message if isinstance(message, str) else dumps(message) for message in messages]
-    return {
-        "Records": [
-            {
-                "messageId": f"m{index}",
-                "body": body,
-                "attributes": {},
-                "messageAttributes": {},
-                "eventSource": "aws:sqs",
-            }
-            for index, body in enumerate(bodies)
-        ]
-    }
 
 
 def put_aside(whole: dict[str, Any], bucket: str) -> tuple[StoredObject, str]:

@@ -5,7 +5,6 @@ import hashlib
 import json
 import tracemalloc
 from typing import Any
-from urllib.parse import quote_plus
 
 import pytest
 from botocore.stub import Stubber
@@ -16,26 +15,9 @@ from tailrace.aws.runtime.clients import client
 from tailrace.encoding.dynamodb import decode_item
 from tailrace.errors import Permanent, Transient
 from tests.unit.aws.conftest import Cloud
-from tests.unit.aws.stages.test_archive import NEXT_HOUR, batch
-from tests.unit.outputs.test_archives import event
-
-
-def created(*keys: str, bucket: str = "the-archive", name: str = "ObjectCreated:Put") -> dict[str, Any]:
-    """Return a notification as S3 sends it, keys escaped as S3 does."""
-    return {
-        "Records": [
-            {
-                "eventVersion": "2.1",
-                "eventSource": "aws:s3",
-                "eventName": name,
-                "s3": {
-                    "bucket": {"name": bucket},
-                    "object": {"key": quote_plus(key, safe="/"), "size": 1, "eTag": "e"},
-                },
-            }
-            for key in keys
-        ]
-    }
+from tests.unit.aws.stages.archive_messages import NEXT_HOUR, batch
+from tests.unit.aws.stages.notifications import created
+from tests.unit.outputs.events import event
 
 
 def rows(cloud: Cloud) -> list[dict[str, Any]]:

@@ -14,43 +14,10 @@ from tailrace.encoding.dynamodb import encode_item
 from tailrace.encoding.tagged_json import loads
 from tailrace.errors import Permanent
 from tests.unit.aws.conftest import Cloud
+from tests.unit.aws.stages.intake_messages import DONE, batch, delete, patch, put
 
 ORDER = {"shop": "a#~", "placed": "2024-10-27T00:30:00Z", "amount": 12.50}
 DEEP = "[" * 100_000 + "]" * 100_000
-
-
-def batch(*messages: Any, group: str = "g") -> dict[str, Any]:
-    """Return an SQS event; texts are sent as they are, all else as JSON."""
-    return {
-        "Records": [
-            {
-                "messageId": f"m{index}",
-                "receiptHandle": "r",
-                "body": message if isinstance(message, str) else json.dumps(message),
-                "attributes": {"MessageGroupId": group, "SentTimestamp": "1700000000000", "SequenceNumber": str(index)},
-                "messageAttributes": {},
-                "eventSource": "aws:sqs",
-                "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:intake.fifo",
-                "awsRegion": "us-east-1",
-            }
-            for index, message in enumerate(messages)
-        ]
-    }
-
-
-def put(item_id: str, item: Any, **more: Any) -> dict[str, Any]:
-    return {"op": "put", "collection": "orders", "id": item_id, "item": item} | more
-
-
-def patch(item_id: str, change: Any) -> dict[str, Any]:
-    return {"op": "patch", "collection": "orders", "id": item_id, "patch": change}
-
-
-def delete(item_id: str) -> dict[str, Any]:
-    return {"op": "delete", "collection": "orders", "id": item_id}
-
-
-DONE: dict[str, Any] = {"batchItemFailures": []}
 
 
 def test_operations_on_one_item_are_taken_in_order(cloud: Cloud) -> None:
