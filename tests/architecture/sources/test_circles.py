@@ -1,4 +1,4 @@
-"""No module imports itself through others, tests and benchmarks included."""
+"""No module imports itself through others, and none imports a test; tests and benchmarks included."""
 
 from tests.architecture.sources.files import PACKAGES, imports_among, named
 from tests.architecture.stack import ROOT
@@ -20,3 +20,10 @@ def test_no_import_runs_in_a_circle() -> None:
 
     for module in MODULES:
         walk(module, ())
+
+
+def test_no_module_imports_a_test_module() -> None:
+    """What tests share lies beside them, or in a conftest.py: else one cannot be moved or run without the other."""
+    tests = {name for name in MODULES if name.rpartition(".")[2].startswith("test_")}
+    assert tests
+    assert {name: found for name, others in imports_among(MODULES).items() if (found := others & tests)} == {}
