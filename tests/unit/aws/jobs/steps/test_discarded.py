@@ -17,7 +17,7 @@ from tailrace.definition.pipeline import Pipeline
 from tailrace.inputs.changes import RawBatch
 from tests.simulation.jobs.history import notification
 from tests.simulation.jobs.world import World
-from tests.unit.aws.jobs.expiry.calm_player import COUNTED, PAGES, Calm, row
+from tests.unit.aws.jobs.steps.calm_player import COUNTED, PAGES, Calm, row
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from tailrace.backfill.generations import EXPIRED_UNKEPT
 from tailrace.definition.pipeline import Pipeline
 from tests.simulation.job_model import definition as model
 from tests.simulation.job_model.definition import Code
-from tests.unit.aws.jobs.expiry.calm_player import COUNTED, PAGES, Calm, row
+from tests.unit.aws.jobs.steps.calm_player import COUNTED, PAGES, Calm, row
 
 
 @dataclass(frozen=True, eq=False)
