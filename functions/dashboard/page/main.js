@@ -27,19 +27,23 @@ function showNotice(text, ...buttons) {
 }
 
 async function loadConfig() {
-  const response = await fetch("./config.json", { cache: "no-store" });
-  if (!response.ok) throw new Problem(response.status, "config.json could not be loaded");
-  return { refresh_s: 1, auth: null, title: "Tailrace", ...(await response.json()) };
+  const failed = "config.json could not be loaded";
+  const response = await fetch("./config.json", { cache: "no-store" }).catch(() => null);
+  if (!response?.ok) throw new Problem(response?.status ?? 0, failed);
+  const given = await response.json().catch(() => {
+    throw new Problem(0, failed);
+  });
+  return { refresh_s: 1, auth: null, title: "Tailrace", ...given };
 }
 
-/** Load the descriptions of the aggregates, and retry until that succeeds. */
-async function loadAggregates(api) {
+/** Load what the page needs to start, and retry until that succeeds. */
+async function retried(load) {
   let notice = null;
   for (;;) {
     try {
-      const { aggregates } = await api.get("aggregates");
+      const loaded = await load();
       notice?.remove();
-      return aggregates;
+      return loaded;
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       notice?.remove();
@@ -128,7 +132,7 @@ function placeTools(panels, refresh, session, reference) {
 }
 
 async function start() {
-  const config = await loadConfig();
+  const config = await retried(loadConfig);
   document.title = config.title;
   setText(byId("title"), config.title);
   const onEnded = (text, signInAgain) => showNotice(text, button("Sign in again", signInAgain));
@@ -142,7 +146,8 @@ async function start() {
   const health = new HealthMonitor(api, new Stages(byId("flow")));
   const panels = [];
   const shared = { api, config, extents: new Extents([]) };
-  updatePanels(panels, await loadAggregates(api), shared);
+  const { aggregates } = await retried(() => api.get("aggregates"));
+  updatePanels(panels, aggregates, shared);
   const onTick = (now) => {
     for (const panel of panels) panel.freshness.show(now, panel.visible && !document.hidden, refresh.paused);
     const visible = panels.filter((panel) => panel.visible);
