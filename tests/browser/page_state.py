@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from playwright.sync_api import Page
+from playwright.sync_api import Error, Page
 
 CHART_DATA = "document.querySelector('.panel').panel.chartData"
 """An expression: the data of the first panel's chart."""
@@ -20,13 +20,19 @@ FOCUSED_LABEL = """() => {
 
 
 def wait_for(page: Page, expression: str, within_s: float = 20) -> Any:
-    """Wait until an expression is true in a page, and return its value."""
+    """Wait until an expression is true in a page, and return its value. Meanwhile, the page may reload itself."""
     limit = time.monotonic() + within_s
-    while not (found := page.evaluate(expression)):
+    while True:
+        reason = None
+        try:
+            found = page.evaluate(expression)
+        except Error as error:
+            found, reason = None, error
+        if found:
+            return found
         if time.monotonic() > limit:
-            raise AssertionError(f"not within {within_s} s: {expression}")
+            raise AssertionError(f"not within {within_s} s: {expression}") from reason
         page.wait_for_timeout(40)
-    return found
 
 
 def first_paint(visit: Callable[[], Page]) -> tuple[Page, float]:
