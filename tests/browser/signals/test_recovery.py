@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.fake_api import FakeApi, day
+from tests.browser.page_state import wait_for
 from tests.browser.site import Site
 
 type Serve = Callable[..., Site]
@@ -42,10 +43,12 @@ def test_a_page_with_a_part_that_arrives_later_is_complete(serve: Serve, page: P
     page.route(f"**/{part}", fail_twice)
     page.goto(serve(FakeApi(rows=day()).respond).url)
     expect(page.locator("#notices")).to_contain_text("Retrying …")
-    expect(page.locator(".panel")).to_have_count(1)
-    expect(page.locator("#notices")).to_be_empty()
-    assert failures == []
-    assert page.evaluate("sessionStorage.length") == 0
+    while failures:
+        page.wait_for_timeout(40)
+    for _ in range(2):  # the page may be complete, and not know yet that a style sheet is missing
+        expect(page.locator(".panel")).to_have_count(1)
+        expect(page.locator("#notices")).to_be_empty()
+        wait_for(page, "sessionStorage.length === 0")
 
 
 def test_a_page_with_a_part_that_never_arrives_says_so(serve: Serve, page: Page) -> None:
@@ -54,7 +57,7 @@ def test_a_page_with_a_part_that_never_arrives_says_so(serve: Serve, page: Page)
     page.route("**/panels/panel.js", lambda route: route.abort())
     page.goto(serve(FakeApi(rows=day()).respond).url)
     expect(page.locator("#notices")).to_contain_text("Check the connection, and reload the page.")
-    assert len(loaded) == 4
+    assert len(loaded) in (3, 4)  # the last load ends after the page's scripts
     page.unroute("**/panels/panel.js")
     page.reload()
     expect(page.locator(".panel")).to_have_count(1)
