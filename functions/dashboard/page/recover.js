@@ -43,8 +43,15 @@
     } else show("A part of the page could not be loaded. Check the connection, and reload the page.");
   }
 
+  /** Whether an element names a file of the page; browser extensions add scripts of other origins. */
+  function isPart(element) {
+    const address =
+      element instanceof HTMLScriptElement ? element.src : element instanceof HTMLLinkElement ? element.href : "";
+    return address.startsWith(`${location.origin}/`);
+  }
+
   function onError({ target }) {
-    if (isIncomplete || !(target instanceof HTMLScriptElement || target instanceof HTMLLinkElement)) return;
+    if (isIncomplete || !isPart(target)) return;
     isIncomplete = true;
     if (document.readyState === "loading") addEventListener("DOMContentLoaded", recover);
     else recover();

@@ -62,3 +62,17 @@ def test_a_page_with_a_part_that_never_arrives_says_so(serve: Serve, page: Page)
     page.reload()
     expect(page.locator(".panel")).to_have_count(1)
     expect(page.locator("#notices")).to_be_empty()
+
+
+def test_a_foreign_script_is_no_part_of_the_page(serve: Serve, page: Page) -> None:
+    """Extensions and proxies add such scripts, and the page's policy blocks them."""
+    page.goto(serve(FakeApi(rows=day()).respond).url)
+    expect(page.locator(".panel")).to_have_count(1)
+    blocked = """new Promise((resolve) => {
+        const script = document.createElement("script");
+        script.addEventListener("error", resolve);
+        script.src = "http://127.0.0.1:9/other.js";
+        document.head.append(script);
+    }).then(() => true)"""
+    assert page.evaluate(blocked)
+    assert page.locator("#notices").text_content() == ""
