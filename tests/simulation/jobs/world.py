@@ -10,7 +10,7 @@ from typing import Any
 from tailrace.errors import Transient
 from tests.simulation.jobs.kept import some_trip
 from tests.simulation.jobs.stack.processes import Died, Processes
-from tests.simulation.jobs.stack.stream import START, Shard
+from tests.simulation.jobs.stack.stream import Shard
 
 
 class World(Processes):
@@ -146,6 +146,3 @@ class World(Processes):
             if self.windows and shard.name in outstanding:
                 self.windows.end(shard, self.stage)
         self.in_call = inside
-
-
-__all__ = ["START", "Shard", "World"]

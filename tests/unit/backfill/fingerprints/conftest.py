@@ -1,4 +1,4 @@
-"""A loader of modules whose functions are described."""
+"""Loads modules and compares the descriptions of their functions."""
 
 import importlib
 import sys
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tailrace.backfill.fingerprints.sources import describe_function
 
 IMPORTS = """
 import collections, dataclasses, datetime, decimal, enum, functools, logging, os, string, types, typing
@@ -35,3 +37,18 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
 
     yield loaded
     forget()
+
+
+type Differ = Callable[[str, str, str], None]
+
+
+@pytest.fixture
+def differ(load: Load) -> Differ:
+    """Return a check: with one or the other text for a question mark, ``f`` of a module has two descriptions."""
+
+    def check(text: str, one: str, other: str) -> None:
+        first, again, second = (describe_function(load(text.replace("?", part)).f) for part in (one, one, other))
+        assert first == again
+        assert first != second
+
+    return check

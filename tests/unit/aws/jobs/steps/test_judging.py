@@ -19,7 +19,7 @@ from tailrace.aws.jobs.steps.repairing import Repairer
 from tailrace.backfill.generations import State, created
 from tailrace.encoding.dynamodb import decode_item, encode_item
 from tests.simulation.jobs.history import Player, Verdict
-from tests.simulation.jobs.world import START
+from tests.simulation.jobs.stack.stream import START
 
 orders = Collection("orders", schema={"type": "object"})
 MEASURES: Any = {"n": count(), "most": maximum("amount"), "kinds": distinct("kind"), "half": quantile("amount", 0.5)}

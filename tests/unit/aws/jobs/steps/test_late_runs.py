@@ -14,7 +14,7 @@ from tailrace.aws.jobs.steps.reading import read_rows
 from tailrace.aws.jobs.steps.snapshot import close_snapshot, scan_segment
 from tailrace.encoding.dynamodb import decode_item
 from tests.simulation.jobs.history import Player
-from tests.simulation.jobs.world import Shard
+from tests.simulation.jobs.stack.stream import Shard
 
 
 class Calm(Player):
