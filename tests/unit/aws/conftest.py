@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from moto import mock_aws
 from moto.backends import get_backend
 from moto.core import responses
+from moto.core.botocore_stubber import BotocoreStubber
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.sqs import models as sqs_models
 
@@ -108,6 +110,20 @@ def _quick_moto() -> Iterator[None]:
             (sqs_models, "camelcase_to_underscores"),
         ):
             patch.setattr(module, name, cache(getattr(module, name)))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_request_at_a_time() -> Iterator[None]:
+    """Let moto answer one request after the other: of two threads that write a new partition, it lost one's rows."""
+    answer, lock = BotocoreStubber.process_request, RLock()
+
+    def process_request(self: BotocoreStubber, request: Any) -> Any:
+        with lock:
+            return answer(self, request)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BotocoreStubber, "process_request", process_request)
         yield
 
 
