@@ -44,9 +44,10 @@ type Run = Callable[..., ForkedProcess]
 def layer(tmp_path: Path) -> Path:
     """Make a mounted layer, whose engine has a module that cannot be imported."""
     engine = tmp_path / "mounted" / "python" / "tailrace"
-    engine.mkdir(parents=True)
+    (engine / "room").mkdir(parents=True)  # without an __init__.py, as most folders of the engine
     (engine / "__init__.py").write_text("")
-    (engine / "shared.py").write_text("import os\nIMPORTED_BY = os.getpid()\n")
+    for module in ("shared.py", "room/shared.py"):
+        (engine / module).write_text("import os\nIMPORTED_BY = os.getpid()\n")
     (engine / "broken.py").write_text("raise RuntimeError('it is broken')\n")
     return mounted(tmp_path / "layer", engine.parent)
 
@@ -146,9 +147,10 @@ def test_forks_differ_in_random_numbers_and_show_their_script(run: Run, tmp_path
 
 
 def test_a_module_that_cannot_be_imported_is_the_functions_error(run: Run) -> None:
-    of_engine = run("import os, site, sys\nfrom tailrace import shared\nprint(shared.IMPORTED_BY, os.getpid())")
-    imported_by, pid = of_engine.stdout.read().split()
-    assert int(pid) == of_engine.pid != int(imported_by)
+    for package in ("tailrace", "tailrace.room"):
+        of_engine = run(f"import os, site, sys\nfrom {package} import shared\nprint(shared.IMPORTED_BY, os.getpid())")
+        imported_by, pid = of_engine.stdout.read().split()
+        assert int(pid) == of_engine.pid != int(imported_by)
     broken = run("import os, sys\nimport tailrace\nfrom tailrace import broken")
     assert broken.stdout.read() == ""
     assert "it is broken" in broken.stderr.read()
