@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from tailrace.definition.item_ids import fields_of_id, id_of
 from tailrace.encoding.dynamodb import Image, decode_value, reserved_attributes
 from tailrace.encoding.json_types import Item
-from tailrace.encoding.key_overlaps import find_overlap
 from tailrace.encoding.key_templates import KeyTemplate, Kind, check_key
 from tailrace.encoding.keys import SENTINELS, item_key, split_item_key
 from tailrace.encoding.limits import check_item, reserved_violations
@@ -239,11 +238,8 @@ class ItemKeys:
         Raises:
             InvalidMessage: as :func:`tailrace.encoding.dynamodb.decode_value`.
         """
-        fields = dict(identity.fields)
-        for name, value in image.items():
-            if name not in fields and name not in self.hidden:
-                fields[name] = decode_value(value)
-        return fields
+        known = self.hidden.union(identity.fields)
+        return {**identity.fields, **{name: decode_value(value) for name, value in image.items() if name not in known}}
 
 
 def item_keys(collections: Sequence[CollectionKey], strict: object) -> ItemKeys | None:
@@ -287,6 +283,8 @@ def _matched(name: object, value: Any) -> Any:
 def _check_overlap(one: CollectionKey, other: CollectionKey) -> None:
     if any(name in other.match and not _is_same(other.match[name], value) for name, value in one.match.items()):
         return
+    from tailrace.encoding.key_overlaps import find_overlap  # noqa: PLC0415 - few tables hold several collections
+
     example = find_overlap(one.template, other.template)
     if example is not None:
         raise DefinitionError(

@@ -6,9 +6,7 @@ from urllib.parse import urlencode
 
 from aws_lambda_powertools.event_handler import Response
 
-from tailrace.aws.aggregates.group_reader import GroupReader
 from tailrace.aws.aggregates.row_reader import Page, RowReader
-from tailrace.aws.aggregates.window_reader import WindowReader
 from tailrace.aws.api.responses import ApiResponse, json_response
 from tailrace.aws.backfill.shown_generations import ShownGenerations
 from tailrace.aws.monitoring.freshness import CachedProgress
@@ -49,7 +47,6 @@ class AggregateRoutes:
     ) -> None:
         self._generations = generations
         self._rows = rows
-        self._groups = GroupReader(rows.client, rows.table)
         self._progress = progress
         self._event = event
 
@@ -68,9 +65,15 @@ class AggregateRoutes:
         query = parse_row_query(shown.aggregate, query_parameters(self._event()), shown.generation.epoch)
         row_format = row_format_for(media_type, shown.aggregate, query.interval)
         freshness = self._freshness()
-        reader = self._rows if query.window is None else WindowReader(self._rows)
-        page = reader.read(query, row_format.write)
+        page = self._read(query, row_format)
         return self._page_response(shown, row_format, _interval(query), page, freshness)
+
+    def _read(self, query: RowQuery, row_format: RowFormat) -> Page:
+        if query.window is None:
+            return self._rows.read(query, row_format.write)
+        from tailrace.aws.aggregates.window_reader import WindowReader  # noqa: PLC0415 - for few requests
+
+        return WindowReader(self._rows).read(query, row_format.write)
 
     def top(self, name: str) -> ApiResponse:
         """Return the rows that rank first by a measure."""
@@ -85,10 +88,12 @@ class AggregateRoutes:
 
     def groups(self, name: str) -> ApiResponse:
         """Return the values of an aggregate's first group, with their number of items."""
+        from tailrace.aws.aggregates.group_reader import GroupReader  # noqa: PLC0415 - for few requests
+
         shown = self._generations.view().require_shown(name)
         query = parse_group_query(shown.aggregate, query_parameters(self._event()), shown.generation.epoch)
         freshness = self._freshness()
-        found = self._groups.read(query)
+        found = GroupReader(self._rows.client, self._rows.table).read(query)
         headers = self._headers(shown.generation, freshness, found.cursor)
         head = _head(shown) | {"group": shown.aggregate.by[0].name}
         end = _end(shown.generation, freshness, found.cursor)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from tailrace.aws.api.request_time import request_stamp
 from tailrace.aws.api.responses import ApiResponse, PartialFailure, json_response
-from tailrace.aws.items.batch_writer import Unprocessed, write_all
 from tailrace.aws.items.rows import StoredItem, arriving, validated_row
 from tailrace.aws.runtime.trace_logs import log_written
 from tailrace.definition.item_keys import CollectionKey
@@ -112,6 +111,8 @@ class BatchRoutes:
 
     def _store(self, entries: Sequence[_Entry], keys: CollectionKey) -> dict[int, TailraceError]:
         """Store the valid entries and return the errors of the others, by their position in the request."""
+        from tailrace.aws.items.batch_writer import Unprocessed, write_all  # noqa: PLC0415 - for few requests
+
         positions = [index for index, entry in enumerate(entries) if entry.row is not None]
         rows = [entry.row for entry in entries if entry.row is not None]
         errors = {index: entry.error for index, entry in enumerate(entries) if entry.error is not None}
