@@ -171,7 +171,7 @@ def dynamodb_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
 
 def _wait_for(endpoint: str, process: SupervisedProcess, log: Path) -> None:
     once = _client(endpoint, Config(retries={"total_max_attempts": 1}))
-    for _ in range(300):
+    for _ in range(1200):
         if process.poll() is not None:
             pytest.fail(f"DynamoDB Local ended with status {process.poll()}: {log.read_text()[-2000:]}")
         try:
@@ -180,7 +180,7 @@ def _wait_for(endpoint: str, process: SupervisedProcess, log: Path) -> None:
             time.sleep(0.1)
         else:
             return
-    pytest.fail("DynamoDB Local did not answer within 30 s")
+    pytest.fail("DynamoDB Local did not answer within 120 s")
 
 
 def _client(endpoint: str, config: Config) -> "DynamoDBClient":

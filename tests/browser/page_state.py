@@ -36,12 +36,12 @@ def wait_for(page: Page, expression: str, within_s: float = 20) -> Any:
 
 
 def first_paint(visit: Callable[[], Page]) -> tuple[Page, float]:
-    """Open a page until it paints within a second, three times at most: the machine may be busy.
+    """Open a page until it paints within a second, ten times at most: the machine may be busy.
 
     Returns:
         The page, and when it first painted content.
     """
-    for _ in range(3):
+    for _ in range(10):
         page = visit()
         first = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
         if first < PAINT_LIMIT_MS:

@@ -24,7 +24,7 @@ HOST = "host.docker.internal"
 ADD_HOST = f"{HOST}:host-gateway"
 SAMPLE_ENDPOINT = f"http://{HOST}:4566"
 INVOKE_SECONDS = 300
-START_SECONDS = 60
+START_SECONDS = 240
 
 type Invoke = Callable[[str], Any]
 

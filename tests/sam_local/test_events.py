@@ -17,7 +17,7 @@ from tests.sam_local.conftest import EVENTS, Invoke
 
 ARCHIVE_BUCKET = "tailrace-archive-000000000000-us-east-1"
 FAILURES_BUCKET = "tailrace-failures-000000000000-us-east-1"
-WAIT_SECONDS = 30
+WAIT_SECONDS = 120
 ALL_DONE: dict[str, Any] = {"state": {}, "batchItemFailures": []}
 
 

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import batched
 from pathlib import Path
 from typing import Any
 
@@ -73,14 +74,16 @@ class Checkout:
         path.write_text(path.read_text().replace(old, new))
 
     def put(self, items: Mapping[str, Mapping[str, Any]]) -> None:
-        table = deploy.client("dynamodb", self.about["endpoint"])
+        """Put flights, 25 in a request, so that few of them are in one batch of the stream and others in the next."""
+        client, table = deploy.client("dynamodb", self.about["endpoint"]), self.about["outputs"]["ItemsTable"]
+        requests = []
         for name, item in items.items():
             attributes = {
                 key: {"N": str(value)} if isinstance(value, int) else {"S": value} for key, value in item.items()
             }
-            table.put_item(
-                TableName=self.about["outputs"]["ItemsTable"], Item=attributes | {"pk": {"S": f"flights#{name}"}}
-            )
+            requests.append({"PutRequest": {"Item": attributes | {"pk": {"S": f"flights#{name}"}}}})
+        for some in batched(requests, 25, strict=False):
+            assert not client.batch_write_item(RequestItems={table: list(some)})["UnprocessedItems"]
 
     def get(self, path: str) -> Any:
         response = urllib3.request("GET", f"{self.about['dashboard']}api/{path}", timeout=60)

@@ -124,7 +124,7 @@ def test_the_command_exits_with_status_0_and_leaves_no_process(tmp_path: Path) -
         "SHARDS": "3",
         "PYTHONPATH": os.pathsep.join(sys.path),
     }
-    done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "drift 0" in done.stdout
     assert "Dashboard: http://127.0.0.1:" in done.stdout

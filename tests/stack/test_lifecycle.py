@@ -21,7 +21,7 @@ from local.stack import ENDPOINT_FILE, read_endpoint_file, running_stack
 from pipeline.definition import pipeline
 
 UP_SECONDS = 180.0
-GONE_SECONDS = 15.0
+GONE_SECONDS = 60.0
 
 
 def held_stack(port: int) -> subprocess.Popen[str]:

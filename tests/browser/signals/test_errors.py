@@ -18,12 +18,12 @@ def test_errors_of_the_api_are_told_as_such(serve: Serve, visit: Visit, status: 
     page = visit(serve(api.respond).url)
     api.problem = (status, {"title": "Try again later"})
     expect(page.locator(".panel .fresh")).to_have_attribute("data-state", "late")
-    expect(page.locator(".panel .warning")).to_contain_text("Stale: no values from the API for", timeout=12_000)
-    expect(page.locator("#state")).to_contain_text("No health from the API for", timeout=12_000)
+    expect(page.locator(".panel .warning")).to_contain_text("Stale: no values from the API for")
+    expect(page.locator("#state")).to_contain_text("No health from the API for")
     assert page.locator("#state").get_attribute("data-state") == "late"
     api.problem = None
-    expect(page.locator(".panel .warning")).to_be_hidden(timeout=20_000)
-    expect(page.locator("#state")).to_have_text("Live · 1 s behind", timeout=20_000)
+    expect(page.locator(".panel .warning")).to_be_hidden(timeout=60_000)
+    expect(page.locator("#state")).to_have_text("Live · 1 s behind", timeout=60_000)
 
 
 def test_an_error_is_shown_and_retried_with_a_growing_delay(serve: Serve, visit: Visit) -> None:

@@ -124,7 +124,7 @@ class DashboardClient:
         """Request a target verbatim; `sec_fetch_site` becomes the header `Sec-Fetch-Site`."""
         given = {name.replace("_", "-"): text for name, text in headers.items()}
         with urllib3.HTTPConnectionPool("127.0.0.1", self.server.server_port) as pool:
-            connection = pool.ConnectionCls("127.0.0.1", self.server.server_port, timeout=10)
+            connection = pool.ConnectionCls("127.0.0.1", self.server.server_port, timeout=60)
             connection.request(method, target, body=body, headers=given, preload_content=True, decode_content=False)
             answer = connection.getresponse()
             connection.close()
@@ -143,7 +143,7 @@ def serve(server: DashboardServer) -> Iterator[DashboardClient]:
 
 @pytest.fixture
 def upstream(api: FakeApi) -> Upstream:
-    return Upstream(api.url, REGION, CREDENTIALS, http_session(read_timeout_s=0.5))
+    return Upstream(api.url, REGION, CREDENTIALS, http_session(read_timeout_s=30))
 
 
 @pytest.fixture

@@ -91,7 +91,8 @@ def test_a_compressed_response_stays_compressed(ask: DashboardClient, api: FakeA
     assert (answer.headers["Content-Encoding"], answer.data) == ("gzip", b"\x1f\x8b as it came")
 
 
-def test_an_upstream_timeout_is_504(ask: DashboardClient, api: FakeApi) -> None:
+def test_an_upstream_timeout_is_504(ask: DashboardClient, api: FakeApi, upstream: Upstream) -> None:
+    upstream._session = http_session(read_timeout_s=0.5)
     api.delay_s = 1.0
     assert problem(ask("/api/aggregates")) == (504, "no-answer")
 
