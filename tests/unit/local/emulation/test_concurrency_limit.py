@@ -54,6 +54,7 @@ class LambdaModule(dict[str, Any]):
     def __init__(self) -> None:
         super().__init__(invoke_async_with_retry=self._begin, _execute_function=self._execute)
         self.threads: list[threading.Thread] = []
+        self.lock = threading.Lock()
         self.calls: Counter[str] = Counter()
         self.active: Counter[str] = Counter()
         self.peaks: Counter[str] = Counter()
@@ -70,14 +71,16 @@ class LambdaModule(dict[str, Any]):
         if not event.get("in_scope"):
             return dict(self["_execute_function"](function, event | {"in_scope": True}))
         name = function["config"]["FunctionName"]
-        self.calls[name] += 1
-        self.active[name] += 1
-        self.peaks[name] = max(self.peaks[name], self.active[name])
+        with self.lock:
+            self.calls[name] += 1
+            self.active[name] += 1
+            self.peaks[name] = max(self.peaks[name], self.active[name])
         if "meets" in event:
             event["meets"].wait(10)
         else:
             time.sleep(0.001)
-        self.active[name] -= 1
+        with self.lock:
+            self.active[name] -= 1
         return {"error": event.get("fails")}
 
     def peak(self, name: str, events: list[dict[str, Any]], *, waits: bool, reserved: int | None = None) -> int:
