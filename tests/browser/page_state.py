@@ -10,6 +10,7 @@ CHART_DATA = "document.querySelector('.panel').panel.chartData"
 """An expression: the data of the first panel's chart."""
 
 PAINT_LIMIT_MS = 1000
+MAX_MEASUREMENTS = 5
 
 FOCUSED_LABEL = """() => {
     const one = document.activeElement;
@@ -35,18 +36,41 @@ def wait_for(page: Page, expression: str, within_s: float = 20) -> Any:
         page.wait_for_timeout(40)
 
 
-def first_paint(visit: Callable[[], Page]) -> tuple[Page, float]:
-    """Open a page until it paints within a second, ten times at most: the machine may be busy.
+def wait_until(page: Page, look: Callable[[], bool], within_s: float = 20) -> None:
+    """Wait until a test sees something, while the page goes on."""
+    limit = time.monotonic() + within_s
+    while not look():
+        assert time.monotonic() < limit
+        page.wait_for_timeout(100)
+
+
+def until_below(limit: float, measure: Callable[[], float]) -> list[float]:
+    """Measure until a figure is below its limit, five times at most: the machine may be busy. Return all figures."""
+    found = [measure()]
+    while found[-1] >= limit and len(found) < MAX_MEASUREMENTS:
+        found.append(measure())
+    return found
+
+
+def listed(figures: list[float], digits: int = 0) -> str:
+    """Return all figures of a measurement, for the summary."""
+    return ", ".join(f"{figure:.{digits}f}" for figure in figures)
+
+
+def first_paint(visit: Callable[[], Page]) -> tuple[Page, list[float]]:
+    """Open a page until it paints within a second.
 
     Returns:
-        The page, and when it first painted content.
+        The page, and when it first painted content, at each time that it was opened.
     """
-    for _ in range(10):
-        page = visit()
-        first = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
-        if first < PAINT_LIMIT_MS:
-            break
-    return page, first
+    pages: list[Page] = []
+
+    def paint() -> float:
+        pages.append(visit())
+        return float(pages[-1].evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"))
+
+    found = until_below(PAINT_LIMIT_MS, paint)
+    return pages[-1], found
 
 
 def announced_text(page: Page) -> str:

@@ -10,7 +10,15 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.fake_api import FakeApi, day, hours, row, stage, stages
-from tests.browser.page_state import CHART_DATA, PAINT_LIMIT_MS, announced_text, first_paint, wait_for
+from tests.browser.page_state import (
+    CHART_DATA,
+    PAINT_LIMIT_MS,
+    announced_text,
+    first_paint,
+    listed,
+    wait_for,
+    wait_until,
+)
 from tests.browser.site import Site
 
 type Visit = Callable[..., Page]
@@ -23,8 +31,8 @@ PI = "3.1415926535897932384626433832795028842"
 def test_it_paints_within_a_second(serve: Serve, visit: Visit, measured: Measured) -> None:
     url = serve(FakeApi(rows=day()).respond).url
     _, first = first_paint(lambda: visit(url))
-    measured(f"first contentful paint after {first:.0f} ms")
-    assert first < PAINT_LIMIT_MS
+    measured(f"first contentful paint after {listed(first)} ms")
+    assert first[-1] < PAINT_LIMIT_MS
 
 
 def test_ten_thousand_points_are_drawn_within_a_frame(serve: Serve, visit: Visit, measured: Measured) -> None:
@@ -86,6 +94,11 @@ def test_a_table_shows_every_digit_of_a_number(serve: Serve, visit: Visit) -> No
     assert drawn == [float(text) for text in numbers]
 
 
+def path_end(target: str) -> str:
+    """Return the last part of a request's path."""
+    return target.partition("?")[0].rpartition("/")[2]
+
+
 def rows_queried(served: Site) -> list[str]:
     """Return the aggregate of each query of rows so far."""
     return [target.split("/")[2] for target in served.requests if "/rows?" in target]
@@ -99,11 +112,9 @@ def test_a_refresh_is_one_request_per_visible_panel(serve: Serve, visit: Visit) 
     page.wait_for_timeout(500)
     served.requests.clear()
     began = time.monotonic()
-    while (queried := rows_queried(served)).count("sensors_0") < 4:
-        page.wait_for_timeout(100)
-        assert time.monotonic() - began < 20
+    wait_until(page, lambda: rows_queried(served).count("sensors_0") >= 4)
     assert time.monotonic() - began > 2.5  # a second apart, and the first was soon due
-    assert "sensors_5" not in queried
+    assert "sensors_5" not in rows_queried(served)
     assert all(target.count("sensor=") == 3 for target in served.requests if "/rows?" in target)
 
 
@@ -274,8 +285,4 @@ def test_a_clock_that_is_set_back_stops_no_refresh(serve: Serve, visit: Visit) -
     page.clock.set_system_time(page.evaluate("Date.now()") / 1000 - 3600)
     del served.requests[:]
     page.clock.run_for(6000)
-    until, asked = time.monotonic() + 20, set[str]()
-    while not {"rows", "health", "aggregates"} <= asked:
-        assert time.monotonic() < until, asked
-        page.wait_for_timeout(100)
-        asked = {target.partition("?")[0].rpartition("/")[2] for target in served.requests}
+    wait_until(page, lambda: {"rows", "health", "aggregates"} <= {path_end(target) for target in served.requests})

@@ -111,7 +111,7 @@ def test_a_former_token_that_is_rejected_after_its_renewal_does_not_end_the_sess
     late: list[str] = []
 
     def respond(path: str, query: str, headers: Mapping[str, str]) -> Response:
-        """Reject the first request of the page only once another token has been in use for a moment."""
+        """Reject the first request for the stages' health, once another token has been in use for a moment."""
         former = headers.get("authorization", "")
         if late or path != "/health" or len(issuer.issued) > 1:
             return accepts(path, query, headers)

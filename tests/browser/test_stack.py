@@ -23,7 +23,7 @@ from pipeline.definition import pipeline
 from tailrace.http.openapi.document import build_document
 from tests.browser.conftest import SCREENSHOTS
 from tests.browser.operations import open_operation, operations
-from tests.browser.page_state import PAINT_LIMIT_MS, first_paint, wait_for
+from tests.browser.page_state import PAINT_LIMIT_MS, first_paint, listed, until_below, wait_for
 from tests.browser.table_comparison import assert_panels_match_table
 
 type Measured = Callable[[str], None]
@@ -68,8 +68,8 @@ def test_it_paints_within_a_second_in_every_variant(url: str, visit: Visit, meas
     appearance, size = variant.split()
     width, height = map(int, size.split("x"))
     page, first = first_paint(lambda: visit(url, width=width, height=height, dark=appearance == "dark"))
-    measured(f"{variant}: first contentful paint after {first:.0f} ms")
-    assert first < PAINT_LIMIT_MS
+    measured(f"{variant}: first contentful paint after {listed(first)} ms")
+    assert first[-1] < PAINT_LIMIT_MS
     rate = page.locator("[data-stage=aggregate] dl > div:nth-child(3) dd")
     expect(rate).to_have_text(re.compile(r"\d/s"))
     for aggregate in pipeline.aggregates:
@@ -92,12 +92,9 @@ def test_a_new_item_is_shown_within_three_seconds(
     page = visit(url)
     page.locator("[data-aggregate=carrier_hours]").get_by_role("button", name="Table").click()
     writer = StackWriter(stack)
-    for _ in range(10):  # the machine may be busy
-        took = shown_after(page, writer, path)
-        if took < MAX_DELAY_S:
-            break
-    measured(f"item written through the {path}: shown after {took:.1f} s")
-    assert took < MAX_DELAY_S
+    took = until_below(MAX_DELAY_S, lambda: shown_after(page, writer, path))
+    measured(f"item written through the {path}: shown after {listed(took, 1)} s")
+    assert took[-1] < MAX_DELAY_S
 
 
 def shown_after(page: Page, writer: StackWriter, path: str) -> float:
@@ -143,18 +140,18 @@ def feeding(stack: Stack) -> Iterator[None]:
 def test_panels_fill_while_the_feed_runs(stack: Stack, url: str, visit: Visit, measured: Measured) -> None:
     with feeding(stack):
         time.sleep(2)  # until the stages are busy
-        for _ in range(5):  # other tests may make the machine busier than the feed does
-            began = time.monotonic()
-            page = visit(url, width=1440, height=5000, ready=False)
-            for aggregate in pipeline.aggregates:
-                wait_for(
-                    page, f"document.querySelector('[data-aggregate={aggregate.name}]')?.panel.rows.length > 0", 60
-                )
-            took = time.monotonic() - began
-            if took < MAX_STARVED_S:
-                break
-    measured(f"panels filled while the feed ran: after {took:.1f} s")
-    assert took < MAX_STARVED_S
+        took = until_below(MAX_STARVED_S, lambda: filled_after(url, visit))
+    measured(f"panels filled while the feed ran: after {listed(took, 1)} s")
+    assert took[-1] < MAX_STARVED_S
+
+
+def filled_after(url: str, visit: Visit) -> float:
+    """Open the page, and return the seconds until every panel has rows."""
+    began = time.monotonic()
+    page = visit(url, width=1440, height=5000, ready=False)
+    for aggregate in pipeline.aggregates:
+        wait_for(page, f"document.querySelector('[data-aggregate={aggregate.name}]')?.panel.rows.length > 0", 60)
+    return time.monotonic() - began
 
 
 def test_every_stage_shows_lag_failures_and_rate(stack: Stack, url: str, visit: Visit) -> None:

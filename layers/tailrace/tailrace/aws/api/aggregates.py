@@ -68,13 +68,6 @@ class AggregateRoutes:
         page = self._read(query, row_format)
         return self._page_response(shown, row_format, _interval(query), page, freshness)
 
-    def _read(self, query: RowQuery, row_format: RowFormat) -> Page:
-        if query.window is None:
-            return self._rows.read(query, row_format.write)
-        from tailrace.aws.aggregates.window_reader import WindowReader  # noqa: PLC0415 - for few requests
-
-        return WindowReader(self._rows).read(query, row_format.write)
-
     def top(self, name: str) -> ApiResponse:
         """Return the rows that rank first by a measure."""
         shown = self._generations.view().require_shown(name)
@@ -98,6 +91,13 @@ class AggregateRoutes:
         head = _head(shown) | {"group": shown.aggregate.by[0].name}
         end = _end(shown.generation, freshness, found.cursor)
         return json_response(200, f'{dumps(head)[:-1]},"groups":{dumps(list(found.groups))},{end}}}', headers)
+
+    def _read(self, query: RowQuery, row_format: RowFormat) -> Page:
+        if query.window is None:
+            return self._rows.read(query, row_format.write)
+        from tailrace.aws.aggregates.window_reader import WindowReader  # noqa: PLC0415 - for few requests
+
+        return WindowReader(self._rows).read(query, row_format.write)
 
     def _freshness(self) -> str:
         """Return the freshness, read before the rows: the rows contain at least these changes."""

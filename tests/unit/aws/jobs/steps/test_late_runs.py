@@ -48,6 +48,12 @@ class Calm(Player):
 
         monkeypatch.setattr(machine, "_PARTS", {**machine._PARTS, step: (late, *rest)})
 
+    def verify_after(self, monkeypatch: pytest.MonkeyPatch, step: str, act: Any) -> tuple[str, tuple[Any, ...], int]:
+        """Let something happen before a step of a job that repairs; return its state and findings, and the revenue."""
+        self.before(monkeypatch, step, act)
+        verdict = self._job("verify", [("shops", 1)], repairs=True)
+        return verdict.job.state, verdict.findings, self.revenue()
+
 
 @pytest.fixture
 def player(monkeypatch: pytest.MonkeyPatch) -> Calm:
@@ -69,9 +75,7 @@ def test_rows_that_are_read_after_the_journal_was_listed_are_not_judged(
         for number in range(job.data["partitions"]):
             read_rows(context, job, number)
 
-    player.before(monkeypatch, "judge", read_again)
-    verdict = player._job("verify", [("shops", 1)], repairs=True)
-    assert (verdict.job.state, verdict.findings, player.revenue()) == ("done", (), 14)
+    assert player.verify_after(monkeypatch, "judge", read_again) == ("done", (), 14)
 
 
 def test_items_that_are_read_after_the_snapshot_was_closed_are_not_in_the_base(
@@ -83,9 +87,7 @@ def test_items_that_are_read_after_the_snapshot_was_closed_are_not_in_the_base(
             scan_segment(context, job, number)
         close_snapshot(context, job)
 
-    player.before(monkeypatch, "base", scan_again)
-    verdict = player._job("verify", [("shops", 1)], repairs=True)
-    assert (verdict.job.state, verdict.findings, player.revenue()) == ("done", (), 14)
+    assert player.verify_after(monkeypatch, "base", scan_again) == ("done", (), 14)
 
 
 @pytest.mark.parametrize(("step", "listing"), [("journal", "list"), ("journal again", "relist")])
@@ -101,9 +103,7 @@ def test_the_parts_of_the_journal_are_those_of_the_run_that_counts(
         assert len(objects) > len(before)
         assert {name: objects[name] for name in before} == before
 
-    player.before(monkeypatch, step, list_again)
-    verdict = player._job("verify", [("shops", 1)], repairs=True)
-    assert (verdict.job.state, verdict.findings, player.revenue()) == ("done", (), 14)
+    assert player.verify_after(monkeypatch, step, list_again) == ("done", (), 14)
 
 
 def test_a_build_that_is_taken_up_after_its_folder_has_expired_ends(
