@@ -5,7 +5,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime
 from statistics import median
 from typing import Any

@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 from cli.console import counted, say, visible

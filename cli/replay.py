@@ -7,10 +7,11 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from cli.console import counted, make_state_folder, say, show_progress, uninterrupted
 from cli.errors import CommandError, UsageError
@@ -107,8 +108,7 @@ def _described(gone: Counter[str]) -> Iterator[str]:
 type Batch = list[tuple[Position, Event]]
 
 
-@dataclass(frozen=True, slots=True)
-class Bookmark:
+class Bookmark(Struct, frozen=True):
     """A file with the position of the last event that was dealt with."""
 
     path: Path
@@ -132,8 +132,7 @@ class Bookmark:
         self.path.unlink(missing_ok=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Replay:
+class Replay(Struct, frozen=True):
     """Sends a route's archived events through fanout, which knows the definition and the queue."""
 
     archive: Archive

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 from botocore.session import Session
+from msgspec import Struct
 
 from cli.console import state_folder
 from cli.errors import NO_CREDENTIALS, CommandError
@@ -49,8 +49,7 @@ _ACCESS_DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperatio
 _NO_SUCH_STACK = "ValidationError"
 
 
-@dataclass(frozen=True, slots=True)
-class DeployedStack:
+class DeployedStack(Struct, frozen=True):
     """A deployed stack, and the credentials to call it with; ``id`` is its ARN."""
 
     id: str
@@ -90,8 +89,7 @@ class DeployedStack:
         return f"{self.name}-{stage}"
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Struct, frozen=True):
     """A region of an account, to call with the user's credentials; or an emulator."""
 
     session: Session

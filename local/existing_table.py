@@ -7,11 +7,11 @@ items come first and the stream second, as in an account: their writes are not i
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
 
 from local.deployment.deploy import client
 from local.errors import TableFileInvalid
@@ -26,8 +26,7 @@ _OF_INDEX = ("IndexName", "KeySchema", "Projection")
 type Json = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class TableFile:
+class TableFile(Struct, frozen=True):
     """A table as a file describes it, and items that it holds before the stack is attached.
 
     Attributes:

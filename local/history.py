@@ -3,8 +3,9 @@
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from local.errors import LocalError
 
@@ -17,8 +18,7 @@ class JobFailed(LocalError):
     """A rebuild or verification did not finish."""
 
 
-@dataclass(frozen=True, slots=True)
-class LocalHistory:
+class LocalHistory(Struct, frozen=True):
     """Runs jobs on a stack.
 
     Attributes:

@@ -8,9 +8,12 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from copy import replace
 from pathlib import Path
 from typing import Protocol, Self
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from local.deployment.emulator import ROOT, Emulator, is_free
 from local.errors import EmulatorFailed, PortInUse, SettleTimeout, StateMismatch
@@ -27,8 +30,7 @@ SAVING_SHARE = 0.05
 SETTLE_S = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """What the next run has to know of this one.
 
     Attributes:

@@ -6,9 +6,10 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+from msgspec import Struct
 
 from local.deployment.check_definition import load_checked_pipeline
 from local.deployment.emulator import REGION
@@ -32,8 +33,7 @@ AWS = f"AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test aws dynamodb --region 
 """Writes to a table as any other program does."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Options:
+class _Options(Struct, frozen=True):
     """What the command line asks for. `table` is an existing table, which the stack is attached to."""
 
     port: int | None

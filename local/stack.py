@@ -11,11 +11,13 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from copy import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from msgspec import Struct, field
 
 from local.dashboard import dashboard
 from local.deployment import deploy
@@ -39,8 +41,7 @@ type Parameters = Mapping[str, str] | Callable[[str], Mapping[str, str]]
 """Template parameters, or a function that makes what they name on the emulator at an endpoint and returns them."""
 
 
-@dataclass(slots=True)
-class Stack:
+class Stack(Struct):
     """A running stack. `outputs` are the template's; `resources` maps logical ids to physical ones.
 
     `parameters` are those of the template that differ from its defaults; `shards` is the number of virtual shards of

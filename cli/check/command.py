@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError

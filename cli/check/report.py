@@ -1,7 +1,8 @@
 """What a check of a table found, as findings and as lines."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cli.check.tally import CollectionTally, Reasons, Tally
 from cli.console import counted
@@ -11,8 +12,7 @@ from tailrace.encoding.json_types import Json
 _MAX_REASONS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """A check of a table.
 
     Attributes:

@@ -1,8 +1,9 @@
 """What a definition makes of the items of a table, counted: matched, invalid, counted, or none of these."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from tailrace.aggregation.contributions import contribution_of
 from tailrace.aggregation.evaluator import Evaluator
@@ -20,8 +21,7 @@ _MAX_KEY_CHARACTERS = 200
 _FIRST = StreamPosition(1, "1970-01-01T00:00:00Z")
 
 
-@dataclass(slots=True)
-class Reason:
+class Reason(Struct):
     """Why items cannot be used: how many, the first one's key, and what is wrong with it."""
 
     text: str
@@ -29,8 +29,7 @@ class Reason:
     items: int = 0
 
 
-@dataclass(slots=True)
-class Reasons:
+class Reasons(Struct):
     """Reasons by what they have in common, the first of each kind."""
 
     found: dict[tuple[str, ...], Reason] = field(default_factory=dict)
@@ -50,8 +49,7 @@ class Reasons:
         return sorted(self.found.values(), key=lambda reason: -reason.items)
 
 
-@dataclass(slots=True)
-class CollectionTally:
+class CollectionTally(Struct):
     """The items of one collection.
 
     Attributes:

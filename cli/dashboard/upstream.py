@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from threading import BoundedSemaphore
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, unquote
@@ -12,6 +11,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials, ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
 from botocore.httpsession import URLLib3Session
+from msgspec import Struct
 from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as BodyTimeoutError
@@ -42,8 +42,7 @@ QUEUE_TIMEOUT_S = 10.0
 MAX_RESPONSE_BYTES = 16 * 1024 * 1024  # an HTTP API returns 10 MB at most
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamResponse:
+class UpstreamResponse(Struct, frozen=True):
     """A response of the API."""
 
     status: int

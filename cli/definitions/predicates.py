@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import dataclass
 from inspect import isawaitable, isgenerator
 from pathlib import PurePath
 from typing import Any
+
+from msgspec import Struct
 
 from tailrace.aggregation.field_usage import predicate_fields
 from tailrace.definition.aggregate import Aggregate
@@ -22,8 +23,7 @@ from tailrace.encoding.json_types import Item
 from tailrace.errors import InvalidItem
 
 
-@dataclass(frozen=True, slots=True)
-class UserPredicate:
+class UserPredicate(Struct, frozen=True):
     """A predicate, the first place in the definition that uses it, and the field whose elements it is applied to."""
 
     what: str

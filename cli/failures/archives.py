@@ -7,13 +7,13 @@ import tempfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import batched, groupby
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
+from msgspec import Struct, field
 
 from cli.errors import CommandError
 from tailrace.aws.runtime.errors import has_code
@@ -27,8 +27,7 @@ type Position = tuple[str, str, int, str]
 """An event's hour (YYYY-MM-DDTHH), shard, sequence number and id. Positions rise along the events of an item."""
 
 
-@dataclass(frozen=True, slots=True)
-class Archive:
+class Archive(Struct, frozen=True):
     """The archive of a stack: the bucket, and the catalog of its objects.
 
     Attributes:

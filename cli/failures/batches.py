@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from math import inf
 from typing import Any
 
 from botocore.exceptions import ClientError
+from msgspec import Struct
 
 from cli.errors import CommandError
 from cli.failures.functions import FunctionFailed, Functions
@@ -38,8 +38,7 @@ def list_keys(s3: Any, bucket: str, prefix: str) -> Iterator[str]:
             yield entry["Key"]
 
 
-@dataclass(frozen=True, slots=True)
-class DiscardedBatches:
+class DiscardedBatches(Struct, frozen=True):
     """Delivers batches of fanout again, and deletes each when everything in it was sent.
 
     Events keep their ids, so a batch that is delivered twice changes nothing for those who drop known ids. A batch of

@@ -3,12 +3,12 @@
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import batched
 from typing import Any
 from urllib.parse import unquote_plus
 
 from botocore.exceptions import ClientError
+from msgspec import Struct
 
 from cli.failures.functions import FunctionFailed, Functions
 from cli.failures.gate import Decision, Gate
@@ -36,8 +36,7 @@ _READ_TOGETHER = 100
 _UNREADABLE_FILE = (InvalidMessage, NotFound)
 
 
-@dataclass(frozen=True, slots=True)
-class AsyncFailures:
+class AsyncFailures(Struct, frozen=True):
     """Calls load or catalog with each notification, and deletes it when the function has succeeded.
 
     An archive object gets the same catalog row again. A file's lines replace items, so each is compared with its item

@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 TIMEOUT_S = 915.0
 """The longest that a function of the stack runs, and a little."""
@@ -13,8 +14,7 @@ class FunctionFailed(Exception):
     """A function raised an error or timed out; the message is its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Functions:
+class Functions(Struct, frozen=True):
     """The functions of a stack, by their names ``<stack>-<stage>``; the client must not retry."""
 
     client: Any

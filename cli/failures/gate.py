@@ -9,10 +9,11 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 from typing import Any
+
+from msgspec import Struct
 
 from cli.failures.items.expectations import Expectations, Versions
 from cli.failures.items.table import Address, ItemTable
@@ -51,8 +52,7 @@ class Decision(Enum):
     LEAVE = "leave"
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """A decision, its reason, and the versions of the item that a message is conditional on if it is sent."""
 
     decision: Decision
@@ -71,8 +71,7 @@ class Verdict:
         return ({"if_match": tags} if tags else {}) | ({"if_absent": True} if None in self.before else {})
 
 
-@dataclass(slots=True)
-class Gate:
+class Gate(Struct):
     """Compares operations with the items table, and with the operations that were sent before."""
 
     items: ItemTable

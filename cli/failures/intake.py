@@ -1,9 +1,10 @@
 """The intake queue: its dead letters, and operations that quarantine reports hold."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+
+from msgspec import Struct
 
 from cli.console import uninterrupted
 from cli.failures.gate import BEHIND, NAMELESS, Decision, Gate, Verdict, conditional_message
@@ -20,8 +21,7 @@ from tailrace.inputs.messages import Operation, parse_message
 from tailrace.inputs.received_items import stamp_of
 
 
-@dataclass(frozen=True, slots=True)
-class Intake:
+class Intake(Struct, frozen=True):
     """The intake queue (FIFO), and the file in which discarded operations are kept.
 
     A message goes back with a deduplication id of its own, and on condition that the item is as it was compared. So it
@@ -59,8 +59,7 @@ class Intake:
             file.write(body.replace("\n", " ") + "\n")
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
+class Letter(Struct, frozen=True):
     """A dead letter: its message group, and its operation and item; an operation that cannot be read is None.
 
     ``stamp`` is the time that the queue has for it, None if it has none: when it was sent, or, for a FIFO queue on AWS,
@@ -83,8 +82,7 @@ class Letter:
         return cls(message, message.system.get("MessageGroupId", ""), operation, item, stamp)
 
 
-@dataclass(frozen=True, slots=True)
-class IntakeDeadLetters:
+class IntakeDeadLetters(Struct, frozen=True):
     """The intake's dead-letter queue: its messages go back in order for each item, and never over a newer item."""
 
     sqs: Any

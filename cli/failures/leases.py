@@ -2,16 +2,16 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from itertools import batched
 from typing import Any
+
+from msgspec import Struct, field
 
 _MAX_ENTRIES = 10
 _MAX_EMPTY_RECEIVES = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """A received message. ``attributes`` are the sender's, ``system`` are those of the queue."""
 
     id: str
@@ -21,8 +21,7 @@ class Message:
     system: Mapping[str, str]
 
 
-@dataclass(slots=True)
-class Leases:
+class Leases(Struct):
     """Receives each message of a queue once. Messages that are kept are released at the end.
 
     ``hidden_before`` is about how many messages somebody else had received, and not deleted, at the beginning.

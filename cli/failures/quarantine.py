@@ -10,9 +10,10 @@ or a rebuild, makes their rows right.
 import base64
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from cli.console import uninterrupted
 from cli.failures.functions import FunctionFailed, Functions
@@ -39,8 +40,7 @@ AGGREGATES = (
 _MAX_BATCH, _MAX_BATCH_BYTES = 25, 4_000_000  # an invocation has at most 6 MB
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """What is held of a report in memory while all are sorted: its key, its order, its item and a digest of that."""
 
     key: str
@@ -55,8 +55,7 @@ class Entry:
         return self.item_key is not None and bool(self.digest)
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(Struct, frozen=True):
     """A report whose item is still in the table, the record to replay, and older reports of the same item."""
 
     report: Report
@@ -65,8 +64,7 @@ class Prepared:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Quarantine:
+class Quarantine(Struct, frozen=True):
     """Puts quarantined items back, and deletes the report of each that was accepted."""
 
     store: ReportStore

@@ -1,9 +1,10 @@
 """Dead-letter queues whose messages need no check: those of the archive and of the routes."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from cli.console import uninterrupted
 from cli.failures.leases import Leases, Message, leased
@@ -64,8 +65,7 @@ def note_hidden(leases: Leases, run: Run) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetters:
+class DeadLetters(Struct, frozen=True):
     """A dead-letter queue and the queue that its messages go back to.
 
     Messages are sent first and deleted after. What was sent is remembered in between, so that only a message whose send

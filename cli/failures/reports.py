@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import batched
 from typing import Any
 
 from botocore.exceptions import ClientError
+from msgspec import Struct
 
 from cli.errors import CommandError
 from cli.failures.batches import list_keys
@@ -22,8 +22,7 @@ _THREADS = 16
 _READ_AHEAD = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """A report: its key, its name (the key's last part) and its content."""
 
     key: str
@@ -94,8 +93,7 @@ class Report:
         return list(self.content.get("failed_routes") or ())
 
 
-@dataclass(frozen=True, slots=True)
-class ReportStore:
+class ReportStore(Struct, frozen=True):
     """The reports of a stack."""
 
     s3: Any

@@ -3,15 +3,15 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from cli.console import show_progress
 
 _MAX_EXAMPLES = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """What may be done to items; each is an option of the command.
 
     Attributes:
@@ -30,8 +30,7 @@ class Policy:
     repaired: bool = False
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(Struct):
     """What was done in one place. ``removed`` and ``left`` count by reason; ``examples`` has some of each reason."""
 
     put_back: int = 0
@@ -52,8 +51,7 @@ class Tally:
             known.append(example)
 
 
-@dataclass(slots=True)
-class Run:
+class Run(Struct):
     """Paces and limits a run. ``limit`` is the number of things that may still be put back."""
 
     policy: Policy = field(default_factory=Policy)

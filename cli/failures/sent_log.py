@@ -5,9 +5,10 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
+
+from msgspec import Struct, field
 
 from cli.console import make_state_folder
 from cli.errors import CommandError
@@ -15,8 +16,7 @@ from cli.errors import CommandError
 _RETENTION_S = 15 * 86_400  # a day longer than a dead-letter queue retains messages
 
 
-@dataclass(slots=True)
-class SentLog:
+class SentLog(Struct):
     """A file of message ids, each with the time when it was sent."""
 
     file: TextIO

@@ -1,13 +1,13 @@
 """What each measure costs per item: rows and units of the aggregates table."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cli.plan.model import Plan
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(Struct, frozen=True):
     """Writes, write units and read units per item, of measures that share rows."""
 
     aggregate: str

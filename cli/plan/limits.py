@@ -1,6 +1,6 @@
 """AWS' limits that a stack can meet, each with its page. Default quotas of us-east-1; looked up on 2026-11-27."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 _DYNAMODB = "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide"
 
@@ -26,8 +26,7 @@ MAX_WRITE_BEHIND_S = 900
 """The longest tumbling window: https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(Struct, frozen=True):
     """A limit: what it holds for, its value, what helps if it is met, and where it is documented."""
 
     name: str

@@ -6,8 +6,9 @@ All stages read a shard of the stream in batches, one at a time. A batch holds w
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
+
+from msgspec import Struct, field
 
 from cli.plan.limits import MAX_BATCH, MAX_PAYLOAD_BYTES, NEW_TABLE_SHARDS, PARTITION_UNITS
 from cli.plan.profile import CHUNK, MARK_BYTES, HotRow, Kind, Profile, RowClass, Values, interpolate
@@ -27,8 +28,7 @@ _FULL_SPEED_MB = 1769
 _MEMORY_MB = {"aggregate": 1769, "fanout": 1024, "archive": 1024}
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(Struct, frozen=True):
     """What a stack is planned for: changes a second, the window, and, if they are known, the stream's shards.
 
     ``write_behind_s`` is how long folded changes may be carried before they are written. ``lanes`` replaces the lanes
@@ -42,8 +42,7 @@ class Load:
     write_behind_s: float = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(Struct, frozen=True):
     """Writes per change to the rows of an aggregate and kind, and the write units of each."""
 
     aggregate: str
@@ -52,8 +51,7 @@ class Written:
     units: float
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(Struct, frozen=True, dict=True):
     """Everything that follows from a profile and a load; rates are per second."""
 
     profile: Profile

@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple
+
+from msgspec import Struct, field
 
 from cli.plan.limits import MAX_BATCH
 from tailrace.aggregation.carried.state import MAX_STATE_BYTES
@@ -33,8 +34,7 @@ class RowClass(NamedTuple):
     items: int
 
 
-@dataclass(frozen=True, slots=True)
-class HotRow:
+class HotRow(Struct, frozen=True):
     """The row of an aggregate and kind that most changes of a chunk touch: their share, and its class."""
 
     aggregate: str
@@ -44,8 +44,7 @@ class HotRow:
     items: int
 
 
-@dataclass(frozen=True, slots=True)
-class HotKey:
+class HotKey(Struct, frozen=True):
     """The partition key of the aggregates table with the most writes, per change for each of SIZES."""
 
     aggregate: str
@@ -54,8 +53,7 @@ class HotKey:
     writes: tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Values:
+class Values(Struct, frozen=True):
     """The value rows behind some measures of an aggregate.
 
     Attributes:
@@ -87,8 +85,7 @@ class Values:
         return self.ranked or self.appearing > 0
 
 
-@dataclass(frozen=True)
-class Profile:
+class Profile(Struct, frozen=True, dict=True):
     """The counts of a sample.
 
     Attributes:

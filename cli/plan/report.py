@@ -1,8 +1,10 @@
 """The plan as text for people and as JSON for programs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from copy import replace
 from typing import Any, Self
+
+from msgspec import Struct
 
 from cli.plan.costs import Cost, costs
 from cli.plan.dollars import dollars_a_month, upstream_dollars
@@ -23,8 +25,7 @@ from cli.plan.usage import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
+class Timing(Struct, frozen=True):
     """What is given of the stack's times, and what may be advised.
 
     ``window_s`` is None if it is not given; ``freshness_s`` is how old rows may be at most.
@@ -36,8 +37,7 @@ class Timing:
     shards: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(Struct, frozen=True):
     """The plan for one rate, at the window that is given or advised.
 
     ``window_s`` is the advised window, ``write_behind_s`` the advised time to carry changes, 0 if it saves hardly a
@@ -70,8 +70,7 @@ class Rate:
         return next((use for use in self.uses if use.limit is ROW_BYTES and use.ratio > 1), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """Everything that is printed."""
 
     reference: str

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from cli.errors import CommandError
 
@@ -18,8 +19,7 @@ _FANOUT = ("h", "fanout, CPU time per change, batch of 1,000")
 _ARCHIVE = ("h", "archive, CPU time per change, batch of 1,000")
 
 
-@dataclass(frozen=True, slots=True)
-class Prices:
+class Prices(Struct, frozen=True):
     """List prices in dollars, by name, and when they were looked up."""
 
     region: str
@@ -27,8 +27,7 @@ class Prices:
     dollars: Mapping[str, float]
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(Struct, frozen=True):
     """CPU time in seconds on one core at full speed: of a change in each stage, and of a row that is written.
 
     ``taken`` names each measurement that they come from, with its value and date.

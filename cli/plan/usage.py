@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from copy import replace
+
+from msgspec import Struct
 
 from cli.plan import limits
 from cli.plan.limits import Limit
@@ -16,8 +18,7 @@ _WINDOW_S = 60
 _WORTH_IT = 0.9
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(Struct, frozen=True):
     """The use of a limit; ``of`` says which row, key or stage uses the most of it."""
 
     limit: Limit

@@ -1,10 +1,9 @@
 """What a check of a definition finds: errors, and warnings about what it could not check."""
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 
-@dataclass(frozen=True, slots=True)
-class Findings:
+class Findings(Struct, frozen=True):
     """Sentences, each with what to do."""
 
     errors: list[str] = field(default_factory=list)

@@ -5,11 +5,12 @@ of nothing but the items that are left.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import localcontext
 from itertools import pairwise
 from random import Random
 from typing import Any
+
+from msgspec import Struct
 
 from cli.definitions.subject import Subject
 from tailrace.aggregation.fold import fold_records
@@ -28,8 +29,7 @@ _IDS = 6
 _MAX_STEPS = 30
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(Struct, frozen=True):
     """A write of an item; without one, a deletion, by TTL if ``expired``."""
 
     collection: str
@@ -43,8 +43,7 @@ class Write:
         return {"collection": self.collection, "id": self.id, **end}
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """A history whose rows differ, as short as it can be, and the first row that does."""
 
     writes: Sequence[Write]

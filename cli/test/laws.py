@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from cli.definitions.predicates import UserPredicate, images_of, place_of, says
 from cli.definitions.subject import Subject
@@ -19,8 +20,7 @@ from tailrace.errors import InvalidItem
 _UNCOUNTED = frozenset(["each", "group", "measure", "time", "digits", "key"])
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """A law that an item breaks.
 
     Attributes:

@@ -3,9 +3,11 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from copy import replace
 from itertools import islice, product
 from random import Random
+
+from msgspec import Struct, field
 
 from cli.definitions.generation.generator import Generator
 from cli.definitions.generation.shrink import smallest
@@ -46,8 +48,7 @@ def _chunk(items: Iterator[Item], until: float) -> list[Item]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Broken:
+class Broken(Struct, frozen=True):
     """A problem with the smallest item that shows it; ``items`` is the number of items that did."""
 
     collection: str
@@ -55,8 +56,7 @@ class Broken:
     item: Item
 
 
-@dataclass(slots=True)
-class Search:
+class Search(Struct):
     """Looks for broken laws in one collection.
 
     Attributes:

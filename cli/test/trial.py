@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from random import Random
 from typing import Any
+
+from msgspec import Struct, field
 
 from cli.console import counted
 from cli.definitions.subject import Subject
@@ -20,8 +21,7 @@ _HISTORIES_SHARE = 0.25
 _MIN_ITEMS = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """How long to try: whichever of seconds, and items of each collection, ends first."""
 
     seed: int = 0
@@ -29,8 +29,7 @@ class Limits:
     items: int = 20_000
 
 
-@dataclass(slots=True)
-class Trial:
+class Trial(Struct):
     """Tries one pipeline; it fills its attributes while it runs."""
 
     pipeline: Pipeline

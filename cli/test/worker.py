@@ -14,9 +14,11 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from copy import replace
 from pathlib import Path
 from typing import Self
+
+from msgspec import Struct
 
 from cli.definitions.subject import Subject
 from cli.test.clock import shift_clock
@@ -30,8 +32,7 @@ _READS_ENVIRONMENT = re.compile(r"\b(environ|getenv)\b")
 _VARIABLE = re.compile(r"""["']([A-Z][A-Z0-9_]*)["']""")
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True):
     """What a process is started with.
 
     ``shift_s`` moves its clock. ``turned`` are variables that it lacks if this process has them, and has otherwise.

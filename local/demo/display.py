@@ -6,8 +6,8 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
+from msgspec import Struct
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -24,8 +24,7 @@ _LINE_INTERVAL_S = 2.0
 _SHOWN_DIFFERENCES = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Timings:
+class Timings(Struct, frozen=True):
     """Seconds from the first write to the last update of an aggregate row, and from the end of the feed to settled."""
 
     processing_s: float

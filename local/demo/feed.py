@@ -13,9 +13,10 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from queue import Empty, Full, Queue
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from local.demo.timeline import BrokenItem, Change, Entrance, Event, Item, Timetable
 from local.demo.writers import FeedError, StackWriter
@@ -35,8 +36,7 @@ _BATCH_WAIT_S, _RECEIPT_POLL_S, _RECEIPT_TIMEOUT_S = 0.05, 0.05, 120.0
 type Progress = Callable[[int], None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Task:
+class _Task(Struct, frozen=True):
     entrance: Entrance
     id: str
     item: Item
@@ -47,8 +47,7 @@ class _Task:
 type Inbox = Queue[_Task | Timetable | None]
 
 
-@dataclass(slots=True)
-class _Worker:
+class _Worker(Struct):
     """A thread and its pending writes; None ends it."""
 
     inbox: Inbox
@@ -72,8 +71,7 @@ class _Worker:
             raise FeedError("A writer stopped early.")
 
 
-@dataclass(slots=True)
-class FeedResult:
+class FeedResult(Struct):
     """What was fed: counts by entrance, what must be quarantined, what the API rejected, and the start.
 
     ``started_at`` is the monotonic time of the first write. ``receipts`` holds ``(accepted, rejected)`` per file, as

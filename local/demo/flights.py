@@ -9,11 +9,12 @@ import io
 import re
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from functools import lru_cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from local.errors import LocalError
 
@@ -59,8 +60,7 @@ class RowError(Exception):
     """A row that is not a valid flight."""
 
 
-@dataclass(frozen=True, slots=True)
-class Flight:
+class Flight(Struct, frozen=True):
     """One flight in its final state. Clock times are local, hours * 100 + minutes; delays and air time are minutes.
 
     ``departure`` is the scheduled departure, with New York's UTC offset at that time. A flight without ``dep_time`` was
@@ -88,8 +88,7 @@ class Flight:
         return f"{self.day.isoformat()}-{self.carrier}-{self.number}-{self.origin}"
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """A file's flights by departure, and ``(line, reason)`` of each rejected row."""
 
     path: Path

@@ -3,8 +3,9 @@
 import argparse
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from local.options import MAX_PORT, MAX_SHARDS, parse_integer, parse_switch
 
@@ -21,8 +22,7 @@ _EPILOG = """\
 exit status: 0 no drift; 1 drift, or a part of the stack failed; 2 invalid options or source file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """Valid options. ``days=None`` feeds all days of ``feed``; ``port=None`` takes a free port."""
 
     once: bool = False

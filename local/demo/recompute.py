@@ -4,13 +4,13 @@
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Self
 
 import duckdb
+from msgspec import Struct
 
 AGGREGATES = ("carrier_hours", "origin_days", "route_months")
 _SQL = Path(__file__).with_suffix(".sql")
@@ -21,8 +21,7 @@ type Row = dict[str, Any]
 type RowKey = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """A mismatch: where, and the expected and found values (None if absent)."""
 
     where: str

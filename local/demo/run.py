@@ -8,11 +8,11 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import FrameType
 
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
 
 from cli.dashboard.browser import open_browser
 from local.demo.display import Display, Timings
@@ -43,8 +43,7 @@ DISRUPTIONS = "disruptions"
 EXIT_DRIFT, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
 
-@dataclass(frozen=True, slots=True)
-class DemoInput:
+class DemoInput(Struct, frozen=True):
     """The flights to feed, and the number of days of the source that they cover (None: all)."""
 
     source: Source

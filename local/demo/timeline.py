@@ -5,11 +5,12 @@ its scheduled departure. The same flights give the same timeline.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
 from types import MappingProxyType
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from local.demo.flights import NEW_YORK, Flight
 
@@ -34,8 +35,7 @@ DEFECTS: tuple[Mapping[str, Any], ...] = tuple(
 """Changes that break the schema or the transform, used in turn; None drops the field."""
 
 
-@dataclass(frozen=True, slots=True)
-class Timetable:
+class Timetable(Struct, frozen=True):
     """A day's scheduled flights as ``(id, item)``; the last ``broken`` of them are invalid."""
 
     at: datetime
@@ -44,8 +44,7 @@ class Timetable:
     broken: int
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """One change of a flight: the whole item after it, and the changed fields."""
 
     at: datetime
@@ -56,8 +55,7 @@ class Change:
     patch: Item
 
 
-@dataclass(frozen=True, slots=True)
-class BrokenItem:
+class BrokenItem(Struct, frozen=True):
     """An item that must be rejected or quarantined, and the entrance that it uses."""
 
     at: datetime

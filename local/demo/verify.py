@@ -8,13 +8,13 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
+from msgspec import Struct, field
 
 from local.demo.feed import FeedResult
 from local.demo.recompute import (
@@ -39,8 +39,7 @@ _QUARANTINE_ENTRANCE = {"table": "stream", "queue": "queue", "file": "file"}
 type Json = dict[str, Any]
 
 
-@dataclass(slots=True)
-class Verdict:
+class Verdict(Struct):
     """What the stack holds, and every difference from the expected."""
 
     rows: int = 0

@@ -5,8 +5,9 @@ template that CloudFormation processed says which properties a mapping has, and 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from local.deployment.deploy import STACK_NAME, client, event_source_mappings, is_polled
 from local.deployment.intrinsics import NO_VALUE, Intrinsics, UnresolvableError
@@ -17,8 +18,7 @@ MAPPING_TYPE = "AWS::Lambda::EventSourceMapping"
 type Json = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class EventSourceMapping:
+class EventSourceMapping(Struct, frozen=True):
     """One mapping: its logical id and UUID, the function, the source, and the properties that the template gives it.
 
     `qualifier` is the function's alias or version, None if the mapping names neither.

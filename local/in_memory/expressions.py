@@ -6,9 +6,11 @@ Grammar: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expres
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
+
+from msgspec import Struct, field
 
 from local.in_memory import errors
 from local.in_memory.values import Row, Value, add_numbers, equal, less_than
@@ -37,8 +39,7 @@ type Condition = Callable[[Scope], bool]
 type Action = tuple[str, Operand]
 
 
-@dataclass
-class Update:
+class Update(Struct, dict=True):
     """The actions of an update, by attribute token: values to set, numbers to add, attributes to remove."""
 
     sets: list[Action] = field(default_factory=list)

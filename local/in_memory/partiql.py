@@ -4,8 +4,9 @@ Grammar: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-ref
 """
 
 import re
-from dataclasses import dataclass, field
 from functools import lru_cache
+
+from msgspec import Struct, field
 
 from local.in_memory import errors
 from local.in_memory.expressions import (
@@ -23,8 +24,7 @@ from local.in_memory.expressions import (
 _TOKEN = re.compile(r"""\s*("(?:[^"]|"")+"|<=|>=|<>|[=<>()+,?-]|\w+)""")
 
 
-@dataclass(slots=True)
-class Statement:
+class Statement(Struct):
     """An UPDATE: its table, its actions, the parameter of each key attribute, and all conditions."""
 
     table: str

@@ -1,7 +1,8 @@
 """The rows of one table."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from local.in_memory.errors import invalid
 from local.in_memory.values import Row, Value
@@ -11,8 +12,7 @@ type ChangeListener = Callable[[Row, Row | None, Row | None], None]
 """Called for every write that changed a row, like a stream: with the key, the old row and the new row."""
 
 
-@dataclass(slots=True)
-class Table:
+class Table(Struct):
     """The rows of a table, by key, and the same by partition. Key attributes are strings."""
 
     key_names: tuple[str, ...]

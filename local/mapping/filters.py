@@ -8,8 +8,9 @@ with names joined by dots, and within the same element of a list.
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Self
+
+from msgspec import Struct
 
 from local.mapping.errors import MappingError, refuse_unknown
 from local.mapping.operators import MISSING, Number, Predicate, value_predicate
@@ -29,8 +30,7 @@ type ListPositions = Mapping[int, int]
 """The index of a value's element in each enclosing list, by the list's id()."""
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(Struct, frozen=True):
     """A mapping's patterns. An event passes if it matches any of the rules, or if there are none."""
 
     rules: tuple[Rule, ...] = ()

@@ -8,7 +8,8 @@ counts the receives and moves a message to its dead-letter queue.
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from local.mapping.batching import FRAME_BYTES, batching_deadline
 from local.mapping.results import InvocationResult, Returned, Throttled, reported_failures
@@ -16,8 +17,7 @@ from local.mapping.retries import Backoff
 from local.mapping.settings import QueueSettings
 
 
-@dataclass(frozen=True, slots=True)
-class Message[C]:
+class Message[C](Struct, frozen=True):
     """One received message. `receipt` is its receipt handle; it becomes visible again at `hidden_until`.
 
     `passes` says whether it passes the mapping's filter (`Filter.passes_message`).
@@ -32,16 +32,14 @@ class Message[C]:
     passes: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class QueueInvocation[C]:
+class QueueInvocation[C](Struct, frozen=True):
     """An invocation to make. The event is {"Records": the messages' contents}."""
 
     messages: tuple[Message[C], ...]
     attempt: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class QueueOutcome[C]:
+class QueueOutcome[C](Struct, frozen=True):
     """What follows from a result: delete the messages in `delete`; those in `retained` stay in the queue."""
 
     delete: tuple[Message[C], ...] = ()

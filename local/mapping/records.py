@@ -1,12 +1,11 @@
 """Inputs and outputs of a stream's state machine."""
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from local.mapping.results import LATEST_VERSION
 
 
-@dataclass(frozen=True, slots=True)
-class StreamRecord[C]:
+class StreamRecord[C](Struct, frozen=True):
     """One record as it appears in the event.
 
     Attributes:
@@ -26,8 +25,7 @@ class StreamRecord[C]:
     passes: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class StreamInvocation[C]:
+class StreamInvocation[C](Struct, frozen=True):
     """An invocation to make. The event is {"Records": the records' contents, **fields}."""
 
     records: tuple[StreamRecord[C], ...]
@@ -35,8 +33,7 @@ class StreamInvocation[C]:
     attempt: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class DiscardedRecords[C]:
+class DiscardedRecords[C](Struct, frozen=True):
     """Records that the mapping discards and sends to its failure destination: see `local.mapping.failures`.
 
     Attributes:
@@ -58,8 +55,7 @@ class DiscardedRecords[C]:
     version: str = LATEST_VERSION
 
 
-@dataclass(frozen=True, slots=True)
-class StreamOutcome[C]:
+class StreamOutcome[C](Struct, frozen=True):
     """How many records a result acknowledges; the rest of the batch is retried, or `discarded`."""
 
     acknowledged: int = 0

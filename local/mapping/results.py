@@ -7,14 +7,14 @@ streams does not cover these two cases, and they are handled the same way here. 
 """
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 LATEST_VERSION = "$LATEST"
 """The version of a function that is not published."""
 
 
-@dataclass(frozen=True, slots=True)
-class Returned:
+class Returned(Struct, frozen=True):
     """The function returned.
 
     `value` is its response, decoded from JSON; `request_id` identifies the invocation, `version` the code that ran.
@@ -25,8 +25,7 @@ class Returned:
     version: str = LATEST_VERSION
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Struct, frozen=True):
     """The function raised, timed out, ran out of memory, or its process died."""
 
     error: str = ""
@@ -34,8 +33,7 @@ class Failed:
     version: str = LATEST_VERSION
 
 
-@dataclass(frozen=True, slots=True)
-class Throttled:
+class Throttled(Struct, frozen=True):
     """The function did not run: the concurrency limit was reached, or Lambda was unreachable."""
 
     error: str = ""

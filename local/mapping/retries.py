@@ -6,13 +6,12 @@ delays were recorded as 0.19 to 0.27 s and 0.39 s
 (https://github.com/radkawar/stackd/blob/9dc356f5e5cc49d2d334178a09c1398dd1c62617/testdata/aws/lambda/dynamodb_source.json).
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from local.mapping.settings import StreamSettings
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
+class Backoff(Struct, frozen=True):
     """A delay that doubles from `initial_s` up to `max_s`, both in seconds."""
 
     initial_s: float = 0.2
@@ -24,20 +23,17 @@ class Backoff:
         return min(self.initial_s * 2.0**doublings, self.max_s)
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(Struct, frozen=True):
     """Retry the whole batch after a delay."""
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
+class Split(Struct, frozen=True):
     """Deliver the batch as two: its first `left` records, then the rest."""
 
     left: int
 
 
-@dataclass(frozen=True, slots=True)
-class Discard:
+class Discard(Struct, frozen=True):
     """Do not retry the batch."""
 
 

@@ -7,8 +7,9 @@ not say so is known from recordings: docs/local.md.
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Self
+
+from msgspec import Struct
 
 from local.mapping.errors import MappingError, refuse_unknown
 from local.mapping.filters import MATCH_ALL, Filter
@@ -60,8 +61,7 @@ _STREAMS_ONLY = {
 _DESTINATION = re.compile(r"arn:aws[a-z-]*:(?:s3:::[^:/]+|(?:sqs|sns):[^:]+:[^:]+:[^:]+)")
 
 
-@dataclass(frozen=True, slots=True)
-class StreamSettings:
+class StreamSettings(Struct, frozen=True):
     """How one stream is read for one function.
 
     Times are in seconds, sizes in bytes. `maximum_retry_attempts` and `maximum_record_age_s` are -1 if the mapping sets
@@ -121,8 +121,7 @@ class StreamSettings:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class QueueSettings:
+class QueueSettings(Struct, frozen=True):
     """How one queue is read for one function.
 
     `visibility_s` is the queue's VisibilityTimeout, `concurrency` the maximum number of concurrent invocations.

@@ -9,7 +9,8 @@ import json
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from local.mapping.batching import FRAME_BYTES, batching_deadline
 from local.mapping.failures import AGE_EXCEEDED, RETRIES_EXHAUSTED
@@ -20,8 +21,7 @@ from local.mapping.settings import StreamSettings
 from local.mapping.windows import IDLE_WAIT_S, TumblingWindow, returned_state
 
 
-@dataclass(slots=True)
-class _Batch[C]:
+class _Batch[C](Struct):
     """Records that are delivered together until they are processed, split or discarded; see `decide`."""
 
     records: tuple[StreamRecord[C], ...]

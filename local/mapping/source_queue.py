@@ -3,11 +3,10 @@
 The pages named here are from https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/.
 """
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 
-@dataclass(frozen=True, slots=True)
-class ReceivedMessage:
+class ReceivedMessage(Struct, frozen=True):
     """One receipt of a message. `count` is its ApproximateReceiveCount; `hidden_until` ends its visibility timeout."""
 
     id: str
@@ -18,8 +17,7 @@ class ReceivedMessage:
     hidden_until: float
 
 
-@dataclass(slots=True)
-class _StoredMessage:
+class _StoredMessage(Struct):
     id: str
     body: str
     group: str | None
@@ -31,8 +29,7 @@ class _StoredMessage:
         return f"{self.id}/{self.count}"
 
 
-@dataclass(slots=True)
-class SourceQueue:
+class SourceQueue(Struct):
     """A standard or FIFO queue. Times are in seconds.
 
     `max_receive_count` is the redrive policy's maxReceiveCount, None without a policy. `dead_letters` holds the

@@ -6,9 +6,10 @@ invocation is marked as final.
 """
 
 import json
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Self
+
+from msgspec import Struct, field
 
 IDLE_WAIT_S = 120
 """How long after its end a window without new records is over (services-ddb-windows)."""
@@ -16,8 +17,7 @@ IDLE_WAIT_S = 120
 type State = dict[str, object]
 
 
-@dataclass(slots=True)
-class TumblingWindow:
+class TumblingWindow(Struct):
     """One open window of a shard. Times are in whole seconds since the epoch; `end` is exclusive."""
 
     start: int

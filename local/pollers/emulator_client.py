@@ -5,10 +5,10 @@ takes more time than everything else together. All other code uses boto3 (`Stack
 """
 
 import json
-from dataclasses import dataclass
 from http import HTTPStatus
 
 import urllib3
+from msgspec import Struct
 
 from local.deployment.emulator import REGION
 from local.errors import LocalError
@@ -28,8 +28,7 @@ class CallFailed(LocalError):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
-class InvokeResult:
+class InvokeResult(Struct, frozen=True):
     """The response of Invoke.
 
     `error` is the function's error as text, None if it returned; `version` is the function's version that was run.

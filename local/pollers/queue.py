@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from copy import replace
 from typing import Any, cast
 
 from local.deployment.mappings import EventSourceMapping

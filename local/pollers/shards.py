@@ -5,8 +5,9 @@ A shard closes after some hours, or when its partition splits, and its children 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from local.mapping import StreamShard
 from local.mapping.settings import LATEST, TRIM_HORIZON
@@ -15,8 +16,7 @@ type Position = Mapping[str, Any]
 """How far a stream was delivered: `reading`, the parameters of GetShardIterator by shard, and the shards `done`."""
 
 
-@dataclass(slots=True)
-class ReadShard:
+class ReadShard(Struct):
     """A shard that is being read, and the virtual shards that its records are distributed over.
 
     `iterator` is None before the first page and after it has expired. `start` is where a shard without `last_sequence`,

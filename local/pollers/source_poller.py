@@ -6,7 +6,9 @@ import queue
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from copy import replace
+
+from msgspec import Struct
 
 from local.deployment.mappings import EventSourceMapping
 from local.errors import LocalError
@@ -29,8 +31,7 @@ INVOKE_MARGIN_S = 15
 """Time allowed beyond the function's timeout, for a cold start and the transfer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Statistics:
+class Statistics(Struct, frozen=True):
     """A poller's counts since it was started.
 
     Attributes:

@@ -4,7 +4,7 @@ import logging
 import math
 import time
 from collections import deque
-from dataclasses import replace
+from copy import replace
 from typing import Any, cast
 
 from local.deployment.mappings import EventSourceMapping

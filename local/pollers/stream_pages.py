@@ -6,8 +6,9 @@ and the pollers would read it and write it into events, which takes more time th
 
 import threading
 from collections import deque
-from dataclasses import dataclass
 from typing import Any, cast
+
+from msgspec import Struct
 
 from local.mapping import StreamRecord
 from local.pollers.emulator_client import EmulatorClient
@@ -17,8 +18,7 @@ KEPT_PAGES = 8
 """A mapping whose reader is further behind reads the stream itself. A page has at most 1,000 records or 1 MB."""
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """Records of a shard, as they appear in events, and the iterator after them: None at the end of the shard."""
 
     records: tuple[StreamRecord[bytes], ...]

@@ -8,9 +8,10 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 ROOT = Path(__file__).resolve().parents[2]
 PIP_AUDIT = ROOT / ".tools" / "audit" / "bin" / "pip-audit"
@@ -23,8 +24,7 @@ TIMEOUT_S = 300
 VULNERABLE, UNKNOWN = 1, 2
 
 
-@dataclass(frozen=True, slots=True)
-class Audit:
+class Audit(Struct, frozen=True):
     """What is known about the packages of a lock: how many were looked up, what was found, and why others were not."""
 
     lock: str

@@ -1,7 +1,5 @@
 """Template, settings types and definition agree on every variable."""
 
-from dataclasses import fields
-
 import pytest
 
 from tailrace.aws.aggregates import row_reader
@@ -46,7 +44,7 @@ def settings_of(stage: str) -> type[settings.Settings]:
 
 def expected(stage: str) -> set[str]:
     """Return the variables that a stage reads: a field each."""
-    return {field.name.upper() for field in fields(settings_of(stage))} - LOCAL
+    return {name.upper() for name in settings_of(stage).__struct_fields__} - LOCAL
 
 
 @pytest.mark.parametrize("stage", FUNCTIONS)
@@ -93,7 +91,7 @@ def test_settings_name_what_is_missing(stage: str) -> None:
     environ = dict.fromkeys(expected(stage), "there")
     settings_of(stage).parse(environ)
     for name in expected(stage) - OPTIONAL - (SCOPES.keys() if stage == "api" else set()):
-        if name.lower() in {field.name for field in fields(settings_of(stage))}:
+        if name.lower() in settings_of(stage).__struct_fields__:
             with pytest.raises(SettingsError, match=name):
                 settings_of(stage).parse({key: value for key, value in environ.items() if key != name})
 

@@ -6,9 +6,9 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -26,8 +26,7 @@ _LINE_INTERVAL_S = 10.0  # without a terminal for a progress bar
 _PROCESSES = multiprocessing.get_context("spawn")
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(Struct, frozen=True):
     """Consecutive seeds, the name of a safeguard to break ("" for none), and whether aggregate carries changes."""
 
     seeds: range

@@ -1,7 +1,8 @@
 """Shrink a failing history while it still fails."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from tests.simulation.world.steps import Archive, Deliver, Fault, History, Redeliver, Run, Step
 

@@ -1,6 +1,6 @@
 """The simulation detects every broken safeguard; otherwise its silence would mean little."""
 
-from dataclasses import replace
+from copy import replace
 from itertools import chain
 
 import pytest

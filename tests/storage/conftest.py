@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import fields
 
 from functions.aggregate.app import handler, stage
 from tailrace.aws.runtime.settings import ApiSettings
@@ -74,7 +75,7 @@ def api(
     """Make empty tables, and the function's environment."""
     monkeypatch.setenv("ITEMS_TABLE", table("pk"))
     monkeypatch.setenv("IDEMPOTENCY_TABLE", table("id"))
-    for name in {field.name.upper() for field in fields(ApiSettings) if field.default is MISSING} - os.environ.keys():
+    for name in {field.name.upper() for field in fields(ApiSettings) if field.required} - os.environ.keys():
         monkeypatch.setenv(name, "not-asked")
     monkeypatch.setenv("AWS_ENDPOINT_URL", dynamodb_endpoint)
     return aggregates

@@ -1,11 +1,12 @@
 """The constants in the user's functions, which branches may depend on: items are generated around them."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from types import CodeType, FunctionType, MethodType
 from typing import Any
+
+from msgspec import Struct
 
 from tailrace.encoding.numbers import Number, is_encodable, is_representable, normalise
 from tailrace.encoding.tagged_json import dumps, loads
@@ -15,8 +16,7 @@ _MAX_DEPTH = 6
 _MAX_TEXT = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Constants:
+class Constants(Struct, frozen=True):
     """What the functions compare with, as far as their code shows it."""
 
     numbers: tuple[Number, ...]

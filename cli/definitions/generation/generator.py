@@ -7,7 +7,7 @@ No maintained library generates values for this draft. What the generator does n
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 from functools import partial
 from itertools import islice

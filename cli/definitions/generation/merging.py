@@ -1,9 +1,10 @@
 """Schemas that apply to one value, merged to generate values: references and alternatives are taken apart."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
+
+from msgspec import Struct, field
 
 from tailrace.definition.json_schema.pattern_rules import matches
 from tailrace.definition.json_schema.types import ALL_TYPES, type_of
@@ -16,8 +17,7 @@ _MAX_NUMBER = 10**36
 _INTEGER = "integer"
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
+class Variant(Struct, frozen=True):
     """One way to be valid: schemas without references and alternatives, all of which apply."""
 
     parts: Sequence[Mapping[str, Any]]
@@ -88,8 +88,7 @@ def _of_field(part: Mapping[str, Any], name: str) -> Iterator[Any]:
     yield from named or [part.get("additionalProperties", True)]
 
 
-@dataclass(frozen=True, slots=True)
-class Merger:
+class Merger(Struct, frozen=True):
     """Takes the schemas of one document apart; ``kept`` keeps made schemas, which are known by identity."""
 
     schema: Schema

@@ -9,9 +9,10 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
+
+from msgspec import Struct, field
 
 from cli.failures.sent_log import locked_file
 from tailrace.aws.items.operations import item_after
@@ -28,8 +29,7 @@ type Versions = tuple[StoredItem | None, ...]
 """Possible versions of an item, None for no item; the last one is the expected one."""
 
 
-@dataclass(slots=True)
-class Expectations:
+class Expectations(Struct):
     """What this run and earlier ones have sent."""
 
     path: Path

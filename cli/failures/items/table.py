@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from copy import replace
 from typing import Any
 
 from botocore.exceptions import ClientError
+from msgspec import Struct
 
 from cli.errors import CommandError
 from tailrace.aws.items.rows import StoredItem, key_attributes, stored_item
@@ -28,8 +29,7 @@ type FindDefinition = Callable[[], Pipeline | str]
 """Returns the definition on this machine, or the reason why it cannot be imported."""
 
 
-@dataclass(frozen=True, slots=True)
-class ItemTable:
+class ItemTable(Struct, frozen=True):
     """The items table.
 
     Without a definition, keys are taken to be plain: ``pk = "<collection>#<id>"``.

@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from random import Random
+
+from msgspec import Struct
 
 from cli.console import counted
 from cli.errors import CommandError
@@ -22,8 +23,7 @@ _GENERATED = 20_000
 _TRIED = 100  # items, to find the fields that decide their rows
 
 
-@dataclass(frozen=True, slots=True)
-class Sampled:
+class Sampled(Struct, frozen=True):
     """A profile, and where it comes from.
 
     Attributes:

@@ -1,9 +1,10 @@
 """From a sample of items to changes: inserts, updates and deletions, in memory for a bounded number of items."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 from random import Random
+
+from msgspec import Struct, field
 
 from tailrace.encoding.json_types import Item
 
@@ -15,16 +16,14 @@ _MAX_KNOWN_BYTES = 64 * 1024 * 1024
 _TRIES = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Shares:
+class Shares(Struct, frozen=True):
     """The shares of changes that are made up: updates and deletions of items that the sample has."""
 
     updates: float = 0
     deletes: float = 0
 
 
-@dataclass(slots=True)
-class _Known:
+class _Known(Struct):
     """The items that are in the table, as far as they are remembered: the last ones, in a ring."""
 
     ids: list[str] = field(default_factory=list)
@@ -55,8 +54,7 @@ class _Known:
         return item
 
 
-@dataclass(slots=True)
-class Changes:
+class Changes(Struct):
     """Turns lines into changes. A line whose id is in the table is an update of that item; others are inserts.
 
     Attributes:

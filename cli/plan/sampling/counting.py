@@ -2,8 +2,9 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from itertools import pairwise
+
+from msgspec import Struct, field
 
 from cli.plan.profile import CHUNK, SIZES, HotKey, HotRow, Kind, Profile, RowClass, Values
 from cli.plan.sampling.changes import Step
@@ -30,8 +31,7 @@ def touches(steps: Iterable[tuple[int, object]], sizes: Iterable[int] = SIZES) -
     return tuple([len({number // size for number in numbers}) for size in sizes])
 
 
-@dataclass(slots=True)
-class _Chunk:
+class _Chunk(Struct):
     """One chunk of changes: the key of each one's item, and the writes to each partition key."""
 
     keys: list[str]
@@ -39,8 +39,7 @@ class _Chunk:
     measured: Counter[tuple[str, Kind]] = field(default_factory=Counter)
 
 
-@dataclass(slots=True)
-class _ValueCounts:
+class _ValueCounts(Struct):
     kind: ValueRows
     aggregate: str
     written: list[int] = field(default_factory=lambda: list(_NONE))
@@ -48,8 +47,7 @@ class _ValueCounts:
     rows: DistinctCounter = field(default_factory=DistinctCounter)
 
 
-@dataclass(slots=True)
-class Uncounted:
+class Uncounted(Struct):
     """The items that an aggregate cannot count: how many, and why not the first."""
 
     reason: str

@@ -21,9 +21,10 @@
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Self
+
+from msgspec import Struct
 
 
 class TailraceError(Exception):
@@ -97,8 +98,7 @@ class UnfitTable(Permanent):
     """The stack cannot be attached to an existing table; the message says why, and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
+class Violation(Struct, frozen=True):
     """One reason for rejecting an item.
 
     Attributes:

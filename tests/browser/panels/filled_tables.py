@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count
@@ -11,6 +11,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import fields
 
 from functions.aggregate.app import handler as aggregate_handler
 from functions.api.app import handler as api_handler
@@ -123,9 +124,7 @@ def filled_tables(
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         patch.setenv("POWERTOOLS_METRICS_DISABLED", "true")  # they print a line per request
         _create_tables(dynamodb, patch)
-        for name in {
-            field.name.upper() for field in fields(ApiSettings) if field.default is MISSING
-        } - os.environ.keys():
+        for name in {field.name.upper() for field in fields(ApiSettings) if field.required} - os.environ.keys():
             patch.setenv(name, "unused")
         for collection, some in items.items():
             _count(collection, some)

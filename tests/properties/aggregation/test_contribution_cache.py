@@ -1,7 +1,7 @@
 """The fold from caches equals the fold by the reference path, whatever the items and their history."""
 
 import zlib
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal, localcontext
 from typing import Any
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
+from copy import replace
 from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import patch

@@ -1,6 +1,6 @@
 """Seeds played one after another, and what a failing history comes down to."""
 
-from dataclasses import replace
+from copy import replace
 
 from tests.simulation.job_model.sabotage import breaking
 from tests.simulation.job_model.steps import History, history_of

@@ -1,8 +1,9 @@
 """The steps of a history, and how a seed becomes one. A history is plain data: one that fails can be made shorter."""
 
-from dataclasses import dataclass
 from random import Random
 from typing import Any
+
+from msgspec import Struct
 
 from tests.simulation.job_model import specials
 from tests.simulation.job_model.specials import HOUR, KEYS
@@ -13,8 +14,7 @@ type Step = tuple[Any, ...]
 GENERATIONS = (("shops", 1), ("shops", 2), ("large", 1), ("pages", 1), ("pages", 2))
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(Struct, frozen=True):
     """One history.
 
     Attributes:

@@ -1,11 +1,11 @@
 """The stream of a table that jobs may only read, and what is awkward about reading it."""
 
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
 from botocore.exceptions import ClientError
+from msgspec import Struct, field
 
 from tailrace.backfill.coverage import LISTING_DELAY_S
 from tests.simulation.jobs.stack.stream import Shard, Stream
@@ -20,8 +20,7 @@ class Written(AssertionError):
     """A job has written to a table that it may only read."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReadOnly:
+class ReadOnly(Struct, frozen=True):
     """A client of DynamoDB that may not write to one table."""
 
     client: Any
@@ -40,8 +39,7 @@ class ReadOnly:
         return checked
 
 
-@dataclass(slots=True)
-class Iterator:
+class Iterator(Struct):
     """Where a reader is in a shard: before which record, and how many empty pages come first."""
 
     shard: Shard
@@ -50,8 +48,7 @@ class Iterator:
     made_at: float
 
 
-@dataclass(slots=True)
-class StreamOfAttached:
+class StreamOfAttached(Struct):
     """A client of the stream.
 
     Attributes:

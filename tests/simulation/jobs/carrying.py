@@ -1,10 +1,11 @@
 """Write-behind beside jobs: the state of each shard's window, which may be lost or older, and the stream read again."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
+
+from msgspec import Struct, field
 
 from tailrace.aws.stages.aggregate import Aggregator
 from tailrace.errors import Transient
@@ -15,8 +16,7 @@ WINDOW_S = 60
 _PAGE = 5
 
 
-@dataclass(slots=True)
-class Windows:
+class Windows(Struct):
     """The tumbling windows of all shards, and a client of the stream that the stage reads again."""
 
     world: Stream

@@ -3,19 +3,18 @@
 import hashlib
 import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
+from msgspec import Struct, field
 
 from tailrace.encoding.json_types import Json
 
 type Hook = Callable[[], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Hooked:
+class Hooked(Struct, frozen=True):
     """A client that calls a hook before and after each of another client's calls."""
 
     client: Any
@@ -33,8 +32,7 @@ class Hooked:
         return hooked
 
 
-@dataclass(slots=True)
-class DynamoDB:
+class DynamoDB(Struct):
     """Tables in memory; what the in-memory database does not know is added here."""
 
     database: Any
@@ -58,8 +56,7 @@ def _hash(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
 
 
-@dataclass(slots=True)
-class Buckets:
+class Buckets(Struct):
     """Buckets in memory, with the time of each object's last write."""
 
     clock: Callable[[], float]
@@ -100,8 +97,7 @@ class Buckets:
         return {"Contents": contents, "IsTruncated": is_truncated, **token}
 
 
-@dataclass(slots=True)
-class Functions:
+class Functions(Struct):
     """The configuration of the aggregate function."""
 
     now: float

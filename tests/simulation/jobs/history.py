@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from urllib.parse import quote_plus
+
+from msgspec import Struct
 
 from tailrace.aws.backfill.control import Control, ControlTable
 from tailrace.aws.custom_resources.first_control_rows import write_first_control_rows
@@ -32,8 +33,7 @@ _RUNS_LATE = 0.2
 _ENDS_S = 3600  # how long before its end a row may already be left out of a verification
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """How a job ended: its findings, and which of its generations were believed to be exact before."""
 
     job: Job

@@ -1,7 +1,7 @@
 """Each safeguard of jobs is broken on purpose, and some history has to find it."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from copy import replace
 from itertools import count
 from typing import Any
 

@@ -3,9 +3,10 @@
 import io
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec import Struct, field
 
 from local.in_memory import Database, Unsupported
 from local.in_memory.errors import client_error
@@ -19,8 +20,7 @@ _PAGE = 3
 _FAILED = {"Code": "ThrottlingError", "Message": "too fast"}
 
 
-@dataclass(slots=True)
-class Table:
+class Table(Struct):
     """A DynamoDB client that reads and writes rows."""
 
     injector: FaultInjector
@@ -86,8 +86,7 @@ class Table:
         return self.injector.send(operation, "", call)
 
 
-@dataclass(slots=True)
-class Streams:
+class Streams(Struct):
     """A DynamoDB Streams client; ``shards`` returns the current shards, ``records`` those that a shard still has.
 
     Every second page is empty, as pages may be.
@@ -138,8 +137,7 @@ def _as_read(record: Json) -> Json:
     return read
 
 
-@dataclass(slots=True)
-class Queues:
+class Queues(Struct):
     """An SQS client that sends; keeps all messages by queue."""
 
     injector: FaultInjector
@@ -156,8 +154,7 @@ class Queues:
         return self.injector.send("SendMessageBatch", QueueUrl, run, run)
 
 
-@dataclass(slots=True)
-class Bucket:
+class Bucket(Struct):
     """An S3 client that reads and writes objects."""
 
     injector: FaultInjector

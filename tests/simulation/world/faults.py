@@ -1,9 +1,9 @@
 """Fault injection: each call goes to the model or fails, as the current invocation's faults say."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from botocore.exceptions import ClientError, ReadTimeoutError
+from msgspec import Struct, field
 
 from local.in_memory.errors import client_error
 from tailrace.encoding.json_types import Json
@@ -16,8 +16,7 @@ class Crash(BaseException):
     """The function's process dies. Not an ``Exception``, so that the function cannot catch it."""
 
 
-@dataclass(slots=True)
-class Faults:
+class Faults(Struct):
     """The faults of one invocation, and the number of calls so far."""
 
     run: Run
@@ -32,8 +31,7 @@ class Faults:
         return None
 
 
-@dataclass(slots=True)
-class FaultInjector:
+class FaultInjector(Struct):
     """Sits between the functions and the model; holds the current invocation's faults and the delayed calls."""
 
     play: Callable[[Step], None]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime
 from functools import partial
 from types import SimpleNamespace
@@ -47,7 +47,7 @@ _FEW_ROWS = 3
 ARCHIVE_QUEUE, ROUTE_QUEUE, FAILURES = "archive", "large-orders", "failures"
 
 
-class OrdersOfTheReleaseBefore(OrderMeasures):
+class OrdersOfTheReleaseBefore(OrderMeasures, frozen=True):
     """Order measures as earlier releases write them, in processes that run on while a new one is deployed."""
 
     def state(self, row: RowChange) -> OrderState:

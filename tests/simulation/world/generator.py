@@ -1,8 +1,9 @@
 """The history of a seed: its settings and steps are drawn before it is played."""
 
-from dataclasses import dataclass, field
 from itertools import chain
 from random import Random
+
+from msgspec import Struct, field
 
 from tailrace.encoding.json_types import Item
 from tests.simulation import definition
@@ -85,8 +86,7 @@ def _deliver_all(process: int) -> list[Deliver]:
     return [Deliver("aggregate", shard, Run(environment=process)) for shard in range(2 * _MAX_SHARDS)]
 
 
-@dataclass(slots=True)
-class _StepGenerator:
+class _StepGenerator(Struct):
     """Draws steps; in a contended history several shards update one row, in the middle of each other's calls."""
 
     random: Random

@@ -1,7 +1,9 @@
 """The functions that read the stream: how far each one has come in each shard, behind a mapping of its own."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from copy import replace
+
+from msgspec import Struct, field
 
 from local.mapping import StreamShard
 from tailrace.encoding.json_types import Json
@@ -10,8 +12,7 @@ from tests.simulation.world.stream import SOURCE, ItemsTable, Shard
 from tests.simulation.world.template_settings import template_settings
 
 
-@dataclass(slots=True)
-class ShardProgress:
+class ShardProgress(Struct):
     """A function's progress in a shard; the numbers count the shard's records.
 
     The mapping started at record ``start`` and has been fed those before ``fed``.
@@ -28,8 +29,7 @@ class ShardProgress:
         return self.start + self.mapping.settled
 
 
-@dataclass(slots=True)
-class Readers:
+class Readers(Struct):
     """The functions of a history, and the shards that each may read."""
 
     history: History

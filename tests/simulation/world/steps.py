@@ -4,8 +4,9 @@ A history is plain data, generated before it is played: the steps record every r
 same run, and a failing history can be shrunk by removing steps.
 """
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from tailrace.encoding.json_types import Item
 
@@ -18,8 +19,7 @@ type Outcome = Literal["runs", "throttled", "stillborn", "times out"]
 READERS: tuple[Reader, ...] = ("aggregate", "fanout")
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """A fault of one client call, and of the next ``times`` - 1 calls.
 
     =============  ====================================================================================
@@ -42,8 +42,7 @@ class Fault:
     meanwhile: "Step | None" = None
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(Struct, frozen=True):
     """An upstream system puts or deletes (``item`` is None) an item, or the item expires (``expired``)."""
 
     collection: str
@@ -52,8 +51,7 @@ class Write:
     expired: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """The course of one invocation.
 
     ``handed`` is the state that it is handed: None for the window's, 0 for none, n for what the nth last invocation of
@@ -68,8 +66,7 @@ class Run:
     final: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Deliver:
+class Deliver(Struct, frozen=True):
     """A reader's mapping makes its next invocation for a shard; the clock advances until it is due."""
 
     reader: Reader
@@ -77,8 +74,7 @@ class Deliver:
     run: Run = Run()
 
 
-@dataclass(frozen=True, slots=True)
-class Redeliver:
+class Redeliver(Struct, frozen=True):
     """An invocation with old changes, outside the mapping: any slice that starts no later than the checkpoint."""
 
     reader: Reader
@@ -88,8 +84,7 @@ class Redeliver:
     run: Run = Run()
 
 
-@dataclass(frozen=True, slots=True)
-class Restart:
+class Restart(Struct, frozen=True):
     """A reader's poller of a shard restarts ``back`` changes before its checkpoint, with another batch size."""
 
     reader: Reader
@@ -98,37 +93,32 @@ class Restart:
     batch_size: int
 
 
-@dataclass(frozen=True, slots=True)
-class CloseShard:
+class CloseShard(Struct, frozen=True):
     """A shard closes; one or two children take over its items."""
 
     shard: int
     split: bool
 
 
-@dataclass(frozen=True, slots=True)
-class CompleteDelayedCall:
+class CompleteDelayedCall(Struct, frozen=True):
     """A delayed call completes."""
 
     which: int
 
 
-@dataclass(frozen=True, slots=True)
-class AdvanceSeconds:
+class AdvanceSeconds(Struct, frozen=True):
     """The clock advances by some seconds."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class AdvanceHours:
+class AdvanceHours(Struct, frozen=True):
     """Everything settles; then hours pass, in which shards close and old records expire."""
 
     hours: int
 
 
-@dataclass(frozen=True, slots=True)
-class Archive:
+class Archive(Struct, frozen=True):
     """The mapping of the archive's queue makes its next invocation; ``again`` redelivers an old message."""
 
     run: Run = Run()
@@ -140,8 +130,7 @@ type Step = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(Struct, frozen=True):
     """The settings and steps of one seed; with ``carries_s``, aggregate carries changes for so many seconds.
 
     With ``described_late_s``, every other description of the stream is so many seconds old.

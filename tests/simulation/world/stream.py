@@ -1,6 +1,6 @@
 """The items table and its stream: shards that close, have children, and distribute the items."""
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from local.in_memory import Database
 from local.in_memory.values import Row
@@ -17,8 +17,7 @@ _SHARD_LIFE_S = 4 * 3600
 _SPLIT_REPORT_DELAY_S = 60
 
 
-@dataclass(slots=True, eq=False)
-class Shard:
+class Shard(Struct, eq=False):
     """A shard: the records of some slices of the items, and its parent, which is read first."""
 
     id: str
@@ -46,8 +45,7 @@ def _arrived(record: Json) -> float:
     return arrived
 
 
-@dataclass(slots=True)
-class ItemChange:
+class ItemChange(Struct):
     """One change as written, for the final check."""
 
     event_id: str

@@ -1,6 +1,6 @@
 """The mappings' settings in the template."""
 
-from dataclasses import replace
+from copy import replace
 from functools import cache
 from typing import Any
 

@@ -2,7 +2,7 @@
 
 import json
 import time
-from dataclasses import replace
+from copy import replace
 from itertools import count
 from typing import Any
 

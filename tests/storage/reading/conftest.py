@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
 import pytest
+from msgspec.structs import fields
 
 from functions.aggregate.app import handler as aggregate
 from functions.api import app as api
@@ -68,9 +69,7 @@ def filled(dynamodb: "DynamoDBClient", dynamodb_endpoint: str) -> dict[str, str]
         )
         environment[variable] = f"reading-{variable}"
     for name in (
-        {field.name.upper() for field in fields(ApiSettings) if field.default is MISSING}
-        - os.environ.keys()
-        - environment.keys()
+        {field.name.upper() for field in fields(ApiSettings) if field.required} - os.environ.keys() - environment.keys()
     ):
         environment[name] = "not-asked"
     gone = {"shop": "a", "placed": "2025-06-14T10:07:00Z"}

@@ -1,6 +1,6 @@
 """A table that a stack can read, and what is said about one that differs from it."""
 
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 from tailrace import Collection, Pipeline

@@ -1,7 +1,7 @@
 """What keeps a table from holding a definition's items: its key, its TTL attribute, and the keys of its indexes."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import pytest

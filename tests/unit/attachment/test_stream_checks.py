@@ -1,6 +1,6 @@
 """What keeps a stack from reading a table's stream: no such stream, another table's, an earlier one, missing images."""
 
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import pytest

@@ -1,6 +1,6 @@
 """What keeps a stack from reading an existing table: its status, its encryption, missing rights; all as sentences."""
 
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import pytest

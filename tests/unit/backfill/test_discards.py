@@ -1,6 +1,6 @@
 """Which generations a discarded batch leaves unknown, by where it lies and what a job does meanwhile."""
 
-from dataclasses import replace
+from copy import replace
 
 import pytest
 

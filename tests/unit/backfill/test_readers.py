@@ -1,6 +1,6 @@
 """What readers see: only what is built and defined, and the truth about it."""
 
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 from typing import Any
 

@@ -3,7 +3,8 @@
 import json
 import socket
 import time
-from dataclasses import dataclass, field, replace
+from copy import replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 from unittest.mock import Mock

@@ -7,9 +7,10 @@ in several of its rows; what its elements add to one row is summed, so that a ch
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
+
+from msgspec.structs import replace
 
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.failures import FAILURES, describe_failure

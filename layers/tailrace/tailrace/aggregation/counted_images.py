@@ -5,9 +5,9 @@ image that equals a remembered one need not be decoded, validated, transformed a
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 from tailrace.aggregation.contributions import Contributions
 from tailrace.aggregation.evaluator import Evaluator
@@ -23,8 +23,7 @@ _MAX_BYTES = 16_000_000
 _ENCODER = msgspec.json.Encoder()
 
 
-@dataclass(slots=True)
-class CountedImage:
+class CountedImage(Struct):
     """An image of a stream record: its JSON, its fields until they are counted, and then what they contribute."""
 
     key: str

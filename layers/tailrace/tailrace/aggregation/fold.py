@@ -7,9 +7,10 @@ old item comes with the change. The number of writes depends on the rows touched
 import sys
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from decimal import localcontext
 from typing import Any
+
+from msgspec import Struct
 
 from tailrace.aggregation.counted_images import CountedImage, CountedImages
 from tailrace.aggregation.evaluator import Evaluator
@@ -52,8 +53,7 @@ def fold_records(
     return fold.rows.result(number)
 
 
-@dataclass(frozen=True, slots=True)
-class _Fold:
+class _Fold(Struct, frozen=True):
     pipeline: Pipeline
     images: CountedImages
     rows: RowAccumulator

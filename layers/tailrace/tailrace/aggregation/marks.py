@@ -18,8 +18,9 @@ It is stored as zero-padded hexadecimal, which sorts numerically.
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 _SHARD_ID = re.compile(r"shardId-(\d{20})-([0-9a-f]{8})")
 _WIDTH = 34  # hexadecimal digits of a number of 40 decimal ones
@@ -62,8 +63,7 @@ def decode_sequence(text: str) -> int:
     return int(text, 16)
 
 
-@dataclass(frozen=True, slots=True)
-class Lineage:
+class Lineage(Struct, frozen=True):
     """A chain of shards that share a mark.
 
     Attributes:
@@ -82,8 +82,7 @@ class Lineage:
             yield from (mark for mark, ended_at in self.ended if ended_at < horizon)
 
 
-@dataclass(frozen=True, slots=True)
-class Shard:
+class Shard(Struct, frozen=True):
     """A shard as described by the stream; ``first`` and ``last`` are sequence numbers, ``last`` is None while open."""
 
     parent: str | None

@@ -1,16 +1,16 @@
 """The compiled form of a pipeline: an evaluator for each collection, with its caches."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from weakref import WeakKeyDictionary
+
+from msgspec import Struct
 
 from tailrace.aggregation.cached_evaluator import CachedEvaluator
 from tailrace.aggregation.evaluator import Evaluator
 from tailrace.definition.pipeline import Pipeline
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """What the fold needs of a pipeline, by collection name.
 
     Attributes:

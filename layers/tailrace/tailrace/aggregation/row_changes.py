@@ -2,9 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from operator import add, sub
 from typing import Any, NamedTuple
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tailrace.aggregation.contributions import (
     Amount,
@@ -42,8 +44,7 @@ class Folded(NamedTuple):
     changes: int
 
 
-@dataclass(slots=True)
-class RowChange:
+class RowChange(Struct):
     """Everything that a batch does to one row: one step per change that touches it, in stream order.
 
     ``value_changes`` are the changes of its value rows, by key. ``expires_at`` is when the row may be deleted, in
@@ -124,8 +125,7 @@ class RowChange:
         return exact_sums([deltas for _, deltas in steps])
 
 
-@dataclass(frozen=True, slots=True)
-class Poison:
+class Poison(Struct, frozen=True):
     """An item that an aggregate cannot count; it contributes nothing there."""
 
     event_id: str
@@ -133,8 +133,7 @@ class Poison:
     error: InvalidItem
 
 
-@dataclass(frozen=True, slots=True)
-class FoldResult:
+class FoldResult(Struct, frozen=True):
     """The rows that a batch touches, in the order of their first change, and the items that could not be counted.
 
     ``group_list_changes`` are those of the lists of first-group values (``Aggregate.group_list``). ``records`` is how
@@ -147,8 +146,7 @@ class FoldResult:
     records: int = 0
 
 
-@dataclass(slots=True)
-class RowAccumulator:
+class RowAccumulator(Struct):
     """Collects the row changes of a batch and the items that cannot be counted; ``lane_hash`` selects the lane.
 
     ``touched`` is how many rows there are, with value rows and rows of lists.

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 _STREAM_ARN = re.compile(r"arn:([^:\s]+):dynamodb:([^:\s]+):([^:\s]+):table/([A-Za-z0-9_.-]+)/stream/([^/\s]+)")
 _TABLE_ARN = re.compile(r"arn:([^:\s]+):dynamodb:([^:\s]+):([^:\s]+):table/([A-Za-z0-9_.-]+)")
@@ -21,16 +22,14 @@ class Place(NamedTuple):
     table: str
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
+class Actor(Struct, frozen=True):
     """Who checks the table, as the beginning of a sentence that ends with a permission, and what to do without it."""
 
     lacks: str
     remedy: str
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What a stack is to be attached to.
 
     Attributes:
@@ -67,8 +66,7 @@ class Denied(NamedTuple):
     resource: str
 
 
-@dataclass(frozen=True, slots=True)
-class Described:
+class Described(Struct, frozen=True):
     """What DynamoDB says about a table.
 
     Attributes:

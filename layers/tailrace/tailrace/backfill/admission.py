@@ -1,7 +1,9 @@
 """Which generations an invocation feeds, and which it must mark as interrupted before it does anything else."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.backfill.generations import Generation, GenerationId, State
@@ -14,8 +16,7 @@ gone."""
 _FED = (State.BUILDING, State.LIVE)
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(Struct, frozen=True):
     """What an invocation may write to.
 
     Attributes:

@@ -9,8 +9,10 @@ boundary is ahead of the clock that chose it, and counts only once somebody has 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from typing import NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 MARGIN_S = 60
 """By how many seconds any two clocks may differ: those of the stream, of functions and of whoever runs a job. On one
@@ -24,8 +26,7 @@ class Position(NamedTuple):
     created: int
 
 
-@dataclass(frozen=True, slots=True)
-class Boundary:
+class Boundary(Struct, frozen=True):
     """A time T in whole seconds since 1970, under a name of its own.
 
     Attributes:

@@ -5,10 +5,11 @@ should hold is the base plus the journaled steps from the baseline up to the mar
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import localcontext
 from operator import add, sub
 from typing import Any
+
+from msgspec import Struct, field
 
 from tailrace.aggregation.contributions import Deltas
 from tailrace.backfill.boundaries import MARGIN_S
@@ -24,8 +25,7 @@ PINNED_FOR_S = 48 * 3600
 """How long a row stays that was about to be removed when it was read."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoredRow:
+class StoredRow(Struct, frozen=True):
     """A row as it was read; for an aggregate with lanes, all of them, see :func:`merge_lanes`.
 
     Attributes:
@@ -119,8 +119,7 @@ def stays(row_expires_at: int | None, now: int, timeout_s: int, margin_s: int = 
     return row_expires_at is None or row_expires_at > now + margin_s + timeout_s
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """A row that is not as it should be.
 
     Attributes:

@@ -6,7 +6,8 @@ shard cannot be told from a stuck one, so a job writes sentinels, and each of th
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tailrace.backfill.boundaries import MARGIN_S, Position
 
@@ -17,8 +18,7 @@ END = 1 << 160
 """Stands for the end of a shard that was read to it: beyond every sequence number."""
 
 
-@dataclass(frozen=True, slots=True)
-class ListedShard:
+class ListedShard(Struct, frozen=True):
     """A shard as the stream's description has it."""
 
     parent: str | None
@@ -94,8 +94,7 @@ def missing_sentinels(
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class GivenUp:
+class GivenUp(Struct, frozen=True):
     """A batch in the failures bucket: its shard and its records."""
 
     shard: str

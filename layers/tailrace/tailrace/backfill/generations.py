@@ -13,9 +13,11 @@ the row is still the one that it was made from.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tailrace.backfill.boundaries import Boundary
 from tailrace.errors import Permanent
@@ -49,8 +51,7 @@ class WrongState(Permanent):
     """A generation is not in a state from which this can be done."""
 
 
-@dataclass(frozen=True, slots=True)
-class Generation:
+class Generation(Struct, frozen=True):
     """One control row.
 
     Attributes:

@@ -1,9 +1,10 @@
 """The progress of a job, as its row in the aggregates table shows it to operators and readers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+
+from msgspec import Struct
 
 from tailrace.backfill.job_phases import BUILD_PHASES, VERIFY_PHASES
 
@@ -13,8 +14,7 @@ RUNNING, FAILED = "running", "failed"
 _PHASES = {BUILD: BUILD_PHASES, VERIFY: VERIFY_PHASES}
 
 
-@dataclass(frozen=True, slots=True)
-class JobStatus:
+class JobStatus(Struct, frozen=True):
     """The row of one job.
 
     Attributes:

@@ -9,8 +9,9 @@ Changes that do nothing to any row are entered, too: their old image may be the 
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from tailrace.aggregation.contributions import Deltas
 from tailrace.aggregation.marks import encode_sequence
@@ -49,8 +50,7 @@ class JournaledStep(NamedTuple):
     deltas: Deltas
 
 
-@dataclass(frozen=True, slots=True)
-class JournalObject:
+class JournalObject(Struct, frozen=True):
     """What one invocation writes; ``mark`` is the attribute in which the rows keep how far they are in this shard."""
 
     shard: str
@@ -132,8 +132,7 @@ def decode(text: bytes) -> JournalObject:
     return JournalObject(body["shard"], body["mark"], tuple(Writer(*one) for one in body["writers"]), changes, steps)
 
 
-@dataclass(slots=True)
-class Journal:
+class Journal(Struct):
     """The union of a job's objects.
 
     Attributes:

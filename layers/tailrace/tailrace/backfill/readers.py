@@ -1,9 +1,10 @@
 """What readers see: which generation of each aggregate, and whether its rows are exact."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
+
+from msgspec import Struct, field
 
 from tailrace.backfill.generations import Generation, GenerationId, State, meaning_changed, shown
 from tailrace.backfill.job_progress import BUILD, FAILED, RUNNING, JobStatus
@@ -17,8 +18,7 @@ UNKNOWN = "unknown"
 _NO_CONTROL_ROWS = "the stack has not recorded the state of its aggregates yet"
 
 
-@dataclass(frozen=True, slots=True)
-class GenerationState:
+class GenerationState(Struct, frozen=True):
     """What readers learn about a generation.
 
     Attributes:
@@ -43,16 +43,14 @@ class GenerationState:
         return document | ({"progress": self.progress} if self.state == State.BUILDING else {})
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(Struct, frozen=True):
     """The generation that a request reads: its definition and its state."""
 
     aggregate: Aggregate
     generation: GenerationState
 
 
-@dataclass(frozen=True, slots=True)
-class ReadersView:
+class ReadersView(Struct, frozen=True):
     """The definition together with the control rows, as both were at one moment.
 
     Attributes:

@@ -1,11 +1,14 @@
 """Aggregates: materialized tables of groups and measures, and the layout of their rows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from itertools import chain
 from typing import Any
+
+from msgspec import Struct
 
 from tailrace.definition.collection import Collection, check_name
 from tailrace.definition.field_uses import check_uses, field_uses, ratio_uses
@@ -26,8 +29,7 @@ from tailrace.errors import DefinitionError
 MAX_LANES = 100
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Layout:
+class Layout(Struct, frozen=True, eq=False):
     """The attributes of one kind of row: ``labels`` are set, ``counters`` (the first is ``~n``) are added to."""
 
     aggregate: "Aggregate"
@@ -35,8 +37,7 @@ class Layout:
     counters: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ValueRows:
+class ValueRows(Struct, frozen=True, eq=False):
     """The value rows that several order measures of an aggregate share; or, without measures, a level of nodes.
 
     ``nodes`` are the levels above these value rows, if a measure needs them.
@@ -66,8 +67,7 @@ class ValueRows:
         return state
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class GroupList:
+class GroupList(Struct, frozen=True, eq=False):
     """The rows that list the values of an aggregate's first group; ``sk`` is the value, ``~n`` its number of items."""
 
     pk: str

@@ -1,9 +1,11 @@
 """The fields that an aggregate uses, and the check that valid items can have usable values there."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tailrace.definition.collection import Collection
 from tailrace.definition.fields.elements import KEY, VALUE
@@ -32,8 +34,7 @@ _NEEDS = {
 _ARTICLES = {"array": "a list", "object": "an object", BINARY: "binary", "null": "null"}
 
 
-@dataclass(frozen=True, slots=True)
-class FieldUse:
+class FieldUse(Struct, frozen=True):
     """A field that a group or measure reads.
 
     Attributes:

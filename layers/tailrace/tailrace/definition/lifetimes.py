@@ -1,8 +1,9 @@
 """How long items and rows are kept: items from a time field of their own, rows from the end of their bucket."""
 
-from dataclasses import dataclass
 from datetime import timedelta, tzinfo
 from functools import lru_cache
+
+from msgspec import Struct
 
 from tailrace.definition.fields.arguments import check_field
 from tailrace.definition.fields.paths import FieldPath, field_path
@@ -16,8 +17,7 @@ from tailrace.errors import DefinitionError
 _TOO_LATE = TimeFormatError("keep= after it is beyond the year 9999")
 
 
-@dataclass(frozen=True, slots=True)
-class Lifetime:
+class Lifetime(Struct, frozen=True):
     """The time from a field's value until DynamoDB may delete the item."""
 
     keep: timedelta

@@ -12,9 +12,10 @@ were seen before, except for the names of the fields, are left out, and so are t
 
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.key_templates import AttributeTemplate, KeyTemplate, Placeholder
@@ -51,8 +52,7 @@ type Sequence = tuple[Symbol, ...]
 type Excluded = Mapping[Field, frozenset[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class _State:
+class _State(Struct, frozen=True):
     """Equations that are left, what the attributes are so far, and the characters that no field may have."""
 
     equations: tuple[tuple[Sequence, Sequence], ...]

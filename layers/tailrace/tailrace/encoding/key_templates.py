@@ -11,10 +11,11 @@ What parses formats back to itself, and what can be formatted parses to the same
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
+
+from msgspec import Struct
 
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.keys import MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES
@@ -45,8 +46,7 @@ class Placeholder(NamedTuple):
 type Part = str | Placeholder
 
 
-@dataclass(frozen=True, slots=True)
-class AttributeTemplate:
+class AttributeTemplate(Struct, frozen=True):
     """The template of one key attribute.
 
     Attributes:

@@ -4,7 +4,8 @@ Source: https://www.rfc-editor.org/rfc/rfc9110#section-13 (conditional requests)
 """
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tailrace.errors import InvalidMessage, PreconditionFailed
 
@@ -13,8 +14,7 @@ _TAG_LIST = re.compile(rf"[ \t]*(?:,[ \t]*)*{_TAG}[ \t]*(?:,[ \t]*(?:{_TAG}[ \t]
 _TAG_PATTERN = re.compile(_TAG)
 
 
-@dataclass(frozen=True, slots=True)
-class Tags:
+class Tags(Struct, frozen=True):
     """The value of a condition: a list of entity tags, or ``*`` for any existing item."""
 
     any_tag: bool
@@ -29,8 +29,7 @@ class Tags:
         return tag is not None and (self.any_tag or not self.tags.isdisjoint((tag, f"W/{tag}")))
 
 
-@dataclass(frozen=True, slots=True)
-class Preconditions:
+class Preconditions(Struct, frozen=True):
     """``If-Match`` and ``If-None-Match`` of a request; None if the header is absent.
 
     ``or_absent`` is for messages: an item that does not exist meets the conditions, too.

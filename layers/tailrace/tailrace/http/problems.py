@@ -1,9 +1,10 @@
 """The API's error responses: problem details (RFC 9457), ``application/problem+json``."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+
+from msgspec import Struct
 
 from tailrace.errors import (
     Conflict,
@@ -59,8 +60,7 @@ class NotAcceptable(Permanent):
     """The client accepts none of the media types on offer."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProblemType:
+class ProblemType(Struct, frozen=True):
     """A kind of problem: a name that never changes, its status, title and description."""
 
     name: str
@@ -175,8 +175,7 @@ _PROBLEM_TYPE_NAMES: tuple[tuple[type[TailraceError], str], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """One error; ``detail`` is for people, the other members are for programs."""
 
     problem_type: ProblemType

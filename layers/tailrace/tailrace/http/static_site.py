@@ -6,11 +6,12 @@ Used by the ``dashboard`` function of a stack, and locally by ``tailrace dashboa
 import gzip
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from msgspec import Struct, field
 
 INDEX_PAGE = "index.html"
 CONFIG = "config.json"
@@ -31,8 +32,7 @@ _CONTENT_SECURITY_POLICY = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class SiteResponse:
+class SiteResponse(Struct, frozen=True):
     """A response to a browser."""
 
     status: int
@@ -40,8 +40,7 @@ class SiteResponse:
     body: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
+class _File(Struct, frozen=True):
     type: str
     content: bytes
     tag: str
@@ -49,8 +48,7 @@ class _File:
     cache_control: str = "no-cache"  # cached, but revalidated by its tag: a new deployment is visible at once
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(Struct, frozen=True):
     """The files of a folder and their configuration, held in memory.
 
     ``config`` is the content of ``config.json`` (see functions/dashboard/README.md); ``issuers`` are the URLs of token
@@ -60,7 +58,7 @@ class Site:
     folder: Path
     config: Mapping[str, Any]
     issuers: Sequence[str] = ()
-    _files: dict[str, _File] = field(default_factory=dict, init=False, repr=False)
+    _files: dict[str, _File] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for path in sorted(self.folder.rglob("*")):

@@ -6,8 +6,9 @@ valid. Where nothing fits, the cell stays as it is, for the schema to reject.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from tailrace.definition.item_keys import PLAIN_TTL, CollectionKey
 from tailrace.definition.schemas import Schema
@@ -27,8 +28,7 @@ _MAX_CACHED, _MAX_CACHED_CHARACTERS = 4096, 100
 _TEXT = frozenset(["string"])
 
 
-@dataclass(frozen=True, slots=True)
-class LineFields:
+class LineFields(Struct, frozen=True):
     """What the fields of a line are: those of the item by its schema, and what accompanies them.
 
     Attributes:

@@ -5,10 +5,12 @@ https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple, Self
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tailrace.encoding.dynamodb import ENGINE_ATTRIBUTES, Image, decode_value
 from tailrace.encoding.json_types import Item
@@ -55,8 +57,7 @@ class Change[Fields = Item](NamedTuple):
     expired: bool
 
 
-@dataclass(frozen=True, slots=True)
-class UnreadableRecord:
+class UnreadableRecord(Struct, frozen=True):
     """A record that is not a change to an item, because its row has another format; kept whole for quarantine."""
 
     event_id: str
@@ -73,8 +74,7 @@ class StreamPosition(NamedTuple):
     time: str
 
 
-@dataclass(frozen=True, slots=True)
-class RawBatch:
+class RawBatch(Struct, frozen=True):
     """One invocation's records, not yet decoded, for callers that do not need all of them."""
 
     stream: str

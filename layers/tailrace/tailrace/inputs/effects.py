@@ -5,7 +5,7 @@ valid to invalid therefore removes the item, and its correction inserts it again
 effect independently, from the images alone.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from tailrace.definition.collection import Collection
 from tailrace.definition.pipeline import Pipeline
@@ -14,8 +14,7 @@ from tailrace.errors import InvalidItem, Violation
 from tailrace.inputs.changes import Change
 
 
-@dataclass(slots=True)
-class Version:
+class Version(Struct):
     """One version of an item: transformed, or the reason why it is invalid; both None if there is no item."""
 
     item: Item | None
@@ -25,8 +24,7 @@ class Version:
 ABSENT = Version(None, None)
 
 
-@dataclass(slots=True)
-class Effect:
+class Effect(Struct):
     """A change with both versions of its item; ``collection`` is None if the definition has none with this name."""
 
     change: Change

@@ -5,9 +5,10 @@ removal there and an insertion here.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
+
+from msgspec import Struct
 
 from tailrace.definition.item_keys import PLAIN_TTL, Identity, ItemKeys
 from tailrace.definition.pipeline import Pipeline
@@ -38,8 +39,7 @@ one."""
 UNMATCHED = "no collection matches the item's key and attributes"
 
 
-@dataclass(frozen=True, slots=True)
-class UnmatchedItem:
+class UnmatchedItem(Struct, frozen=True):
     """A record whose new item no collection matches, in a table that may hold others."""
 
 

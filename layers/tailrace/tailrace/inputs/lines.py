@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import IO, Any, Literal
+
+from msgspec import Struct
 
 from tailrace.definition.item_keys import CollectionKey
 from tailrace.definition.schemas import Schema
@@ -50,8 +51,7 @@ _OTHER_KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """A parsed line; ``number`` counts from 1 (in a JSON file the items), ``size`` is in bytes."""
 
     number: int
@@ -61,8 +61,7 @@ class Line:
     expires_at: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class BadLine:
+class BadLine(Struct, frozen=True):
     """A line that could not be parsed, and why.
 
     ``raw`` is the line as far as it was retained: text, or bytes if it is not UTF-8; ``size`` is in bytes.

@@ -1,7 +1,8 @@
 """Messages of the intake queue: put, patch or delete one item."""
 
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.tagged_json import loads_foreign
@@ -11,8 +12,7 @@ _BODY_MEMBER = {"put": "item", "patch": "patch", "delete": None}
 _PRECONDITIONS = ("if_match", "if_absent")
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(Struct, frozen=True):
     """The operation that a message requests; ``body`` is the item to put, the patch, or empty for a delete.
 
     A put without an id has ``""``: the collection's ``id_from`` makes it. An operation has a precondition if

@@ -10,12 +10,12 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import Struct
 
 from tailrace.encoding.keys import COLLECTION_NAME
 from tailrace.encoding.tagged_json import dumps, loads
@@ -71,8 +71,7 @@ class Event(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class DataRef:
+class DataRef(Struct, frozen=True):
     """An event whose data is in a bucket: CloudEvents' ``dataref`` extension (claim check)."""
 
     event: Mapping[str, Any]

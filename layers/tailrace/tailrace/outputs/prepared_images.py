@@ -5,8 +5,9 @@ image, so an image that equals a remembered one need not be decoded, validated, 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from tailrace.definition.collection import Collection
 from tailrace.definition.failures import FAILURES, describe_failure
@@ -37,8 +38,7 @@ class PreparedItem(NamedTuple):
     matches: tuple[bool | InvalidItem, ...]
 
 
-@dataclass(slots=True)
-class DecodedImage:
+class DecodedImage(Struct):
     """An image of a stream record, its fields, and what was prepared of them, once it was."""
 
     image: Image

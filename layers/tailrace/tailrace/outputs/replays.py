@@ -1,8 +1,9 @@
 """Replays: what is sent again on an operator's request, marked with the extension ``replayed`` of CloudEvents."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from tailrace.definition.pipeline import Pipeline, Route
 from tailrace.definition.route_names import resource_name
@@ -21,8 +22,7 @@ ID_SUFFIX = "-replayed"
 """What the id of a replayed item's event ends in: an event with the id of the change may have been sent before."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReplayedItems:
+class ReplayedItems(Struct, frozen=True):
     """What a replay of quarantined items sends, and why others are still refused.
 
     The ``sequence`` of an event is the position of its record. ``violations`` has the positions of items that the

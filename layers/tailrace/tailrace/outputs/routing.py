@@ -1,9 +1,10 @@
 """Routing: which changes go to the archive, to which routes, and to quarantine."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from tailrace.aggregation.plan import plan_of
 from tailrace.definition.pipeline import Pipeline
@@ -26,16 +27,14 @@ class OutgoingEvent(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Quarantined:
+class Quarantined(Struct, frozen=True):
     """The quarantine report of one change; ``sequence`` is for the checkpoint."""
 
     sequence: int
     object: StoredObject
 
 
-@dataclass(slots=True)
-class Dispatch:
+class Dispatch(Struct):
     """Everything that a batch sends: events for the archive, events by route, and quarantine reports.
 
     ``unmatched`` counts the new items that no collection matches and that are left alone. ``undecided`` has the

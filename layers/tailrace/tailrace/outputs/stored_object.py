@@ -1,10 +1,9 @@
 """An object to store in a bucket."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class StoredObject:
+class StoredObject(Struct, frozen=True):
     """A key, content and its media type; the key is a function of the content or of its origin."""
 
     key: str

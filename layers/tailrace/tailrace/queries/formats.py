@@ -5,9 +5,10 @@ import io
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+
+from msgspec import Struct
 
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.row_attributes import UPDATED_AT
@@ -30,8 +31,7 @@ _LINE_AND_TAB = frozenset("\t\r\n")
 _SEPARATORS = re.compile(r"(?<=[;\t\r\n])")
 
 
-@dataclass(frozen=True, slots=True)
-class RowFormat:
+class RowFormat(Struct, frozen=True):
     """How rows are serialized: a header, a function for one row, and a separator between rows."""
 
     content_type: str

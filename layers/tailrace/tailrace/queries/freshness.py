@@ -14,10 +14,11 @@ is then unknown.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Any
+
+from msgspec import Struct
 
 FANOUT, AGGREGATE = "fanout", "aggregate"
 
@@ -29,8 +30,7 @@ _RETENTION = timedelta(hours=24)
 """How long the stream keeps a change; the rows of progress live longer."""
 
 
-@dataclass(frozen=True, slots=True)
-class ShardProgress:
+class ShardProgress(Struct, frozen=True):
     """How far a reader is in a shard; all times are ISO 8601 in UTC, those of changes to the second.
 
     Attributes:
@@ -48,8 +48,7 @@ type ReaderShards = Mapping[str, ShardProgress]
 """The progress of a reader, by shard."""
 
 
-@dataclass(frozen=True, slots=True)
-class Freshness:
+class Freshness(Struct, frozen=True):
     """The progress of a reader.
 
     Attributes:

@@ -1,9 +1,10 @@
 """Group values as given in a request, as the texts of keys. Numbers are compared by value: 2.50 and 25e-1 are 2.5."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import product
 from typing import Any
+
+from msgspec import Struct
 
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.field_uses import field_uses
@@ -14,8 +15,7 @@ from tailrace.errors import InvalidMessage
 from tailrace.queries.time_ranges import bucket_label
 
 
-@dataclass(frozen=True, slots=True)
-class GivenGroup:
+class GivenGroup(Struct, frozen=True):
     """The values given for a group: the texts of the keys to read, and those of them that are exact."""
 
     group: Group

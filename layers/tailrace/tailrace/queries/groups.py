@@ -1,15 +1,16 @@
 """Queries for the values of an aggregate's first group, with their item counts."""
 
 import hashlib
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tailrace.definition.aggregate import GroupList
 from tailrace.errors import InvalidMessage
 from tailrace.queries.cursors import decode_cursor, encode_cursor, is_sort_key
 
 
-@dataclass(frozen=True, slots=True)
-class GroupQuery:
+class GroupQuery(Struct, frozen=True):
     """Up to ``limit`` values: most items first, or in key order, starting after ``after``."""
 
     group_list: GroupList

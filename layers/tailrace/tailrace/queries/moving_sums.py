@@ -2,10 +2,11 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import localcontext
 from typing import Any
+
+from msgspec import Struct, field
 
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.groups.buckets import BucketGroup
@@ -25,8 +26,7 @@ def measures_without_window(aggregate: Aggregate) -> frozenset[str]:
     return aggregate.with_ratios(ordered)
 
 
-@dataclass(slots=True)
-class _Series:
+class _Series(Struct):
     """The rows of one group by time, and the sums of all rows before each of them."""
 
     groups: Row

@@ -1,8 +1,9 @@
 """Parsing query parameters into queries; a request that would need an unbounded read is rejected."""
 
-from dataclasses import replace
 from datetime import timedelta
 from itertools import islice
+
+from msgspec.structs import replace
 
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.groups.buckets import UNITS

@@ -7,9 +7,11 @@ in key order.
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from copy import replace
 from itertools import dropwhile
 from typing import Any
+
+from msgspec import Struct
 
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.groups.buckets import BucketGroup
@@ -23,8 +25,7 @@ from tailrace.queries.windows import Window
 _ASSUMED_BUCKETS = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class KeyRange:
+class KeyRange(Struct, frozen=True):
     """Rows of one partition: those whose sort key starts with ``prefix``, or is in ``between`` (inclusive)."""
 
     pk: str
@@ -39,8 +40,7 @@ class KeyRange:
         return low <= sk <= high
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(Struct, frozen=True):
     """Where to continue: after the row ``(pk, sk)``, or at the start of the partition if ``sk`` is None.
 
     ``after`` is the key of the last merged row of the partition that was already returned, without its first group;
@@ -52,8 +52,7 @@ class Position:
     after: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class WindowPosition:
+class WindowPosition(Struct, frozen=True):
     """Where to continue with moving sums: in which part of the query, at which bucket, after which of its rows."""
 
     part: int
@@ -61,8 +60,7 @@ class WindowPosition:
     after: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RowQuery:
+class RowQuery(Struct, frozen=True):
     """A query for up to ``limit`` rows in ascending or descending key order, from ``start`` on.
 
     ``texts`` are the given group values in key order, without the bucket of ``bucket_range``; ``other_texts`` are

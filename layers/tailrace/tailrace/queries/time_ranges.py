@@ -3,10 +3,12 @@
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import MINYEAR, UTC, date, datetime, timedelta
 from functools import lru_cache
 from itertools import dropwhile
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from tailrace.definition.groups.buckets import BucketGroup, clock_label
 from tailrace.definition.times.calendar_units import date_label, first_day, last_day
@@ -28,8 +30,7 @@ _DAY = timedelta(days=1)
 _CLOCK_CHANGE_HORIZON = timedelta(hours=26)
 
 
-@dataclass(frozen=True, slots=True)
-class BucketRange:
+class BucketRange(Struct, frozen=True):
     """The buckets from ``first`` to ``last``, inclusive; None leaves an end open.
 
     An end is a label or, for buckets within a day, also a date. Labels are compared by time, dates by the bucket's own
@@ -44,8 +45,8 @@ class BucketRange:
     def __post_init__(self) -> None:
         first, last = self.first or "", self.last or ""
         if last and "T" not in first + last and first > last:
-            object.__setattr__(self, "first", last)
-            object.__setattr__(self, "last", first)
+            force_setattr(self, "first", last)
+            force_setattr(self, "last", first)
 
     def contains(self, label: str) -> bool:
         """Return whether a bucket is in the range."""

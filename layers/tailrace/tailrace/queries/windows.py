@@ -7,8 +7,10 @@ has the buckets of its dates, even where another day interrupts one of these.
 """
 
 import re
-from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tailrace.definition.groups.buckets import CLOCK_UNITS, DAY, BucketGroup
 from tailrace.definition.times.calendar_units import date_label, first_day, last_day
@@ -30,8 +32,7 @@ _MONTHS_OF = {"month": 1, "quarter": 3, "year": 12}
 _EXAMPLES = {"day": "7d", "week": "4w", "month": "12mo", "quarter": "4q", "year": "5y"}
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True):
     """The length of a window: an elapsed time, a number of days, or a number of months; the others are 0."""
 
     text: str

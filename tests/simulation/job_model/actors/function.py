@@ -1,9 +1,10 @@
 """The aggregate function of the model: one invocation, effect by effect."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from operator import le
+
+from msgspec import Struct
 
 from tailrace.aggregation.fold import absorb
 from tailrace.aggregation.row_changes import RowAccumulator, RowChange
@@ -22,8 +23,7 @@ class Failed(Exception):
     """The invocation raised: its batch comes again."""
 
 
-@dataclass(slots=True)
-class Invocation:
+class Invocation(Struct):
     """One invocation of one deployment's code, with a clock of its own."""
 
     shared: Shared

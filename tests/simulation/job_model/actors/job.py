@@ -1,8 +1,10 @@
 """What a build and a verification have in common: the boundary, the snapshot, the proof of coverage, and the base."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from copy import replace
 from typing import Any
+
+from msgspec import Struct, field
 
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.backfill.admission import rows_above
@@ -33,8 +35,7 @@ class Ended(Exception):
     """The job cannot go on, and says why."""
 
 
-@dataclass(slots=True)
-class Worker:
+class Worker(Struct):
     """One process that works on a generation's job, with a clock of its own; another one may do the same work."""
 
     shared: Shared
@@ -113,8 +114,7 @@ class Worker:
         return found
 
 
-@dataclass(slots=True)
-class Covered:
+class Covered(Struct):
     """What a job knows once everything that its snapshot has seen is dealt with."""
 
     firsts: Mapping[str, int]

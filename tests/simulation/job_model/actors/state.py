@@ -1,8 +1,10 @@
 """What functions and jobs of the model share: the tables, the buckets and the stream, under one true time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from copy import replace
 from typing import Any
+
+from msgspec import Struct, field
 
 from tailrace.backfill.boundaries import Position
 from tailrace.backfill.coverage import GivenUp
@@ -21,8 +23,7 @@ PART_TIMEOUT_S = 900
 """Of a job's worker: one that has rested for longer is gone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Expired:
+class Expired(Struct, frozen=True):
     """The raw image of an expired item of a collection that keeps them."""
 
     shard: str
@@ -31,8 +32,7 @@ class Expired:
     old: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Discarded:
+class Discarded(Struct, frozen=True):
     """A batch that the mapping gave up; the bucket shows it from ``visible`` on."""
 
     records: tuple[Record, ...]
@@ -43,8 +43,7 @@ class Discarded:
         return GivenUp(self.records[0].shard, tuple(record.position for record in self.records))
 
 
-@dataclass(slots=True)
-class Told:
+class Told(Struct):
     """A progress row of aggregate for a shard; ``counted`` are the changes that journaling code saw."""
 
     through: Position | None = None
@@ -52,8 +51,7 @@ class Told:
     counted: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What a verification has found; ``keys`` is None where it did not judge."""
 
     id: GenerationId
@@ -62,8 +60,7 @@ class Verdict:
     suspicious: frozenset[RowKey] = frozenset()
 
 
-@dataclass(slots=True)
-class Shared:
+class Shared(Struct):
     """Everything that outlives a process. ``broken`` names the rule that is broken on purpose, or is empty."""
 
     stream: Stream

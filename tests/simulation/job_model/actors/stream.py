@@ -1,8 +1,9 @@
 """The items table of the model, and its stream: shards that close, go on and split, each with a clock of its own."""
 
 import hashlib
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from tailrace.backfill.boundaries import Position
 from tailrace.backfill.coverage import ListedShard
@@ -15,8 +16,7 @@ type Item = dict[str, Any]
 _MAX_DEPTH = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """One change in the stream; ``at`` is the true time, ``created`` the second that the stream tells."""
 
     shard: str
@@ -42,8 +42,7 @@ class Record:
         return Change("e", "", self.shard, self.sequence, "", collection, item_id, self.old, self.new, self.expired)
 
 
-@dataclass(slots=True)
-class Shard:
+class Shard(Struct):
     """A shard: its records, and how far aggregate has been fed (``done``)."""
 
     id: str
@@ -65,8 +64,7 @@ class Shard:
         return before and self.closed_at is not None and self.done == len(self.records)
 
 
-@dataclass(slots=True)
-class Stream:
+class Stream(Struct):
     """Items, and the shards that tell of them."""
 
     roots: int

@@ -4,8 +4,9 @@ Every generator yields before each write or read, so that its process can die th
 """
 
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.backfill.comparison import StoredRow
@@ -23,16 +24,14 @@ _DAYS_2 = 48 * 3600
 _ATTEMPTS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Lineage:
+class Lineage(Struct, frozen=True):
     """A mark, and the marks of the lineages that have ended before it, each with the second of its end."""
 
     mark: str
     ended: tuple[tuple[str, float], ...] = ()
 
 
-@dataclass(slots=True)
-class Row:
+class Row(Struct):
     """A stored row."""
 
     change: RowChange
@@ -54,8 +53,7 @@ class RowsKeepMoving(Exception):
     """A main row could not be written, since its version moved each time."""
 
 
-@dataclass(slots=True)
-class Table:
+class Table(Struct):
     """The rows, by key."""
 
     rows: dict[RowKey, Row] = field(default_factory=dict)

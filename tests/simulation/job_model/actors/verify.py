@@ -1,7 +1,7 @@
 """A verification: every row of a live generation compared at its own marks, and repaired if that is asked for."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from copy import replace
 from typing import TYPE_CHECKING, Any
 
 from tailrace.backfill.boundaries import MARGIN_S, Boundary, choose_boundary

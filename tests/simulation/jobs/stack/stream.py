@@ -1,16 +1,16 @@
 """The stream of the items table: shards that close and split, and what their readers meet at a time."""
 
 import zlib
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
+from msgspec import Struct, field
+
 START = 1_800_000_000.0
 
 
-@dataclass(slots=True)
-class Shard:
+class Shard(Struct):
     """A shard of the stream: its records, how many were delivered, and whether it is closed."""
 
     name: str

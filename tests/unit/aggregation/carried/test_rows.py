@@ -1,7 +1,7 @@
 """Laws of rows that are carried: what several batches do, folded into one step, is what one batch would have done."""
 
 import itertools
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING, Any

@@ -1,6 +1,6 @@
 """A table that is too busy: what a delivery has written, the next ones leave alone."""
 
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum

@@ -13,7 +13,7 @@ from tests.unit.aws.custom_resources.table_services import ANSWERS, PROPERTIES, 
 
 
 def described(service: Any, kms: bool = False, **changed: Any) -> Described:
-    wanted = type(WANTED)(**{name: getattr(WANTED, name) for name in WANTED.__slots__} | changed)
+    wanted = type(WANTED)(**{name: getattr(WANTED, name) for name in WANTED.__struct_fields__} | changed)
     return describe(service, service, wanted, kms=(lambda: service) if kms else None)
 
 

@@ -1,6 +1,6 @@
 """Items of a table with keys of its own, through the store: reads, writes and conditions."""
 
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import pytest

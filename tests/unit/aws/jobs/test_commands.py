@@ -1,6 +1,6 @@
 """What operators ask of the history function, on the tables of the simulation."""
 
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import pytest

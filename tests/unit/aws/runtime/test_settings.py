@@ -34,7 +34,7 @@ def test_equal_environments_give_one_key_for_a_cache() -> None:
 def test_all_that_is_missing_is_named_at_once(settings: type[LoadSettings]) -> None:
     with pytest.raises(SettingsError, match="template.yaml") as raised:
         settings.parse({})
-    for field in settings.__dataclass_fields__.keys() - OPTIONAL:
+    for field in set(settings.__struct_fields__) - OPTIONAL:
         assert field.upper() in str(raised.value)
 
 

@@ -1,6 +1,6 @@
 """Profiles and figures with round numbers, whose results can be computed by hand."""
 
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 from hypothesis import strategies as st

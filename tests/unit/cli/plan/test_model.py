@@ -1,6 +1,6 @@
 """The arithmetic of `tailrace plan`, its costs and its dollars, against cases computed by hand."""
 
-from dataclasses import replace
+from copy import replace
 
 import pytest
 from hypothesis import given

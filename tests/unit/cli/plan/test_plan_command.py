@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import replace
+from copy import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any

@@ -1,6 +1,6 @@
 """The limits that a plan meets, and the lanes, window and write-behind that are advised, computed by hand."""
 
-from dataclasses import replace
+from copy import replace
 
 import pytest
 from hypothesis import given

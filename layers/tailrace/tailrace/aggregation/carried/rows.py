@@ -11,9 +11,10 @@ import binascii
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from tailrace.aggregation.row_changes import Folded, RowChange
 from tailrace.definition.aggregate import Aggregate, Layout

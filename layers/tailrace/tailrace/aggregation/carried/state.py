@@ -8,8 +8,9 @@ changes are read from the stream again: the state saves writes, and nothing depe
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Self
+
+from msgspec import Struct
 
 from tailrace.aggregation.carried.rows import decode_rows, encode_rows, folded, merged
 from tailrace.aggregation.marks import decode_sequence, encode_sequence
@@ -26,8 +27,7 @@ _FORMAT = 1
 _AT, _AFTER = "at", "after"
 
 
-@dataclass(frozen=True, slots=True)
-class Outstanding:
+class Outstanding(Struct, frozen=True):
     """The changes of a shard that are acknowledged and not committed.
 
     Attributes:
@@ -60,8 +60,7 @@ class Outstanding:
         return cls(decode_sequence(start), decode_sequence(through), kind == _AFTER)
 
 
-@dataclass(frozen=True, slots=True)
-class CarriedState:
+class CarriedState(Struct, frozen=True):
     """What is carried from one invocation to the next.
 
     Attributes:

@@ -8,15 +8,15 @@ tried, does not matter, because the transaction is conditional on what the row i
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.encoding.keys import RowKey
 from tailrace.encoding.numbers import Number
 
 
-@dataclass(frozen=True, slots=True)
-class ValueState:
+class ValueState(Struct, frozen=True):
     """A value row as read: its number of items, and whether it is counted."""
 
     items: Number = 0

@@ -8,9 +8,10 @@ the most frequent values there are. Once fewer are left than a measure shows, al
 
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+
+from msgspec import Struct
 
 from tailrace.definition.aggregate import Aggregate, Layout, ValueRows
 from tailrace.definition.measures.value_rows import ValueCount
@@ -31,8 +32,7 @@ _ENTRY_BYTES = 10  # of a list, two types and the number of items
 _MIN_RESERVE = 12
 
 
-@dataclass(frozen=True, slots=True)
-class FrequentValues:
+class FrequentValues(Struct, frozen=True):
     """Candidates, the most frequent first, and the bound: the rank of a value that is not a candidate.
 
     All other values rank at the bound or behind it. Without a bound, there are none.

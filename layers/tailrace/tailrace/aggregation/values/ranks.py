@@ -9,16 +9,17 @@ there. So a batch reads some dozens of rows, however many values there are.
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tailrace.definition.measures.order import quantile_rank
 from tailrace.definition.measures.value_rows import ValueCount
 from tailrace.encoding.numbers import Number
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(Struct, frozen=True):
     """The rows of a level that are to be read.
 
     Attributes:

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from itertools import batched, chain
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tailrace.aggregation.marks import Lineage, decode_sequence
 from tailrace.aggregation.row_changes import PartlyAbsorbed, RowChange
@@ -36,8 +37,7 @@ _MAX_STATEMENTS = 25
 _MAX_KNOWN_ROWS = 200_000
 
 
-@dataclass(slots=True)
-class KnownRows:
+class KnownRows(Struct):
     """Rows that this process has written: up to which change, by mark, and what they say about their order measures.
 
     ``keys`` are those of ``rows``, whatever the mark.
@@ -64,8 +64,7 @@ class KnownRows:
         return lineage is not None and self.rows.get((row.key, lineage.mark), -1) >= row.last
 
 
-@dataclass(frozen=True, slots=True)
-class Committer:
+class Committer(Struct, frozen=True):
     """Writes rows on several threads: known rows in batches of 25 PartiQL updates, the others by UpdateItem.
 
     A row costs one write either way; the batch takes about a tenth of the client's CPU time. Value rows are written

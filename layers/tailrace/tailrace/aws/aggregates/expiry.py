@@ -5,11 +5,11 @@ being counted again. So it gets an expiry time for DynamoDB's TTL, which any lat
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
 
 from tailrace.aggregation.marks import REDELIVERY_HORIZON
 from tailrace.aggregation.row_changes import RowChange
@@ -29,8 +29,7 @@ _MAX_PROJECTED = 500
 """Attributes that a projection can name, in less than the 4 KB of an expression."""
 
 
-@dataclass(frozen=True, slots=True)
-class EmptyRowExpiry:
+class EmptyRowExpiry(Struct, frozen=True):
     """Finds the rows that a batch has left empty, and sets their expiry."""
 
     client: "DynamoDBClient"

@@ -2,9 +2,10 @@
 
 import heapq
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from tailrace.aws.aggregates.row_reader import MAX_BYTES, response_size
 from tailrace.aws.runtime.errors import map_aws_errors
@@ -21,16 +22,14 @@ if TYPE_CHECKING:
 _MAX_READS = 20
 
 
-@dataclass(frozen=True, slots=True)
-class GroupPage:
+class GroupPage(Struct, frozen=True):
     """Values of a group with their number of items, and the cursor for the next page; None on the last page."""
 
     groups: tuple[dict[str, Any], ...]
     cursor: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class GroupReader:
+class GroupReader(Struct, frozen=True):
     """Reads lists of groups, strongly consistent."""
 
     client: "DynamoDBClient"

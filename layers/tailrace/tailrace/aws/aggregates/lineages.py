@@ -1,11 +1,11 @@
 """The lineage of each shard of the stream: determined once per shard and stored in a row of its own."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct, field
 
 from tailrace.aggregation.marks import SPLIT, Lineage, Shard, is_only_child, lineage_of, mark_attribute, orphaned_marks
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
@@ -23,8 +23,7 @@ SHARDS = "~shards"
 _RETENTION = timedelta(days=8)
 
 
-@dataclass(frozen=True, slots=True)
-class Lineages:
+class Lineages(Struct, frozen=True):
     """Finds the lineage of a shard: in this process's memory, in the shard's row, or from the stream's description.
 
     A shard's row never changes, because every delivery of the shard has to find the same mark.

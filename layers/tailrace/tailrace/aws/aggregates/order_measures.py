@@ -6,11 +6,13 @@ writes the main row later has seen the other's.
 """
 
 from collections.abc import Callable, Container, Iterable, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from itertools import batched
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tailrace.aggregation.marks import REDELIVERY_HORIZON
 from tailrace.aggregation.row_changes import RowChange
@@ -31,8 +33,7 @@ _MAX_KNOWN_ROWS = 10_000  # each with its candidates, some KB
 _KNOWN_FOR = REDELIVERY_HORIZON / 2
 
 
-@dataclass(slots=True)
-class KnownOrders:
+class KnownOrders(Struct):
     """What the main rows that this process has written say about their order measures.
 
     A hint: a row that has another version by now is not written, and read again. An empty row is deleted after 48 hours
@@ -53,8 +54,7 @@ class KnownOrders:
         return order if now - then < _KNOWN_FOR else None
 
 
-@dataclass(frozen=True, slots=True)
-class OrderMeasures:
+class OrderMeasures(Struct, frozen=True):
     """The order measures of one batch.
 
     Attributes:

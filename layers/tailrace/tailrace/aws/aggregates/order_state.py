@@ -1,8 +1,9 @@
 """The order measures of a main row, read back from its value rows."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.aggregation.values.counted_values import ValueState
@@ -28,8 +29,7 @@ type States = Mapping[RowKey, ValueState]
 _FIRST_PAGE_LIMIT = 10
 
 
-@dataclass(frozen=True, slots=True)
-class StoredOrder:
+class StoredOrder(Struct, frozen=True):
     """What a main row says about its order measures.
 
     Attributes:
@@ -76,8 +76,7 @@ def _is_current(row: Mapping[str, Any]) -> bool:
     return ORDER_VERSION in row and row.get(RESERVE_VERSION) == row[ORDER_VERSION]
 
 
-@dataclass(frozen=True, slots=True)
-class OrderReader:
+class OrderReader(Struct, frozen=True):
     """Reads main rows and value rows, strongly consistent.
 
     Raises (each method):

@@ -1,14 +1,14 @@
 """What can happen to a batch's rows besides being written."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tailrace.encoding.keys import RowKey
 from tailrace.errors import Transient
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Struct, frozen=True):
     """A row that could not be written; ``sequence`` is the first change that it has not absorbed."""
 
     sequence: int
@@ -16,16 +16,14 @@ class Failed:
     error: Transient
 
 
-@dataclass(frozen=True, slots=True)
-class SumOverflow:
+class SumOverflow(Struct, frozen=True):
     """A change that a row can never absorb because DynamoDB cannot hold the sum; the row is inexact from then on."""
 
     sequence: int
     key: RowKey
 
 
-@dataclass(frozen=True, slots=True)
-class LateChanges:
+class LateChanges(Struct, frozen=True):
     """Changes to a row whose ``keep`` has passed: the row is deleted or about to be, so they are not counted."""
 
     aggregate: str

@@ -2,9 +2,11 @@
 
 import heapq
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tailrace.aws.runtime.deadlines import remaining_time_ms
 from tailrace.aws.runtime.errors import map_aws_errors
@@ -33,8 +35,7 @@ _MIN_TIME_LEFT_MS = 15_000
 type Serializer = Callable[[Json], str]
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """The serialized rows of one response, and the cursor for the next page; None on the last page.
 
     ``left_out`` are the measures that rows of an interval lack, all or some of them.
@@ -45,16 +46,14 @@ class Page:
     left_out: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class _StoredRow:
+class _StoredRow(Struct, frozen=True):
     """A stored row, and the position before it."""
 
     before: Position
     row: Json
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
+class _Run(Struct, frozen=True):
     """Rows as readers see them, merged from adjacent stored rows, with their keys, and the position before them."""
 
     before: Position
@@ -115,8 +114,7 @@ class _Scan:
         return last.pk == pk or (bool(last.pk) and last.sk is None and self._query.may_share_rows(last.pk, pk))
 
 
-@dataclass(frozen=True, slots=True)
-class RowReader:
+class RowReader(Struct, frozen=True):
     """Reads the aggregates table, strongly consistent: it sees everything that was committed.
 
     ``remaining_ms`` is the time that the request has left.

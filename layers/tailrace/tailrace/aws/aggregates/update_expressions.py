@@ -6,10 +6,11 @@ statement requires one with counters, and one call carries 25 of them.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from tailrace.aggregation.marks import Lineage, encode_sequence
 from tailrace.aggregation.row_changes import RowChange
@@ -40,8 +41,7 @@ COUNTED = "~c"
 """The attribute of a value row that is counted in its main row: there, or not."""
 
 
-@dataclass(frozen=True, slots=True)
-class OrderState:
+class OrderState(Struct, frozen=True):
     """The order measures of a main row, read from its value rows after the row was seen at ``version``.
 
     They may be written only while the row still has this version: another shard that has written in between may have
@@ -60,8 +60,7 @@ class OrderState:
     frequent: Mapping[str, FrequentValues] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class _Expression:
+class _Expression(Struct):
     """The parts of an update expression, with its names and values."""
 
     names: dict[str, str] = field(default_factory=dict)

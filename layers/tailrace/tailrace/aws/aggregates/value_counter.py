@@ -1,12 +1,12 @@
 """Counts the different values of main rows: each value that has appeared or disappeared is moved in a transaction."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
 
 from tailrace.aggregation.marks import REDELIVERY_HORIZON
 from tailrace.aggregation.row_changes import RowChange
@@ -39,8 +39,7 @@ _WORTH_ANOTHER_TRY = {"None", "ConditionalCheckFailed", "TransactionConflict"}
 _BUSY = {"ThrottlingError", "ProvisionedThroughputExceeded"}
 
 
-@dataclass(frozen=True, slots=True)
-class ValueCounter:
+class ValueCounter(Struct, frozen=True):
     """Moves value rows into the counts of their main rows, and out of them.
 
     Raises (each method):

@@ -1,8 +1,9 @@
 """Reads moving sums: for some buckets at a time, the rows of all their windows."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from tailrace.aws.aggregates.row_reader import MAX_BYTES, MAX_READS, Page, RowReader, Serializer, response_size
 from tailrace.encoding.tagged_json import dumps
@@ -17,8 +18,7 @@ _BUCKETS_AT_ONCE = 1000
 _PARTITIONS_AT_ONCE = 90
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
+class _Target(Struct, frozen=True):
     """A bucket to show, and the positions of the start and end of its window."""
 
     label: str
@@ -26,8 +26,7 @@ class _Target:
     end: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class WindowReader:
+class WindowReader(Struct, frozen=True):
     """Reads moving sums from the aggregates table."""
 
     rows: RowReader

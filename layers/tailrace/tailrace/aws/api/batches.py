@@ -1,8 +1,9 @@
 """Many items in one request: each is stored or refused individually, with a result for each."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from tailrace.aws.api.request_time import request_stamp
 from tailrace.aws.api.responses import ApiResponse, PartialFailure, json_response
@@ -32,8 +33,7 @@ _MIN_TIME_LEFT_MS = 15_000
 _MAX_ATTEMPTS = 4
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     """One item of a request: its id as sent, and either its row and entity tag, or its error."""
 
     item_id: Any

@@ -7,12 +7,12 @@ https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/.
 import base64
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.event_handler import Response
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
 
 from tailrace.aws.runtime.errors import translate
 from tailrace.aws.runtime.telemetry import logger
@@ -33,13 +33,12 @@ REPLAYED_HEADER = "Idempotency-Replayed"
 """The header of a response that is replayed from an earlier request."""
 
 
-@dataclass(slots=True)
-class Idempotency:
+class Idempotency(Struct):
     """Stores responses by the caller's idempotency key."""
 
     client: "DynamoDBClient"
     table: str
-    _store: "DynamoDBPersistenceLayer | None" = field(default=None, init=False)
+    _store: "DynamoDBPersistenceLayer | None" = None
 
     def run_once(
         self,

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
+from msgspec.structs import replace
 
 from tailrace.aws.aggregates.row_reader import RowReader
 from tailrace.aws.api.aggregates import AggregateRoutes

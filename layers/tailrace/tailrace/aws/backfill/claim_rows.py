@@ -4,9 +4,10 @@ A row's keys are ``~claim#<boundary>`` and the shard's id; ``through`` is what w
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tailrace.aggregation.marks import decode_sequence, encode_sequence
 from tailrace.aws.runtime.errors import map_aws_errors
@@ -22,8 +23,7 @@ CLAIMS = "~claim#"
 _RETENTION = timedelta(days=8)  # the stream keeps its records for a day
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimRows:
+class ClaimRows(Struct, frozen=True):
     """Reads and writes claims.
 
     Raises (each method):

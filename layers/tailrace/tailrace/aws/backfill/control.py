@@ -9,10 +9,10 @@ invocation sees all of them at one moment, with one read.
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct, field
 
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
 from tailrace.backfill.admission import MAX_RECORD_AGE_S
@@ -39,8 +39,7 @@ class Counted(NamedTuple):
     stream: str
 
 
-@dataclass(frozen=True, slots=True)
-class Control:
+class Control(Struct, frozen=True):
     """All control rows at one moment.
 
     Attributes:
@@ -76,8 +75,7 @@ class Control:
         return shown(self.pointers.get(aggregate), self.generations)
 
 
-@dataclass(frozen=True, slots=True)
-class ControlTable:
+class ControlTable(Struct, frozen=True):
     """Reads and replaces control rows.
 
     Raises (each method):

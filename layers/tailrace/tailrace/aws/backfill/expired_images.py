@@ -5,8 +5,9 @@ commits anything: ``expired/<collection>/<shard>/<sequence>``.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
 
 from tailrace.aggregation.marks import decode_sequence, encode_sequence
 from tailrace.aws.runtime.errors import map_aws_errors
@@ -34,8 +35,7 @@ class ExpiredItem(NamedTuple):
     fields: Item
 
 
-@dataclass(frozen=True, slots=True)
-class ExpiredImages:
+class ExpiredImages(Struct, frozen=True):
     """Writes and reads the images of expired items.
 
     Raises (each method):

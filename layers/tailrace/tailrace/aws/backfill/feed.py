@@ -1,8 +1,9 @@
 """What one invocation of the aggregate stage feeds: which generations, from which change on, and what it journals."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.backfill.admission import is_too_old, lowest_to_add, rows_above
@@ -15,16 +16,14 @@ from tailrace.inputs.changes import RawBatch, record_key
 from tailrace.inputs.item_changes import decoded_changes
 
 
-@dataclass(frozen=True, slots=True)
-class FedRows:
+class FedRows(Struct, frozen=True):
     """The rows to commit: those of live generations, and those of generations under construction."""
 
     live: Sequence[RowChange]
     building: Sequence[RowChange]
 
 
-@dataclass(frozen=True, slots=True)
-class Feed:
+class Feed(Struct, frozen=True):
     """The generations that an invocation writes to.
 
     Attributes:

@@ -5,10 +5,11 @@ stores the first numbers of boundaries, journals, and only then commits rows.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from tailrace.aggregation.carried.state import meaning_of
 from tailrace.aws.aggregates.lineages import Lineages
@@ -55,8 +56,7 @@ def fingerprints(pipeline: Pipeline) -> Mapping[GenerationId, str]:
     return meanings(pipeline)
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(Struct, frozen=True):
     """The control rows and a shard's row, as they were at one moment.
 
     Attributes:
@@ -83,8 +83,7 @@ class View:
         return meaning_of(described, pipeline)
 
 
-@dataclass(frozen=True, slots=True)
-class Feeder:
+class Feeder(Struct, frozen=True):
     """Reads the control rows for each invocation, and writes the journal.
 
     Raises (each method):

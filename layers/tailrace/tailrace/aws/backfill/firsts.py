@@ -5,11 +5,11 @@ above the boundary, and outlives the records in the stream by a week.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct, field
 
 from tailrace.aggregation.marks import decode_sequence, encode_sequence
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, translate
@@ -26,8 +26,7 @@ BOUNDARIES = "~boundary#"
 _RETENTION = timedelta(days=8)
 
 
-@dataclass(frozen=True, slots=True)
-class BoundaryFirsts:
+class BoundaryFirsts(Struct, frozen=True):
     """Reads and writes the first numbers of boundaries.
 
     Raises (each method):

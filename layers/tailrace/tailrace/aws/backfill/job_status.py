@@ -3,8 +3,9 @@
 Their partition key is ``~jobs``, and their sort key the job's id, which begins with the time at which the job began.
 """
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.backfill.job_progress import JobStatus, job_from_row
@@ -19,8 +20,7 @@ JOBS = "~jobs"
 _MOST = 20
 
 
-@dataclass(frozen=True, slots=True)
-class JobStatusReader:
+class JobStatusReader(Struct, frozen=True):
     """Reads the rows of jobs."""
 
     client: "DynamoDBClient"

@@ -1,9 +1,10 @@
 """The journal in its bucket: one object for each invocation and boundary, under ``journal/<boundary>/<shard>/``."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
+
+from msgspec import Struct
 
 from tailrace.aggregation.marks import encode_sequence
 from tailrace.aws.runtime.errors import map_aws_errors
@@ -20,8 +21,7 @@ SENTINEL_NOTES = "journal/~sentinels/"
 """The beginning of the keys that note sentinels."""
 
 
-@dataclass(frozen=True, slots=True)
-class JournalBucket:
+class JournalBucket(Struct, frozen=True):
     """Writes, lists and reads journal objects.
 
     Raises (each method):

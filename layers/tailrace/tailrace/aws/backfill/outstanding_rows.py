@@ -6,11 +6,11 @@ conditional on what was read, so that an invocation that comes late changes noth
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
 
 from tailrace.aggregation.carried.state import Outstanding
 from tailrace.aggregation.marks import decode_sequence, encode_sequence
@@ -31,8 +31,7 @@ _NAMES = {"#outstanding": "outstanding", "#missing": "missing_since", "#expires"
 _WAITS = "SET #outstanding = :after, #missing = :oldest REMOVE #expires"
 
 
-@dataclass(frozen=True, slots=True)
-class ShardRow:
+class ShardRow(Struct, frozen=True):
     """A shard's progress row, as write-behind sees it.
 
     Attributes:
@@ -55,8 +54,7 @@ class ShardRow:
         return cls("through" in row, outstanding, max(known, default=-1))
 
 
-@dataclass(frozen=True, slots=True)
-class OutstandingRows:
+class OutstandingRows(Struct, frozen=True):
     """Reads and writes what is outstanding.
 
     Raises (each method):

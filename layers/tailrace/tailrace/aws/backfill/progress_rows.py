@@ -5,10 +5,10 @@ processed, and ``counted`` how many of them by code that journals: where the two
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
 
 from tailrace.aggregation.marks import decode_sequence
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, translate
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 AGGREGATE = "aggregate"
 
 
-@dataclass(frozen=True, slots=True)
-class ProgressRows:
+class ProgressRows(Struct, frozen=True):
     """Reads the progress rows of the aggregate stage.
 
     Raises (each method):

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from tailrace.aws.backfill.control import CONTROL, Control, parse_control
 from tailrace.aws.backfill.job_status import JobStatusReader
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 _CACHE_TTL = timedelta(seconds=1)
 
 
-@dataclass(slots=True)
-class ShownGenerations:
+class ShownGenerations(Struct):
     """The control rows together with the definition, cached for a second.
 
     Readers may thus see a generation for a second after the pointer has moved to another one.
@@ -34,9 +34,9 @@ class ShownGenerations:
     table: str
     pipeline: Pipeline
     clock: Callable[[], datetime]
-    _cached: ReadersView | None = field(default=None, init=False)
-    _cached_at: datetime | None = field(default=None, init=False)
-    _meanings: Mapping[GenerationId, str] = field(default_factory=dict, init=False)
+    _cached: ReadersView | None = None
+    _cached_at: datetime | None = None
+    _meanings: Mapping[GenerationId, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         with suppress(DefinitionError):  # without sources, nothing is fed either

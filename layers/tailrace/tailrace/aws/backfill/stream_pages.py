@@ -1,11 +1,11 @@
 """Reads changes from the stream again, in the form in which Lambda delivers them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
 
 from tailrace.aggregation.carried.state import Outstanding
 from tailrace.aws.aggregates.lineages import Lineages
@@ -25,8 +25,7 @@ class ChangesGone(Exception):
     """The stream does not have the changes any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class StreamPages:
+class StreamPages(Struct, frozen=True):
     """Reads a shard's changes; ``lineages`` has the client of the stream."""
 
     lineages: Lineages

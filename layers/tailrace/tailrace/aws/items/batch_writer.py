@@ -3,12 +3,12 @@
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
 
 from tailrace.aws.items.conditions import OF_ANOTHER, Condition, not_of_another
 from tailrace.aws.items.rows import PLAIN
@@ -29,16 +29,14 @@ _FIRST_BACKOFF_S = 0.05
 _THREADS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class RefusedItem:
+class RefusedItem(Struct, frozen=True):
     """A row that the table rejects as invalid: its position, and the table's message."""
 
     position: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unprocessed:
+class Unprocessed(Struct, frozen=True):
     """A row that the table did not process in time: its position."""
 
     position: int
@@ -91,8 +89,7 @@ def write_all(  # noqa: PLR0913 - a table, its rows, and how to go about it
     return list(chain.from_iterable(run_all([partial(writer.put, rows, one) for one in batches], _THREADS)))
 
 
-@dataclass(frozen=True, slots=True)
-class _BatchWriter:
+class _BatchWriter(Struct, frozen=True):
     client: "DynamoDBClient"
     table: str
     keys: CollectionKey

@@ -6,8 +6,9 @@ that the engine writes (:data:`tailrace.encoding.dynamodb.DIGEST`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from tailrace.definition.item_keys import CollectionKey
 from tailrace.encoding.dynamodb import ENGINE_ATTRIBUTES, encode_value
@@ -23,8 +24,7 @@ MAX_LISTED_FIELDS = 100
 """Fields whose absence one condition can require, in addition to those that it compares."""
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Struct, frozen=True):
     """A condition on a row, as the parameters of a request."""
 
     expression: str

@@ -1,7 +1,8 @@
 """Operations of intake messages on the items table, and what an item is like after them."""
 
 from contextlib import suppress
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from tailrace.aws.items.rows import StoredItem, arriving
 from tailrace.aws.items.store import ItemStore

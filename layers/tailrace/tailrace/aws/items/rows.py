@@ -1,7 +1,8 @@
 """Rows of the items table: an item's key and attributes to its row and back."""
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from tailrace.aws.items.conditions import MAX_LISTED_FIELDS
 from tailrace.definition.item_keys import PLAIN_ATTRIBUTE, CollectionKey
@@ -15,8 +16,7 @@ from tailrace.errors import InvalidItem, Violation
 from tailrace.inputs.received_items import completed
 
 
-@dataclass(frozen=True, slots=True)
-class StoredItem:
+class StoredItem(Struct, frozen=True):
     """An item as the table stores it: its fields, and its expiry, if any.
 
     ``expires_at`` is in whole seconds since 1970, unless another writer stored something else.

@@ -1,10 +1,10 @@
 """The items table: every item is checked before it is written, through whichever entrance it arrives."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
 
 from tailrace.aws.items.conditions import (
     OF_ANOTHER,
@@ -47,8 +47,7 @@ def translate_item_error(error: ClientError | BotoCoreError) -> TailraceError:
     return translate(error)
 
 
-@dataclass(frozen=True, slots=True)
-class ItemStore:
+class ItemStore(Struct, frozen=True):
     """The items table.
 
     Besides the errors that it names, every method raises Transient (retry later), Permanent (the table rejects the
@@ -243,8 +242,7 @@ def _call(call: Callable[..., Any], request: dict[str, Any]) -> Any:
         raise translate_item_error(error) from error
 
 
-@dataclass(frozen=True, slots=True)
-class Unmet:
+class Unmet(Struct, frozen=True):
     """The condition of a write that does not hold.
 
     If the SDK has ``repeated`` the call, an earlier attempt may have been carried out without an acknowledgement. Then

@@ -1,10 +1,10 @@
 """What operators ask of the history function: start, resume and undo jobs, and report the status."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
 
 from tailrace.aws.backfill.control import Control
 from tailrace.aws.backfill.feeder import fingerprints
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 _USED_NAME = "ExecutionAlreadyExists"
 
 
-@dataclass(frozen=True, slots=True)
-class Commands:
+class Commands(Struct, frozen=True):
     """The commands.
 
     Attributes:

@@ -3,9 +3,10 @@
 import hashlib
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.lineages import Lineages
@@ -37,8 +38,7 @@ class JobEnded(Permanent):
     """A job cannot continue; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class JobContext:
+class JobContext(Struct, frozen=True):
     """The tables, buckets and definitions that a job works on."""
 
     pipeline: Pipeline

@@ -1,8 +1,9 @@
 """Which code of the aggregate function runs."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tailrace.aws.runtime.errors import map_aws_errors
 
@@ -12,8 +13,7 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
 
-@dataclass(frozen=True, slots=True)
-class Deployment:
+class Deployment(Struct, frozen=True):
     """Reads the configuration of the aggregate function.
 
     Raises (each method):

@@ -1,14 +1,13 @@
 """What a verification finds: rows that are not as they should be."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from tailrace.backfill.comparison import Difference
 from tailrace.backfill.generations import Generation
 from tailrace.encoding.tagged_json import dumps
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """A row that is not as it should be, with what it should hold; ``kind`` says why it is reported.
 
     ``untold`` marks one that does not exist, or lacks a lane, although changes of it were journaled since the baseline:

@@ -5,10 +5,10 @@ something else the second time, it writes once, or under a name of its own that 
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
 
 from tailrace.aws.runtime.errors import has_code, map_aws_errors, translate
 from tailrace.aws.runtime.pages import all_objects
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 _EXISTS = ("PreconditionFailed", "412")
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
+class Folder(Struct, frozen=True):
     """The folder of a job.
 
     Raises (each method):

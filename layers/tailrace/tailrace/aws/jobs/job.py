@@ -7,11 +7,12 @@ job's id, and continues.
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tailrace.aws.backfill.job_status import JOBS
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
@@ -34,8 +35,7 @@ class Overtaken(Transient):
     """Another execution has written the job."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """A build or a verification of some generations, which share one boundary.
 
     Attributes:
@@ -84,8 +84,7 @@ class Job:
         return self.kind == wanted.kind and is_as_thorough and set(self.targets) >= set(wanted.targets)
 
 
-@dataclass(frozen=True, slots=True)
-class JobTable:
+class JobTable(Struct, frozen=True):
     """Reads and writes jobs.
 
     Raises (each method):

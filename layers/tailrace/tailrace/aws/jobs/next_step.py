@@ -1,27 +1,24 @@
 """What a step of a job returns: continue at once, come again later, or end."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from tailrace.aws.jobs.job import Job
 
 
-@dataclass(frozen=True, slots=True)
-class Now:
+class Now(Struct, frozen=True):
     """The next step can run at once."""
 
     job: Job
 
 
-@dataclass(frozen=True, slots=True)
-class Again:
+class Again(Struct, frozen=True):
     """The same step runs again after some seconds."""
 
     job: Job
     seconds: int
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(Struct, frozen=True):
     """The job has finished."""
 
     job: Job

@@ -1,10 +1,11 @@
 """Rows on their way between the parts of a job: the generation of a key, its main row, and its layout."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from decimal import localcontext
 from operator import add
 from typing import Any
+
+from msgspec import Struct
 
 from tailrace.aggregation.contributions import Deltas
 from tailrace.aggregation.row_changes import RowChange
@@ -19,8 +20,7 @@ _GROUP_LISTS = "~groups#"
 _ONE = 1  # the sequence number of everything in a base
 
 
-@dataclass(frozen=True, slots=True)
-class RowSpace:
+class RowSpace(Struct, frozen=True):
     """The rows of one generation: main rows, value rows and the list of groups."""
 
     generation: Generation

@@ -1,10 +1,10 @@
 """The shards of the items table's stream, as jobs have to know them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
 
 from tailrace.aws.aggregates.lineages import Lineages
 from tailrace.aws.runtime.errors import has_code, map_aws_errors, translate
@@ -19,16 +19,14 @@ _EXPIRED = ("ExpiredIteratorException", _TRIMMED)
 _NO_SUCH_SHARD = "ResourceNotFoundException"
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """A page of a shard: its records in order, and the iterator of the next one; None at the end of a closed shard."""
 
     records: tuple[Position, ...]
     following: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class StreamShards:
+class StreamShards(Struct, frozen=True):
     """Lists the shards.
 
     Attributes:

@@ -1,6 +1,6 @@
 """How long jobs wait, and into how many parts they divide their work: on AWS, or on one machine."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from tailrace.backfill.boundaries import MARGIN_S
 from tailrace.backfill.coverage import LISTING_DELAY_S
@@ -16,8 +16,7 @@ _QUICK_LOOKS = 360  # an hour, at ten seconds each
 _LATER_POLLS = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
+class Timing(Struct, frozen=True):
     """Waits in seconds, and sizes of parts.
 
     Attributes:

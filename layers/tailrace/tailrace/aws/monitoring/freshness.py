@@ -1,8 +1,9 @@
 """The freshness of the aggregates, read from the progress table at most once a second."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+
+from msgspec import Struct, field
 
 from tailrace.aws.monitoring.progress import ProgressReader, ReaderProgress
 from tailrace.aws.monitoring.throughput import StageCounts
@@ -12,8 +13,7 @@ from tailrace.queries.freshness import AGGREGATE, FANOUT, Freshness, freshness
 _CACHE_TTL = timedelta(seconds=1)
 
 
-@dataclass(slots=True)
-class CachedProgress:
+class CachedProgress(Struct):
     """The progress of the stream readers, and the counts of the other stages.
 
     Progress is cached for a second: it is understated by a second at most, and many readers cost one read.
@@ -21,8 +21,8 @@ class CachedProgress:
 
     progress: ProgressReader
     clock: Callable[[], datetime]
-    _cached: dict[str, ReaderProgress] = field(default_factory=dict, init=False)
-    _cached_at: datetime | None = field(default=None, init=False)
+    _cached: dict[str, ReaderProgress] = field(default_factory=dict)
+    _cached_at: datetime | None = None
 
     def aggregate_freshness(self) -> Freshness:
         """Return the freshness of the aggregates.

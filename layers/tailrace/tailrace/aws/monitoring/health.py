@@ -7,9 +7,10 @@ milliseconds, and the alarms.
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from tailrace.aws.monitoring.freshness import CachedProgress
 from tailrace.aws.monitoring.throughput import StageCounts, route_stage
@@ -47,8 +48,7 @@ _ENTRANCES = {"file": "load", "queue": "ingest", "stream": FANOUT}
 """The stage that refuses an item, by the entrance with which the name of a quarantine report begins."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
+class Sources(Struct, frozen=True):
     """Where health comes from: queues by stage or route, with their dead-letter queues, and the failures bucket.
 
     ``writes_items`` tells whether the entrances may write to the items table.
@@ -81,8 +81,7 @@ def sources(settings: ApiSettings, pipeline: Pipeline) -> Sources:
     )
 
 
-@dataclass(slots=True)
-class HealthMonitor:
+class HealthMonitor(Struct):
     """Reports the health of the stages; responses are cached for two seconds, listings for half a minute."""
 
     sources: Callable[[], Sources]
@@ -90,7 +89,7 @@ class HealthMonitor:
     s3: Callable[[], "S3Client"]
     progress: CachedProgress
     clock: Callable[[], datetime]
-    _cache: dict[str, tuple[datetime, Any]] = field(default_factory=dict, init=False)
+    _cache: dict[str, tuple[datetime, Any]] = field(default_factory=dict)
 
     def document(self) -> Json:
         """Return the health document; None stands for a value that is not available now.
@@ -192,8 +191,7 @@ class HealthMonitor:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(Struct, frozen=True):
     """The names of the first objects under a prefix, and whether there are more."""
 
     names: Sequence[str]

@@ -4,12 +4,13 @@ How the rows are used: :mod:`tailrace.queries.freshness`.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tailrace.aggregation.marks import encode_sequence
 from tailrace.aws.monitoring.throughput import StageCounts
@@ -33,8 +34,7 @@ _FLUSH_INTERVAL = timedelta(seconds=1)
 _MAX_ROWS = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class ProgressWriter:
+class ProgressWriter(Struct, frozen=True):
     """Records the progress of one stream reader.
 
     Stream times are whole seconds, and a shard's row is written for a newer time, or after a second for the same time:
@@ -168,16 +168,14 @@ def _epoch_seconds(time: str) -> int:
     return int(datetime.fromisoformat(time).timestamp())
 
 
-@dataclass(frozen=True, slots=True)
-class ReaderProgress:
+class ReaderProgress(Struct, frozen=True):
     """The progress of a reader by shard, and the number of changes in all shards."""
 
     shards: dict[str, ShardProgress]
     changes: int
 
 
-@dataclass(frozen=True, slots=True)
-class ProgressReader:
+class ProgressReader(Struct, frozen=True):
     """Reads the progress of stream readers, and the counts of the other stages."""
 
     client: "DynamoDBClient"

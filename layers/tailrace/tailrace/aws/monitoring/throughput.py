@@ -5,7 +5,6 @@ for people who watch, so it is approximate: what a process has counted and not y
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import wraps
 from http import HTTPStatus
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Self
 from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct, field
 
 from tailrace.aws.runtime.clients import best_effort_client
 from tailrace.aws.runtime.errors import translate
@@ -32,8 +32,7 @@ _RETENTION = timedelta(days=2)
 type Event = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class StageCounts:
+class StageCounts(Struct, frozen=True):
     """Counts of a stage.
 
     Attributes:
@@ -65,8 +64,7 @@ class StageCounts:
 _NO_COUNTS = StageCounts()
 
 
-@dataclass(slots=True)
-class ThroughputCounter:
+class ThroughputCounter(Struct):
     """Counts the work of one process of a stage, and records it.
 
     Attributes:
@@ -82,10 +80,10 @@ class ThroughputCounter:
     stage: str
     name: str
     clock: Callable[[], datetime]
-    _pending: StageCounts = field(default=_NO_COUNTS, init=False)
-    _row: str | None = field(default=None, init=False)
-    _flushed_at: datetime | None = field(default=None, init=False)
-    _lock: Lock = field(default_factory=Lock, init=False)
+    _pending: StageCounts = _NO_COUNTS
+    _row: str | None = None
+    _flushed_at: datetime | None = None
+    _lock: Lock = field(default_factory=Lock)
 
     def count(self, done: int, failed: int = 0, waited_s: int | None = None, *, at_once: bool = False) -> None:
         """Count, and write the counts unless they were written within the last five seconds.

@@ -2,10 +2,10 @@
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
 
 from tailrace.aws.runtime.errors import has_code, translate
 from tailrace.errors import InvalidMessage
@@ -25,8 +25,7 @@ class ObjectReplaced(InvalidMessage):
         super().__init__("the file was replaced or deleted while it was read; a new upload is loaded on its own")
 
 
-@dataclass(frozen=True, slots=True)
-class StoredVersion:
+class StoredVersion(Struct, frozen=True):
     """One version of an object, as the bucket describes it. ``encoding`` is its Content-Encoding."""
 
     bucket: str

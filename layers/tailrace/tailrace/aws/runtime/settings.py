@@ -5,16 +5,16 @@ whose logical id it spells (``ItemsTable`` is ``ITEMS_TABLE``).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
 from typing import NamedTuple, Self
+
+from msgspec import Struct, structs
 
 from tailrace.definition.default_pipeline import DEFAULT_PIPELINE
 from tailrace.definition.route_names import resource_name, routes_parameter
 from tailrace.errors import SettingsError
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(Struct, frozen=True, kw_only=True):
     """What all functions share: the active definition."""
 
     tailrace_pipeline: str = DEFAULT_PIPELINE
@@ -26,15 +26,14 @@ class Settings:
         Raises:
             SettingsError: variables are missing or empty; all of them are named.
         """
-        names = {field.name: field.name.upper() for field in fields(cls)}
-        defaults = {names[field.name]: field.default for field in fields(cls) if field.default is not MISSING}
+        names = {field: field.upper() for field in cls.__struct_fields__}
+        defaults = {field.name.upper(): field.default for field in structs.fields(cls) if not field.required}
         found = defaults | {name: value for name in names.values() if (value := environ.get(name))}
         _require(cls.__name__, names.values(), found)
         return cls(**{field: found[name] for field, name in names.items()})
 
 
-@dataclass(frozen=True, kw_only=True)
-class EntranceSettings(Settings):
+class EntranceSettings(Settings, frozen=True, kw_only=True):
     """What the entrances share: ``write_entrances`` is ``on`` if they may write items, otherwise ``off``."""
 
     write_entrances: str = "on"
@@ -45,8 +44,7 @@ class EntranceSettings(Settings):
         return self.write_entrances == "on"
 
 
-@dataclass(frozen=True, kw_only=True)
-class LoadSettings(EntranceSettings):
+class LoadSettings(EntranceSettings, frozen=True, kw_only=True):
     """Settings of ``load``: where files and receipts are, where items and refused lines go, and where it counts.
 
     ``load_function`` is the function itself, which continues with a file that takes longer than an invocation.
@@ -59,8 +57,7 @@ class LoadSettings(EntranceSettings):
     load_function: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class IngestSettings(EntranceSettings):
+class IngestSettings(EntranceSettings, frozen=True, kw_only=True):
     """Settings of ``ingest``: where items and refused messages go, and where it counts."""
 
     items_table: str
@@ -68,8 +65,7 @@ class IngestSettings(EntranceSettings):
     progress_table: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class FanoutSettings(Settings):
+class FanoutSettings(Settings, frozen=True, kw_only=True):
     """Settings of ``fanout``: where changes go, and where it records its progress.
 
     ``routes`` lists the routes that the stack has queues for; :func:`route_queues` names them.
@@ -81,8 +77,7 @@ class FanoutSettings(Settings):
     progress_table: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class ArchiveSettings(Settings):
+class ArchiveSettings(Settings, frozen=True, kw_only=True):
     """Settings of ``archive``: where objects go, where the data of oversize events is, and where it counts."""
 
     archive_bucket: str
@@ -90,8 +85,7 @@ class ArchiveSettings(Settings):
     progress_table: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class CatalogSettings(Settings):
+class CatalogSettings(Settings, frozen=True, kw_only=True):
     """Settings of ``catalog``: where objects are, where their rows go, and where it counts."""
 
     archive_bucket: str
@@ -99,8 +93,7 @@ class CatalogSettings(Settings):
     progress_table: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class AggregateSettings(Settings):
+class AggregateSettings(Settings, frozen=True, kw_only=True):
     """Settings of ``aggregate``: the table it keeps, the journal, and where it records its progress.
 
     ``write_behind_seconds`` is for how long changes may wait before they are written.
@@ -124,8 +117,7 @@ class AggregateSettings(Settings):
         return int(text)
 
 
-@dataclass(frozen=True, kw_only=True)
-class HistorySettings(Settings):
+class HistorySettings(Settings, frozen=True, kw_only=True):
     """Settings of ``history``: what jobs work on, the function that they watch, and the state machine that runs them.
 
     ``attached_stream`` is the ARN of the items table's stream if that table is not the stack's own: nothing may be
@@ -149,8 +141,7 @@ class HistorySettings(Settings):
         return bool(self.attached_stream)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ApiSettings(EntranceSettings):
+class ApiSettings(EntranceSettings, frozen=True, kw_only=True):
     """Settings of ``api``: the tables it serves, where it keeps answers, and what it reads to report health.
 
     ``routes`` lists the routes that the stack has queues for; :func:`route_queues` names them.
@@ -177,8 +168,7 @@ class ApiSettings(EntranceSettings):
         return self.jwt_read_scope, self.jwt_write_scope
 
 
-@dataclass(frozen=True, kw_only=True)
-class DashboardSettings(Settings):
+class DashboardSettings(Settings, frozen=True, kw_only=True):
     """Settings of ``dashboard``: the stack, and where people sign in; ``dashboard_token_origin`` may be missing."""
 
     stack_name: str

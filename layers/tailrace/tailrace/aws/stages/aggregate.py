@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
+
+from msgspec import Struct, field
 
 from tailrace.aggregation.carried.rows import merged
 from tailrace.aggregation.carried.state import CarriedState
@@ -49,8 +50,7 @@ class _Folded(NamedTuple):
     needs_marks: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Aggregator:
+class Aggregator(Struct, frozen=True):
     """Maintains the aggregates table of a pipeline.
 
     Attributes:

@@ -1,9 +1,10 @@
 """The archive stage: writes batches of events as one object per collection and hour."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.aws.runtime.objects import put_objects
@@ -27,8 +28,7 @@ _MIN_TIME_LEFT_MS = 30_000
 """What writing the objects may take. An invocation that times out fails all messages, even those that are written."""
 
 
-@dataclass(slots=True)
-class HeldMessages:
+class HeldMessages(Struct):
     """Events that are read but not yet written, each with its message."""
 
     groups: dict[Partition, list[tuple[str, Event]]] = field(default_factory=dict)
@@ -41,8 +41,7 @@ class HeldMessages:
             self.characters += len(event.text)
 
 
-@dataclass(frozen=True, slots=True)
-class Archiver:
+class Archiver(Struct, frozen=True):
     """Archives the messages of the archive queue.
 
     Attributes:

@@ -5,11 +5,11 @@ import hashlib
 import io
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote_plus
 
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
 
 from tailrace.aws.runtime.errors import has_code, translate
 from tailrace.aws.runtime.telemetry import count_metrics, logger
@@ -29,8 +29,7 @@ class _Body(Protocol):
         """Return up to ``amount`` bytes, empty at the end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cataloguer:
+class Cataloguer(Struct, frozen=True):
     """Maintains the catalog table."""
 
     s3: "S3Client"

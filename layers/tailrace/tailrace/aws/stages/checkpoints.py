@@ -1,9 +1,10 @@
 """Checkpoints of files that take long to load: where to continue, what became of earlier lines, and who continues."""
 
-from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from tailrace.aws.runtime.errors import has_code, translate
 from tailrace.aws.stages.receipts import CONDITION_FAILED, MISSING, Upload, is_later
@@ -23,8 +24,7 @@ class FileTakenOver(TailraceError):
     """Another invocation loads the file now."""
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
+class Checkpoint(Struct, frozen=True):
     """The outcome of a file's lines up to a place; what they contained is written."""
 
     started_at: str
@@ -40,8 +40,7 @@ class Checkpoint:
         return Bookmark(self.offset, self.number)
 
 
-@dataclass(slots=True)
-class Checkpoints:
+class Checkpoints(Struct):
     """The checkpoint of an upload, as an object that one invocation at a time holds.
 
     Every write is conditional on the object's last content that the holder knows. So an invocation that starts while
@@ -68,7 +67,7 @@ class Checkpoints:
             raise FileTakenOver
         if found.get("sequencer") != self.upload.sequencer or found.get("etag") != self.etag:
             return None
-        return Checkpoint(**{one.name: found[one.name] for one in fields(Checkpoint)})
+        return Checkpoint(**{name: found[name] for name in Checkpoint.__struct_fields__})
 
     def take(self, beginning: Checkpoint) -> Checkpoint:
         """Take the file over, and return the checkpoint to continue from; the given one if there is none.

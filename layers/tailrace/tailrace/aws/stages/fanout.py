@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
 from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.monitoring.throughput import ThroughputCounter
 from tailrace.aws.runtime.deadlines import no_deadline
@@ -38,8 +40,7 @@ def _time_check(remaining_time_ms: Callable[[], int], enough_ms: int) -> Callabl
     return lambda: remaining_time_ms() >= enough_ms
 
 
-@dataclass(frozen=True, slots=True)
-class Destinations:
+class Destinations(Struct, frozen=True):
     """Destinations of fanout: queue URLs, and the bucket for quarantine and oversize data."""
 
     archive_queue: str

@@ -1,9 +1,10 @@
 """The ingest stage: applies messages of the intake queue to items, in order for each item."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from tailrace.aws.items.operations import apply_operation
 from tailrace.aws.items.store import ItemStore
@@ -34,8 +35,7 @@ if TYPE_CHECKING:
 _MIN_TIME_LEFT_MS = 15_000
 
 
-@dataclass(frozen=True, slots=True)
-class Ingester:
+class Ingester(Struct, frozen=True):
     """Processes the messages of the intake queue; ``s3`` makes a client when a message goes to quarantine.
 
     Where the write entrances are off, every message goes there.

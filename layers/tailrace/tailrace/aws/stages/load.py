@@ -6,11 +6,12 @@ written in their order, and the last one wins, however large the file is.
 
 import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
+
+from msgspec import Struct
 
 from tailrace.aws.items.batch_writer import put_all_or_raise
 from tailrace.aws.items.rows import PLAIN, StoredItem, arriving, validated_row
@@ -43,8 +44,7 @@ class OutOfTime(Exception):
     """The invocation ends soon."""
 
 
-@dataclass(slots=True)
-class _Clock:
+class _Clock(Struct):
     """The time of an invocation, as far as one file is concerned."""
 
     remaining_ms: Callable[[], int]
@@ -61,8 +61,7 @@ class _Clock:
         self.checkpoint_at_ms = self.remaining_ms() - _CHECKPOINT_EVERY_MS
 
 
-@dataclass(slots=True)
-class _Work:
+class _Work(Struct):
     """A file, and how far this invocation has got."""
 
     version: StoredVersion
@@ -73,8 +72,7 @@ class _Work:
     is_out_of_time: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Loader:
+class Loader(Struct, frozen=True):
     """Loads files.
 
     ``hand_on`` has another invocation continue with a notification; ``count_accepted`` is called with the number of

@@ -1,11 +1,11 @@
 """Uploads to the inbox, and their receipts: which of two uploads of a file came later, and what became of each."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus, unquote_plus
 
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
 
 from tailrace.aws.runtime.errors import has_code, translate
 from tailrace.encoding.json_types import Item
@@ -24,8 +24,7 @@ _CREATED = "ObjectCreated:"
 _MAX_ATTEMPTS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
+class Upload(Struct, frozen=True):
     """A file as the bucket's notification describes it.
 
     ``sequencer`` differs for each upload to the same key; ``uploaded_at`` is the time of the upload, ISO 8601 in UTC.
@@ -64,8 +63,7 @@ def uploads(event: Mapping[str, Any]) -> Iterator[Upload]:
             yield Upload(bucket, key, sequencer, record["eventTime"], etag, "continued" in record)
 
 
-@dataclass(frozen=True, slots=True)
-class Receipts:
+class Receipts(Struct, frozen=True):
     """The receipts of a bucket's inbox."""
 
     s3: "S3Client"

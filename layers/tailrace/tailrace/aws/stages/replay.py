@@ -10,8 +10,9 @@ With ``"check": true``, nothing is sent.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from tailrace.aws.runtime.telemetry import count_metrics
 from tailrace.aws.stages.fanout import Fanout
@@ -19,8 +20,7 @@ from tailrace.errors import InvalidMessage, Violation
 from tailrace.outputs.replays import find_route, replay_events, replay_items
 
 
-@dataclass(frozen=True, slots=True)
-class Replayer:
+class Replayer(Struct, frozen=True):
     """Sends items and events again, through fanout's destinations."""
 
     fanout: Fanout

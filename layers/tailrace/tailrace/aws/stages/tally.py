@@ -1,9 +1,10 @@
 """What became of a file's lines: counted for its receipt, refused ones kept for quarantine."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec import Struct, field
 
 from tailrace.aws.stages.checkpoints import Checkpoint
 from tailrace.aws.stages.receipts import Upload
@@ -18,8 +19,7 @@ _MAX_ERRORS_IN_RECEIPT = _MAX_VIOLATIONS_OF_ONE = 20
 """A line may have thousands of violations, and a function answers with its receipts: 6 MB at most."""
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(Struct):
     """The outcome of a file's lines so far, and what is not written yet."""
 
     upload: Upload

@@ -8,8 +8,9 @@ where a state comes without one, nothing that is fed is known to be exact any mo
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from tailrace.aggregation.carried.state import MAX_STATE_BYTES, CarriedState, Outstanding, carried_on
 from tailrace.aggregation.row_changes import RowChange
@@ -28,8 +29,7 @@ LOST = "acknowledged changes were not committed while the stream still kept them
 FORGOTTEN = "the progress row that named the acknowledged, uncommitted changes of a shard is gone"
 
 
-@dataclass(frozen=True, slots=True)
-class WriteBehind:
+class WriteBehind(Struct, frozen=True):
     """Carries what a shard's batches do to rows, and catches up where that was lost.
 
     Attributes:

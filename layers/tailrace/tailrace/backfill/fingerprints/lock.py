@@ -12,9 +12,10 @@ import re
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+
+from msgspec import Struct
 
 from tailrace.backfill.fingerprints.meaning import collection_fingerprint, fingerprint, stored_form
 from tailrace.backfill.generations import GenerationId
@@ -26,8 +27,7 @@ SUFFIX = ".lock.json"
 _ENTRY = re.compile(r'"([^"@]+@[0-9]+)": "([0-9a-f ]+)"')
 
 
-@dataclass(frozen=True, slots=True)
-class MeaningLock:
+class MeaningLock(Struct, frozen=True):
     """What is locked.
 
     Attributes:

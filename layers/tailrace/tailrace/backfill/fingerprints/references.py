@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
+from msgspec import NODEFAULT, Struct, structs
+
 from tailrace.backfill.fingerprints.source_text import imported_modules
 
 _FUNCTIONS = (types.FunctionType, functools.partial, types.MethodType)
@@ -111,9 +113,12 @@ def further_methods(owner: type) -> Iterator[tuple[str, Any]]:
 
 
 def factories(owner: type) -> Iterator[tuple[str, Any]]:
-    """Yield what makes the defaults of a dataclass's fields."""
-    for field in dataclasses.fields(owner) if dataclasses.is_dataclass(owner) else ():
-        if field.default_factory is not dataclasses.MISSING:
+    """Yield what makes the defaults of a dataclass's or a struct's fields."""
+    found: tuple[Any, ...] = dataclasses.fields(owner) if dataclasses.is_dataclass(owner) else ()
+    if issubclass(owner, Struct):
+        found = structs.fields(owner)
+    for field in found:
+        if field.default_factory not in (dataclasses.MISSING, NODEFAULT):
             yield f"{field.name} factory", field.default_factory
 
 

@@ -1,8 +1,9 @@
 """The elements of a list, map or set in an item, and the item as each of them sees it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from tailrace.definition.fields.paths import FieldPath
 from tailrace.encoding.json_types import Item

@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from math import log
 from typing import Any
+
+from msgspec import Struct, field
 
 from tailrace.definition.json_schema.keywords import applied_in_place, escape_pointer, subschemas
 from tailrace.definition.json_schema.references import References
@@ -216,8 +217,7 @@ class Growth:
         return self._totals[key]
 
 
-@dataclass(slots=True)
-class _State:
+class _State(Struct):
     """How many parts are applied to a value, and what to those within it."""
 
     total: int

@@ -9,8 +9,9 @@ Linear engines have no backreferences and no lookaround. Lookaheads at the start
 """
 
 import re
-from dataclasses import dataclass
 from typing import NoReturn
+
+from msgspec import Struct
 
 from tailrace.definition.json_schema.pattern_text import ANY, CLASSES, DOT, NONE, SURROGATES, literal, range_of
 
@@ -30,8 +31,7 @@ class PatternError(ValueError):
     """A pattern that is not a regular expression, or not one that can be matched in linear time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Translation:
+class Translation(Struct, frozen=True):
     """What a text must match to match a pattern: all of ``required`` and none of ``forbidden``.
 
     ``weight`` counts the characters and classes after expanding counted repeats: each may cost a step per character.

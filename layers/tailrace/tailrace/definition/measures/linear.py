@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from decimal import Context, Decimal
 from typing import Any, Unpack
 
+from msgspec import Struct
+
 from tailrace.definition.fields.arguments import DisplayMetadata, check_field, check_predicate
 from tailrace.definition.fields.paths import FieldPath, field_path
 from tailrace.encoding.json_types import Item
@@ -87,8 +89,7 @@ class Column:
         return number
 
 
-@dataclass(frozen=True, slots=True)
-class Measure:
+class Measure(Struct, frozen=True):
     """A linear measure, created by :func:`count`, :func:`count_items`, :func:`total`, :func:`mean` or :func:`variance`.
 
     Appending ``suffixes`` to the measure's name gives the row attributes, one for each of ``columns``.

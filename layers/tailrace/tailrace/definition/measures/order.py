@@ -30,10 +30,11 @@ equal field, ``where``, error, order and shown fields share value rows.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from itertools import chain, islice, repeat
 from typing import Any, Unpack
+
+from msgspec import Struct
 
 from tailrace.definition.fields.arguments import DisplayMetadata
 from tailrace.definition.measures.linear import Predicate
@@ -47,8 +48,7 @@ _LEAST_ERROR = Decimal("1E-9")
 """Values are rounded to 16 digits, so a smaller error would be exceeded; and it would hardly merge any."""
 
 
-@dataclass(frozen=True, slots=True)
-class OrderMeasure:
+class OrderMeasure(Struct, frozen=True):
     """A measure from value rows, created by the functions here and in :mod:`tailrace.definition.measures.ranked`.
 
     ``fraction`` belongs to quantile; ``most`` is the length of a list: top, largest or smallest.

@@ -1,9 +1,10 @@
 """Ratios of two measures of a row: made when it is read, so they store nothing and cost no write."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Unpack
+
+from msgspec import Struct
 
 from tailrace.definition.fields.arguments import DisplayMetadata
 from tailrace.definition.measures.linear import Measure, divide
@@ -11,8 +12,7 @@ from tailrace.definition.measures.order import OrderMeasure
 from tailrace.errors import DefinitionError
 
 
-@dataclass(frozen=True, slots=True)
-class Ratio:
+class Ratio(Struct, frozen=True):
     """A measure divided by another one of the same aggregate, created by :func:`ratio`.
 
     In a rolled-up row it is the ratio of the rolled-up measures, not a mean of ratios.

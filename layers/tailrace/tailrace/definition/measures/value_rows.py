@@ -9,6 +9,8 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Literal
 
+from msgspec import Struct
+
 from tailrace.definition.fields.arguments import check_field, check_predicate
 from tailrace.definition.fields.paths import FieldPath, field_path
 from tailrace.definition.measures.linear import Predicate
@@ -37,16 +39,14 @@ _REPRESENTATIVE_CONTEXT = Context(prec=16)
 _SMALLEST, _LARGEST = Decimal(f"1E{MIN_EXPONENT}"), Decimal(f"9.999999999999999E+{MAX_EXPONENT}")
 
 
-@dataclass(frozen=True, slots=True)
-class ValueEntry:
+class ValueEntry(Struct, frozen=True):
     """An item's value: its value row's sort key, and attributes in the order of :attr:`ValueSelection.labels`."""
 
     sort_key: str
     labels: tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ValueCount:
+class ValueCount(Struct, frozen=True):
     """A value row as read: its attributes, as in :class:`ValueEntry`, and the number of items with the value."""
 
     labels: tuple[Any, ...]

@@ -1,6 +1,6 @@
 """Jobs of an aggregate whose meaning has changed while nothing was written to the items table."""
 
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import pytest

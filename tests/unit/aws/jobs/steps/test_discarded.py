@@ -1,7 +1,7 @@
 """What a job does about expired items whose images are in discarded batches, and what readers are told of them."""
 
 import json
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime
 from typing import Any
 

@@ -1,7 +1,7 @@
 """What a verification makes of rows that TTL has removed, and of rows that it can only repair in part."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from copy import replace
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any

@@ -1,6 +1,6 @@
 """How a job proves that the aggregate stage has passed the snapshot, where it may write nothing."""
 
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import pytest
@@ -22,10 +22,11 @@ _PAST = 5
 class Calm(StreamOfAttached):
     """A stream that brings what it has in one page after the other, and nothing late."""
 
+    empty_pages: int = 0
+
     def __post_init__(self) -> None:
         self.random = self.world.random
         self.breaks_bounds = False
-        self.empty_pages = 0
 
     def hide(self, shard: Any) -> None:
         """Hide nothing."""

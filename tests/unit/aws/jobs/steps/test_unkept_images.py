@@ -1,6 +1,7 @@
 """What jobs make of items that expired while the definition kept no images, or kept them under another collection."""
 
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 

@@ -1,7 +1,7 @@
 """The end of a verification, when a service fails in the midst of it."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import pytest

@@ -1,7 +1,8 @@
 """The last steps of a build: the base is committed alongside the stream, and the generation goes live."""
 
-from dataclasses import replace
 from itertools import batched
+
+from msgspec.structs import replace
 
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.aggregates.batch_reads import MAX_KEYS_PER_READ

@@ -1,6 +1,6 @@
 """Coverage on AWS: sentinels, the list of shards, and how far the aggregate stage is."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from tailrace.aggregation.marks import decode_sequence
 from tailrace.aws.jobs.context import JobContext, JobEnded, boundary_id, boundary_of

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import unquote_plus
 
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tailrace.aws.jobs.context import JobContext, JobEnded
 from tailrace.aws.runtime.errors import has_code, translate
@@ -114,8 +115,7 @@ def _given_up(record: Mapping[str, Any]) -> GivenUp:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """How far a job has stored the images of expired items.
 
     Attributes:

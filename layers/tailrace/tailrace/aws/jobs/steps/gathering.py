@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import batched
+
+from msgspec.structs import replace
 
 from tailrace.aggregation.evaluator import Evaluator
 from tailrace.aws.jobs.context import (

@@ -7,7 +7,9 @@ is there; then it waits until no invocation can still run that has not read the 
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tailrace.aws.jobs.context import JobContext, JobEnded, boundary_id, boundary_of
 from tailrace.aws.jobs.job import Job
@@ -26,8 +28,7 @@ _NAMED = 3
 _NO_OPEN_SHARD = "none is listed as open"
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(Struct, frozen=True):
     """How far a shard was read beyond the aggregate stage.
 
     Attributes:

@@ -1,8 +1,9 @@
 """The steps of a job in their order, one call at a time: an execution calls :func:`advance` and :func:`work_on`."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from tailrace.aws.jobs.context import JobContext, JobEnded
 from tailrace.aws.jobs.job import Job, Overtaken

@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from itertools import batched, chain
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tailrace.aggregation.marks import decode_sequence
 from tailrace.aggregation.row_changes import RowChange
@@ -34,8 +35,7 @@ _TRIES = 5
 _MARK_LENGTH = 34
 
 
-@dataclass(frozen=True, slots=True)
-class ReadRow:
+class ReadRow(Struct, frozen=True):
     """A row as a verification read it.
 
     Attributes:
@@ -55,8 +55,7 @@ class ReadRow:
     judged: bool = True
 
 
-@dataclass(slots=True)
-class MarkFirsts:
+class MarkFirsts(Struct):
     """The boundary's lowest number in the shards of each lineage, by mark; read again when a new mark turns up.
 
     The number of a shard is stored before any row with its mark is written. So a mark that is not among them after

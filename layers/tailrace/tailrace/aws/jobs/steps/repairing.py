@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.aggregation.values.counted_values import ValueState
@@ -27,8 +28,7 @@ _TRIES = 8
 _TOO_LARGE = "ValidationException"
 
 
-@dataclass(frozen=True, slots=True)
-class Repairer:
+class Repairer(Struct, frozen=True):
     """Repairs the findings of one generation."""
 
     context: JobContext
