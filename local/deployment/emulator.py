@@ -13,11 +13,11 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from botocore.exceptions import BotoCoreError
-from msgspec import Struct
 
 from local.deployment.processes import SupervisedProcess, bare_environment
 from local.errors import EmulatorFailed, PortInUse, SetupMissing
@@ -57,7 +57,8 @@ SETTINGS = {
 }
 
 
-class EmulatorFiles(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class EmulatorFiles:
     """What an emulator reads and writes.
 
     `state` is the file that `save` writes; if it exists, the emulator starts with what it holds. With `decisions`, it

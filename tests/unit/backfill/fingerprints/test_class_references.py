@@ -55,6 +55,32 @@ DIFFERENT = {
         "1",
         "2",
     ),
+    "what makes a struct's default": (
+        (
+            "import msgspec\ndef g(): return ?\nclass C(msgspec.Struct):\n"
+            "  r: int = msgspec.field(default_factory=g)\ndef f(i): return C().r"
+        ),
+        "1",
+        "2",
+    ),
+    "a struct's default": (
+        (
+            "import msgspec\nD = ?\nclass C(msgspec.Struct, kw_only=True):\n  r: 'Unknown' = D\n  s: int\n"
+            "def f(i): return C(s=1).r"
+        ),
+        "1",
+        "2",
+    ),
+    "a field of a struct": (
+        "import msgspec\nclass C(msgspec.Struct):\n  r: int\nX = C(?)\ndef f(i): return X.r",
+        "1",
+        "2",
+    ),
+    "a method of a struct": (
+        "import msgspec\nD = ?\nclass C(msgspec.Struct):\n  def r(self): return D\ndef f(i): return C().r()",
+        "1",
+        "2",
+    ),
     "a decorator of a method": (
         (
             "def twice(g):\n  @functools.wraps(g)\n  def h(self): return g(self) * ?\n  return h\n"

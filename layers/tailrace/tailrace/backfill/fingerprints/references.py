@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from msgspec import NODEFAULT, Struct, structs
+from msgspec import NODEFAULT, Struct, defstruct
 
 from tailrace.backfill.fingerprints.source_text import imported_modules
 
+_FACTORY: Any = type(defstruct("_Sample", [("made", list[int], [])]).__struct_defaults__[0])
 _FUNCTIONS = (types.FunctionType, functools.partial, types.MethodType)
 _OF_MODULES = {
     *vars(types.ModuleType("any")),
@@ -112,14 +113,18 @@ def further_methods(owner: type) -> Iterator[tuple[str, Any]]:
             yield found.__name__ if name.endswith("_") else name, found
 
 
-def factories(owner: type) -> Iterator[tuple[str, Any]]:
-    """Yield what makes the defaults of a dataclass's or a struct's fields."""
-    found: tuple[Any, ...] = dataclasses.fields(owner) if dataclasses.is_dataclass(owner) else ()
-    if issubclass(owner, Struct):
-        found = structs.fields(owner)
-    for field in found:
-        if field.default_factory not in (dataclasses.MISSING, NODEFAULT):
+def field_defaults(owner: type) -> Iterator[tuple[str, Any]]:
+    """Yield what makes the defaults of a dataclass's or a struct's fields, and a struct's defaults themselves."""
+    for field in dataclasses.fields(owner) if dataclasses.is_dataclass(owner) else ():
+        if field.default_factory is not dataclasses.MISSING:
             yield f"{field.name} factory", field.default_factory
+    if issubclass(owner, Struct):  # a dataclass's defaults are attributes of the class or in its __init__
+        defaults = owner.__struct_defaults__  # of the last fields; msgspec.structs.fields would evaluate annotations
+        for name, default in zip(reversed(owner.__struct_fields__), reversed(defaults), strict=False):
+            if isinstance(default, _FACTORY):
+                yield f"{name} factory", default.factory
+            elif default is not NODEFAULT:
+                yield f"{name} default", default
 
 
 def is_generated(function: Any) -> bool:

@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 
 from tailrace.backfill.fingerprints.references import (
     attributes,
-    factories,
+    field_defaults,
     further_methods,
     held_functions,
     implementations,
@@ -139,7 +139,9 @@ class _Description:
                 self._members(label, owner)
             if self._is_own(type(owner).__module__):
                 self._enter(label, [("metaclass", type(owner))])
-            self._enter(label, ((name, made) for name, made in factories(owner) if not self._is_library_class(made)))
+            self._enter(
+                label, ((name, made) for name, made in field_defaults(owner) if not self._is_library_class(made))
+            )
             for further, one in further_methods(owner):
                 self._enter_method(label, owner, further, one, used_names)
         return label
