@@ -6,7 +6,6 @@ Grammar: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expres
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -16,8 +15,7 @@ from local.in_memory import errors
 from local.in_memory.values import Row, Value, add_numbers, equal, less_than
 
 
-@dataclass(slots=True)  # not frozen: a query makes one of each row, and checks would take longer than all else
-class Scope:
+class Scope(Struct, frozen=True):
     """The context of an expression: the row before the update, and the values of its placeholders."""
 
     row: Row

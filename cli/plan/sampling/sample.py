@@ -9,6 +9,8 @@ from itertools import islice
 from pathlib import Path
 from random import Random
 
+from msgspec import Struct
+
 from cli.definitions.generation.generator import Generator
 from cli.definitions.subject import Subject
 from cli.errors import CommandError, UsageError
@@ -46,8 +48,7 @@ class Progress:
             self.show(f"[{'#' * filled}{'.' * (_BAR_WIDTH - filled)}] {min(1, share):4.0%}  {what}")
 
 
-@dataclass(slots=True)
-class SampleFile:
+class SampleFile(Struct):
     """A file of items of one collection.
 
     Attributes:
