@@ -11,7 +11,7 @@ from cli.dashboard.command import REFERENCE
 from tailrace.definition.pipeline import load_pipeline
 from tailrace.http.openapi.document import build_document
 from tests.browser.conftest import SCREENSHOTS, opened_pages
-from tests.browser.operations import open_operation, operations
+from tests.browser.operations import execute_with, open_operation, operations
 from tests.browser.site import Response, Site, running_site
 
 type Visit = Callable[..., Page]
@@ -53,11 +53,10 @@ def test_it_shows_every_operation(unchanged: Page) -> None:
 def test_read_operations_can_be_tried(site: Site, visit: Visit) -> None:
     page = visit(site.url + REFERENCE, ready=False)
     operation = open_operation(page, "GET", "/aggregates/carrier_hours/rows")
-    operation.get_by_role("button", name="Add string item").first.click()
-    operation.locator("tr[data-param-name=carrier] input").fill("UA")
-    operation.get_by_role("button", name="Execute").click()
+    execute_with(operation, "carrier", "UA")
     expect(operation.locator(".live-responses-table")).to_contain_text("departures")
-    assert site.requests == ["/openapi.json", "/aggregates/carrier_hours/rows?carrier=UA&order=asc&limit=100"]
+    assert site.requests[0] == "/openapi.json"
+    assert site.requests[-1] == "/aggregates/carrier_hours/rows?carrier=UA&order=asc&limit=100"
 
 
 def test_write_operations_are_only_described(unchanged: Page) -> None:

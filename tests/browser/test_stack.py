@@ -22,7 +22,7 @@ from local.stack import Stack, running_stack
 from pipeline.definition import pipeline
 from tailrace.http.openapi.document import build_document
 from tests.browser.conftest import SCREENSHOTS
-from tests.browser.operations import open_operation, operations
+from tests.browser.operations import execute_with, open_operation, operations
 from tests.browser.page_state import PAINT_LIMIT_MS, first_paint, listed, until_below, wait_for
 from tests.browser.table_comparison import assert_panels_match_table
 
@@ -177,9 +177,7 @@ def test_the_api_reference_reads_the_table(stack: Stack, url: str, visit: Visit)
     page.get_by_role("link", name="API").click()
     expect(page.locator(".opblock")).to_have_count(len(operations(build_document(pipeline, {}))))
     operation = open_operation(page, "GET", "/aggregates/carrier_hours/rows")
-    operation.get_by_role("button", name="Add string item").first.click()
-    operation.locator("tr[data-param-name=carrier] input").fill("UA")
-    operation.get_by_role("button", name="Execute").click()
+    execute_with(operation, "carrier", "UA")
     response = operation.locator(".live-responses-table")
     expect(response.locator(".response-col_status").last).to_have_text(re.compile("^200"))
     expect(response).to_contain_text(HOUR)
