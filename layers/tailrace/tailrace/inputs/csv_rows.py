@@ -37,7 +37,7 @@ class CsvReader:
     def __init__(self, stream: LineStream, known_columns: AbstractSet[str]) -> None:
         self.known_columns = known_columns
         self._stream = stream
-        self._lines = raw_lines(stream)
+        self._lines = raw_lines(stream, has_quoted_cells=True)
         self._pushed_back: deque[Numbered] = deque()
         self.row_lines: list[Numbered] = []
         # a cell is never longer than its row; the csv module's default limit is lower. The setting is process-wide:
@@ -59,7 +59,7 @@ class CsvReader:
     def go_to(self, bookmark: Bookmark) -> None:
         """Continue with the row that follows a bookmark."""
         self._pushed_back.clear()
-        self._lines = raw_lines(self._stream, bookmark)
+        self._lines = raw_lines(self._stream, bookmark, has_quoted_cells=True)
 
     def skip_row(self) -> Numbered:
         """Push back the lines of a row that could not be parsed, except the first, which is returned."""
@@ -98,12 +98,17 @@ class CsvReader:
             size += len(line)
             if size > MAX_LINE_BYTES:
                 raise UnreadableRow(f"a quote is not closed within {MAX_LINE_BYTES} bytes")
-            try:
-                # joined files have marks in the middle, and tools that add one do not check whether there is one
-                text = decode_utf8(_without_marks(line) if len(self.row_lines) == 1 else line)
-            except InvalidMessage as error:
-                raise UnreadableRow(str(error)) from error
-            yield text
+            yield _decoded(line, begins_row=len(self.row_lines) == 1)
+
+
+def _decoded(line: bytes, *, begins_row: bool) -> str:
+    try:
+        # joined files have marks in the middle, and tools that add one do not check whether there is one
+        return decode_utf8(_without_marks(line)) if begins_row else line.decode()
+    except UnicodeDecodeError:
+        return _decoded(line, begins_row=True)  # for the reason
+    except InvalidMessage as error:
+        raise UnreadableRow(str(error)) from error
 
 
 def _without_marks(line: bytes) -> bytes:

@@ -13,6 +13,7 @@ MAX_SKIPPED_BYTES = 256 * 1024 * 1024
 """A file with a line longer than this is not read any further: it does not consist of lines."""
 
 _LINE_END = re.compile(rb"\r\n|\r(?!\Z)|\n")
+_CR = re.compile(rb"\r(?!\n)")
 _QUOTED_OR_CR = re.compile(rb'"[^"]*"|\r(?!\n)')
 
 
@@ -37,10 +38,16 @@ class LineStream(Protocol):
         """Continue at an offset. Needed only for a file that is continued."""
 
 
-def raw_lines(stream: LineStream, start: Bookmark = Bookmark()) -> Iterator[Numbered]:  # noqa: B008 - immutable
+def raw_lines(
+    stream: LineStream,
+    start: Bookmark = Bookmark(),  # noqa: B008 - immutable
+    *,
+    has_quoted_cells: bool = False,
+) -> Iterator[Numbered]:
     """Yield the lines that follow a bookmark.
 
-    Lines end with LF or CRLF; with CR alone as well if the first line of the file does.
+    Lines end with LF or CRLF; with CR alone as well if the first line of the file does. ``has_quoted_cells`` says that a
+    CR between quotes ends no line, as in CSV. In JSON, texts hold no CR, but may hold quotes that come in no pairs.
 
     Raises:
         InvalidMessage: a line is longer than MAX_SKIPPED_BYTES.
@@ -48,7 +55,8 @@ def raw_lines(stream: LineStream, start: Bookmark = Bookmark()) -> Iterator[Numb
     if start.offset:
         stream.seek(0)
     piece = stream.readline(MAX_LINE_BYTES + 1)
-    first_end = next((found for found in _QUOTED_OR_CR.finditer(piece) if found[0] == b"\r"), None)
+    marks = (_QUOTED_OR_CR if has_quoted_cells else _CR).finditer(piece)
+    first_end = next((found for found in marks if found[0] == b"\r"), None)
     if start.offset:
         stream.seek(start.offset)
         piece = stream.readline(MAX_LINE_BYTES + 1)
