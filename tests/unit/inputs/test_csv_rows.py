@@ -36,7 +36,7 @@ def test_a_cell_may_have_a_nul_after_a_line_break() -> None:
     for cell in ("a\n\0", "\n\0\t\0", "\na\0b\0"):
         found = read(f'id,name\n1,"{cell}"\n2,b\n'.encode())
         assert [line.item["name"] for line in found if isinstance(line, Line)] == [cell, "b"]
-    (bad, *_) = read("id,name\n".encode() + '1,"a\n'.encode("utf-16-le") + b"2,b\n")
+    (bad, *_) = read(b"id,name\n" + '1,"a\n'.encode("utf-16-le") + b"2,b\n")
     assert isinstance(bad, BadLine)
     assert "UTF-16" in bad.violation.message
 

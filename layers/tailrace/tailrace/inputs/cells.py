@@ -17,7 +17,7 @@ from tailrace.encoding.key_templates import Kind
 from tailrace.encoding.numbers import parse_number
 from tailrace.encoding.tagged_json import loads_foreign
 from tailrace.errors import InvalidItem, InvalidMessage, Violation
-from tailrace.inputs.choices import ABSENT, Choices, first_valid
+from tailrace.inputs.choices import ABSENT, Choices, first_valid, with_more
 
 # JSON's numbers, and the variants that spreadsheets write.
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -76,6 +76,11 @@ class LineFields(Struct, frozen=True):
             return likely
         return likely | self.schema.paths.types((name,))
 
+    def is_sometimes_text(self, name: str) -> bool:
+        """Tell whether a column's values are texts unless the item's other fields make them something else."""
+        is_apart = name in {self.expiry, "id"} or name in self.in_key
+        return not is_apart and self.schema.paths.is_sometimes_text(name)
+
 
 class Columns:
     """Converts the rows of one file, by its header and its items' fields."""
@@ -89,6 +94,7 @@ class Columns:
         self._types = {name: likely for name, (likely, _) in both.items()}
         self._possible = {name: possible for name, (_, possible) in both.items()}
         self._texts = {name for name, types in self._possible.items() if types == _TEXT}
+        self._sometimes_texts = {name for name in header if fields.is_sometimes_text(name)}
         self._if_empty = {name: self._empty_cell(name) for name in header}
         self._fitting: dict[tuple[str, str], list[Any]] = {}
 
@@ -109,7 +115,20 @@ class Columns:
                 fields[name] = values[0]
             if len(values) > 1:
                 choices[name] = values
-        return first_valid(fields, choices, self._violations, sum(map(len, cells))) if choices else fields
+        size = sum(map(len, cells))
+        found = first_valid(fields, choices, self._violations, size) if choices else fields
+        return self._with_texts(found, cells, size) if self._sometimes_texts else found
+
+    def _with_texts(self, fields: Item, cells: Sequence[str], size: int) -> Item:
+        """Return a row's fields with those cells as texts that nothing makes something else in this item."""
+        texts = {
+            name: cell
+            for name, cell in zip(self._header, cells, strict=True)
+            if name in self._sometimes_texts and cell and not isinstance(fields.get(name), str)
+        }
+        if not texts or self._violations(fields, report=False) is not None:
+            return fields
+        return with_more(texts, fields, self._violations, size)
 
     def as_texts(self, cells: Sequence[str]) -> Item:
         """Return a row's fields as they are in the file."""
@@ -135,8 +154,10 @@ class Columns:
         found = self._fitting.get((name, cell))
         if found is None:
             found = self._fitting_values(name, cell)
+            if name in self._sometimes_texts and cell not in found:
+                found = [*found, cell]
             # each item has arrays and objects of its own
-            if len(cell) <= _MAX_CACHED_CHARACTERS and not isinstance(found[-1], dict | list):
+            if len(cell) <= _MAX_CACHED_CHARACTERS and not any(isinstance(one, dict | list) for one in found):
                 if len(self._fitting) >= _MAX_CACHED:
                     self._fitting.clear()
                 self._fitting[name, cell] = found

@@ -46,8 +46,8 @@ def raw_lines(
 ) -> Iterator[Numbered]:
     """Yield the lines that follow a bookmark.
 
-    Lines end with LF or CRLF; with CR alone as well if the first line of the file does. ``has_quoted_cells`` says that a
-    CR between quotes ends no line, as in CSV. In JSON, texts hold no CR, but may hold quotes that come in no pairs.
+    Lines end with LF or CRLF; with CR alone as well if the first line of the file does. ``has_quoted_cells`` says that
+    a CR between quotes ends no line, as in CSV. In JSON, texts hold no CR, but may hold quotes that come in no pairs.
 
     Raises:
         InvalidMessage: a line is longer than MAX_SKIPPED_BYTES.
