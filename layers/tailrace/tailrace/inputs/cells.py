@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from tailrace.definition.item_ids import fields_of_id
 from tailrace.definition.item_keys import PLAIN_TTL, CollectionKey
 from tailrace.definition.schemas import Schema
 from tailrace.encoding.json_types import Item
@@ -34,11 +35,13 @@ class LineFields(Struct, frozen=True):
     Attributes:
         schema: the schema of the item.
         in_key: the fields in the item's key, with their types.
+        given: the fields that every item of the collection has, with their values.
         expiry: the name under which a line gives the item's expiry.
     """
 
     schema: Schema
     in_key: Mapping[str, Kind] = field(default_factory=dict)
+    given: Mapping[str, Any] = field(default_factory=dict)
     expiry: str = PLAIN_TTL
 
     @classmethod
@@ -46,7 +49,7 @@ class LineFields(Struct, frozen=True):
         """Return those of a collection: ``expires_at`` is its TTL, unless the schema has a field of that name."""
         if keys is None:
             return cls(schema)
-        return cls(schema, keys.fields, keys.ttl if PLAIN_TTL in schema.properties else PLAIN_TTL)
+        return cls(schema, keys.fields, keys.match, keys.ttl if PLAIN_TTL in schema.properties else PLAIN_TTL)
 
     def item(self, fields: Item) -> Item:
         """Return a line's fields without its expiry and, unless it is a field of the item, without its id."""
@@ -63,7 +66,13 @@ class LineFields(Struct, frozen=True):
         if name == self.expiry:
             return frozenset(["number"])
         if name in self.in_key:
-            return frozenset(["number" if self.in_key[name] == "number" else "string"])
+            kind = self.in_key[name]
+            return frozenset(["string" if kind == "text" else kind])
+        if name in self.given:
+            value = self.given[name]
+            return frozenset(
+                ["boolean" if isinstance(value, bool) else "string" if isinstance(value, str) else "number"]
+            )
         if name == "id" and not self.has_id_field:
             return frozenset(["string"])
         return self.schema.field_types(name) or self.schema.listed_types(name) or _TEXT
@@ -71,15 +80,19 @@ class LineFields(Struct, frozen=True):
     def possible_types(self, name: str) -> frozenset[str]:
         """Return all types that the values of a column may have in a valid item; those of :meth:`types` are likely."""
         likely = self.types(name)
-        is_apart = name == self.expiry or (name == "id" and not self.has_id_field)
-        if is_apart or name in self.in_key or self.schema.field_types(name) is None:
+        if self._is_apart(name) or self.schema.field_types(name) is None:
             return likely
         return likely | self.schema.paths.types((name,))
 
     def is_sometimes_text(self, name: str) -> bool:
         """Tell whether a column's values are texts unless the item's other fields make them something else."""
-        is_apart = name in {self.expiry, "id"} or name in self.in_key
-        return not is_apart and self.schema.paths.is_sometimes_text(name)
+        return not self._is_apart(name) and self.schema.paths.is_sometimes_text(name)
+
+    def _is_apart(self, name: str) -> bool:
+        """Tell whether a column's values do not depend on the schema."""
+        if name == "id" and not self.has_id_field:
+            return True
+        return name == self.expiry or name in self.in_key or name in self.given
 
 
 class Columns:
@@ -167,7 +180,7 @@ class Columns:
         likely, possible = self._types[name], self._possible[name]
         values = _readings(cell, likely)
         if len(values) == 1 and possible == likely:
-            if "string" not in possible:
+            if possible.isdisjoint(("string", "binary")):
                 _check_json(name, cell.strip())
             return values
         fitting = [value for value in values if self._fits(name, value)]
@@ -205,12 +218,14 @@ def _check_json(name: str, text: str) -> None:
 
 
 def _parsed(text: str, types: frozenset[str]) -> Iterator[Any]:
-    """Yield the value other than a text that a text spells, if it spells one of these types.
+    """Yield the value other than a text that a text spells, if it spells one of these types; binary as ids write it.
 
     Raises:
         InvalidMessage: it begins like one of them, and cannot be parsed.
     """
-    if "number" in types and _NUMBER.fullmatch(text):
+    if "binary" in types:
+        yield from fields_of_id(text, {"": "binary"}).values()
+    elif "number" in types and _NUMBER.fullmatch(text):
         yield parse_number(text)
     elif "boolean" in types and text.lower() in ("true", "false"):
         yield text.lower() == "true"
