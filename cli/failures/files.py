@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from itertools import batched
 from typing import Any
 from urllib.parse import unquote_plus
@@ -107,16 +108,18 @@ class AsyncFailures(Struct, frozen=True):
     def _reason_of_lines(self, record: Mapping[str, Any]) -> str | None:
         """Return why a file must not be loaded, if one of its lines must not."""
         key = unquote_plus(record["s3"]["object"]["key"])
-        try:
-            for operations in batched(self._read_puts(key), _READ_TOGETHER, strict=False):
-                items = self.gate.read(operations)
-                for one in operations:
-                    verdict = self.gate.judge(one, items[one.collection, one.id], in_order=False)
-                    if verdict.decision is Decision.LEAVE or verdict.is_discarded:
-                        return f"{LINES} {verdict.reason}"
-        except _UNREADABLE_FILE:
-            return None
+        for operations in batched(self._readable_puts(key), _READ_TOGETHER, strict=False):
+            items = self.gate.read(operations)
+            for one in operations:
+                verdict = self.gate.judge(one, items[one.collection, one.id], in_order=False)
+                if verdict.decision is Decision.LEAVE or verdict.is_discarded:
+                    return f"{LINES} {verdict.reason}"
         return None
+
+    def _readable_puts(self, key: str) -> Iterator[Operation]:
+        """Yield the operations up to where a file cannot be read: load writes those before it refuses the rest."""
+        with suppress(*_UNREADABLE_FILE):
+            yield from self._read_puts(key)
 
     def _read_puts(self, key: str) -> Iterator[Operation]:
         """Yield the operations that a file's lines amount to."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from botocore.exceptions import ClientError
 from msgspec import Struct
 
 from cli.console import uninterrupted
@@ -13,12 +14,16 @@ from cli.failures.leases import Message, leased
 from cli.failures.queues import LEASE_S, REJECTED, SENT_BEFORE, entry, message_count, note_hidden, send_entries
 from cli.failures.run import Run
 from tailrace.aws.items.rows import StoredItem
+from tailrace.aws.runtime.errors import has_code
 from tailrace.encoding.json_types import Json
 from tailrace.encoding.keys import item_key
 from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import InvalidMessage
 from tailrace.inputs.messages import Operation, parse_message
 from tailrace.inputs.received_items import stamp_of
+
+_UNFIT = "InvalidParameterValue"
+"""The code of SQS for a message that is too large, or a group or id that cannot be."""
 
 
 class Intake(Struct, frozen=True):
@@ -33,12 +38,21 @@ class Intake(Struct, frozen=True):
     queue: str
     discarded: Path
 
-    def send(self, body: str, group: str, name: str) -> None:
-        """Send a message; ``name`` identifies what it was made from."""
+    def send(self, body: str, group: str, name: str) -> str | None:
+        """Send a message, and return why the queue refuses it, if it does; ``name`` identifies what it was made from.
+
+        A message that holds the item of a file's line may be larger than the queue allows.
+        """
         identity = f"redrive-{name}"
-        self.sqs.send_message(
-            QueueUrl=self.queue, MessageBody=body, MessageGroupId=group, MessageDeduplicationId=identity
-        )
+        try:
+            self.sqs.send_message(
+                QueueUrl=self.queue, MessageBody=body, MessageGroupId=group, MessageDeduplicationId=identity
+            )
+        except ClientError as error:
+            if not has_code(error, _UNFIT):
+                raise
+            return str(error.response["Error"].get("Message", ""))
+        return None
 
     def send_dead_letters(self, messages: Sequence[Message], bodies: Sequence[str]) -> set[int]:
         """Send messages of different groups; return the positions of those that were not accepted."""

@@ -32,6 +32,7 @@ from tailrace.errors import InvalidMessage
 
 CHANGED = "describe items that were changed or deleted since"
 UNREADABLE = "hold no item that could be put back: send or upload a corrected one"
+REFUSED = "are refused by the intake queue, perhaps because they are too large: upload the items in a file"
 AGGREGATES = (
     "aggregates have not counted these items. If their code was fixed without a new version, run "
     "`tailrace verify --repair`; a new version is built by `tailrace rebuild`"
@@ -199,7 +200,10 @@ class Quarantine(Struct, frozen=True):
                 stamped = self.gate.items.stamped(operation, report.stamp)
                 if not run.dry_run:
                     sent = conditional_message(body, stamped, verdict.conditions)
-                    self.intake.send(sent, message_group(operation), report.name)
+                    refusal = self.intake.send(sent, message_group(operation), report.name)
+                    if refusal is not None:
+                        run.tally.leave(REFUSED, f"{_describe(report)}: {refusal}")
+                        return
                 self.gate.sent(report.name, stamped, verdict, dry_run=run.dry_run)
                 self.gate.expectations.flush()
                 resent.add(key)

@@ -64,6 +64,15 @@ def test_an_integer_of_more_than_8192_bits_is_rejected_in_any_item(beside: str) 
             normalise({"a": integer + (1 if integer > 0 else -1), "b": beside})
 
 
+def test_a_number_that_could_not_be_read_back_is_rejected() -> None:
+    """A transform may return it, and its archived event could not be replayed."""
+    longest = Decimal("1" * 4298 + ".5")
+    assert normalise({"a": longest}) == loads(dumps({"a": longest}))
+    for longer in (Decimal("1" * 4299 + ".5"), Decimal("-" + "1" * 4298 + ".5"), Decimal("1." + "1" * 6000)):
+        with pytest.raises(InvalidMessage, match="at most 4300"):
+            normalise({"a": [longer]})
+
+
 def test_texts_of_any_script_stay_as_they_are() -> None:
     item = {"größe": "ß", "b": None, "c": True, "d": 2**63}
     assert normalise(item) is item

@@ -70,6 +70,7 @@ FILES: dict[str, tuple[bytes, Format]] = {
     "a table of semicolons": (TABLE.replace(b",", b";"), "csv"),
     "a table that names its separator": (b"sep=|\n" + TABLE.replace(b",", b"|"), "csv"),
     "a table whose header has two lines": (b'id,a,"b\nc"\n1,x,y\n2,"x\n",y\n', "csv"),
+    "a table whose header has two lines and ends with CR": (b'id,a,"b\nc"\r1,x,y\r2,"x\n",y\r', "csv"),
     "a table that ends with CR": (TABLE.replace(b"\n", b"\r"), "csv"),
     "a table that ends with CRLF": (TABLE.replace(b"\n", b"\r\n"), "csv"),
     "a header alone": (b"id,a", "csv"),

@@ -31,6 +31,60 @@ def test_rows_of_a_csv_writer_are_read_as_written(data: st.DataObject) -> None:
     assert len(found) == len(rows)
 
 
+@pytest.mark.parametrize("last", ["", "\r"])
+@pytest.mark.parametrize("name", ["a\nb", 'a""\n""b\n', "x" + "\n" * 3000 + "y", "a\n,b\r\n"])
+def test_rows_that_end_with_carriage_returns_may_begin_with_line_feeds_in_a_name(name: str, last: str) -> None:
+    """So some spreadsheets on a Mac write them."""
+    for before in ("", "\ufeff"):
+        found = read(f'{before}"{name}",id\r"x\ny",1\rz,2{last}'.encode())
+        name_read = name.replace('""', '"').strip()
+        assert [(line.id, line.item) for line in found if isinstance(line, Line)] == [
+            ("1", {name_read: "x\ny"}),
+            ("2", {name_read: "z"}),
+        ]
+
+
+def test_only_the_first_row_shows_how_rows_end() -> None:
+    found = read(b'"a\nb",id\nx,1\ny\rz,2\nx,3\n')
+    assert (ids(found), bad_lines(found)) == (["1", "3"], [4])
+
+
+@pytest.mark.parametrize("row", ['6" x', 'b"', '"6"" x"'])
+def test_quotes_within_cells_hide_no_carriage_return(row: str) -> None:
+    found = read(f'id,5" pipe\r1,{row}\r2,b'.encode())
+    assert [line.item for line in found if isinstance(line, Line)] == [
+        {'5" pipe': row.strip('"').replace('""', '"') if row[0] == '"' else row},
+        {'5" pipe': "b"},
+    ]
+
+
+def test_a_quote_in_the_header_that_is_not_closed_is_looked_for_in_time() -> None:
+    with pytest.raises(InvalidMessage, match="CSV header"):
+        read(b'id,"a\n' + b"1,2\n" * 500_000)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("header", [["id", "a", "b\nc"], ["b\nc", "id", "a"], ["a", "b\nc,;\nd", "id"]], ids=str)
+def test_the_names_of_columns_may_have_line_breaks(header: list[str], separator: str, end: str) -> None:
+    """The first line alone does not show what separates them."""
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter=separator, lineterminator=end).writerows([header, ["1", "1", "1"], ["2", "2", "x\ny"]])
+    found = [line for line in read(text.getvalue().encode()) if isinstance(line, Line)]
+    rows = [dict(zip(header, cells, strict=True)) for cells in (["1", "1", "1"], ["2", "2", "x\ny"])]
+    assert [{"id": line.id, **line.item} for line in found] == rows
+
+
+def test_a_cell_may_have_a_nul_after_a_line_break() -> None:
+    """Only the first line of a row shows whether the file is UTF-16."""
+    for cell in ("a\n\0", "\n\0\t\0", "\na\0b\0"):
+        found = read(f'id,name\n1,"{cell}"\n2,b\n'.encode())
+        assert [line.item["name"] for line in found if isinstance(line, Line)] == [cell, "b"]
+    (bad, *_) = read(b"id,name\n" + '1,"a\n'.encode("utf-16-le") + b"2,b\n")
+    assert isinstance(bad, BadLine)
+    assert "UTF-16" in bad.violation.message
+
+
 BROKEN_ROWS = {
     "an unclosed quote": b'x,"a',
     "an unclosed quote at the end": b'x,"',

@@ -28,6 +28,15 @@ def test_json_lines_may_end_with_carriage_returns() -> None:
     assert ids(read(b'{"id":"1"}\r{"id":"2"}\r\r{"id":"3"}', "jsonl")) == ["1", "2", "3"]
 
 
+@pytest.mark.parametrize("last", [b"", b"\r"])
+@pytest.mark.parametrize("quotes", range(4))
+def test_lines_that_end_with_carriage_returns_may_have_quotes_in_their_texts(quotes: int, last: bytes) -> None:
+    """Quotes in JSON are escaped, and come in no pairs."""
+    rows = [b'{"id":"1","a":"%s"}' % (b'\\"' * quotes), b'{"id":"2"}', b'{"id":"3"}']
+    found = read(b"\r".join(rows) + last, "jsonl")
+    assert ids(found) == ["1", "2", "3"]
+
+
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
 def test_very_long_lines_that_end_with_carriage_returns_are_skipped(form: Format) -> None:
     lines = {"csv": b"id,name\r1,a\r2,%s\r3,b\r", "jsonl": b'{"id":"1"}\r{"id":"2","a":"%s"}\r{"id":"3"}\r'}

@@ -55,8 +55,7 @@ def parse_number(text: str) -> Number:
     Raises:
         InvalidMessage: the text is not a finite number, or has more digits than Python reads back from JSON.
     """
-    if len(text) > MAX_CHARACTERS:
-        raise InvalidMessage(f"a number of {len(text)} characters; the engine reads at most {MAX_CHARACTERS}")
+    _check_length(text)
     if not _DECIMAL.fullmatch(text):
         raise InvalidMessage(f"not a number: {text[:40]!r}")
     if len(text) <= _MAX_EXPANDED_EXPONENT and text.lstrip("-").isdecimal():
@@ -161,10 +160,16 @@ def _field_name(name: Any) -> str:
 
 def _finite(value: Number) -> Number:
     if isinstance(value, Decimal):
+        _check_length(number_text(value))
         return canonical_number(value)
     if value.bit_length() > _MAX_BITS:
         raise InvalidMessage(f"an integer of more than {_MAX_BITS} bits")
     return int(value)  # a member of an enum of integers may have another text, which is not a number to DynamoDB
+
+
+def _check_length(text: str) -> None:
+    if len(text) > MAX_CHARACTERS:
+        raise InvalidMessage(f"a number of {len(text)} characters; the engine reads at most {MAX_CHARACTERS}")
 
 
 def number_text(value: Number) -> str:

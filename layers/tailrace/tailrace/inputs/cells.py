@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from tailrace.definition.item_ids import fields_of_id
 from tailrace.definition.item_keys import PLAIN_TTL, CollectionKey
 from tailrace.definition.schemas import Schema
 from tailrace.encoding.json_types import Item
@@ -17,7 +18,7 @@ from tailrace.encoding.key_templates import Kind
 from tailrace.encoding.numbers import parse_number
 from tailrace.encoding.tagged_json import loads_foreign
 from tailrace.errors import InvalidItem, InvalidMessage, Violation
-from tailrace.inputs.choices import ABSENT, Choices, first_valid
+from tailrace.inputs.choices import ABSENT, Choices, first_valid, with_more
 
 # JSON's numbers, and the variants that spreadsheets write.
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -34,11 +35,13 @@ class LineFields(Struct, frozen=True):
     Attributes:
         schema: the schema of the item.
         in_key: the fields in the item's key, with their types.
+        given: the fields that every item of the collection has, with their values.
         expiry: the name under which a line gives the item's expiry.
     """
 
     schema: Schema
     in_key: Mapping[str, Kind] = field(default_factory=dict)
+    given: Mapping[str, Any] = field(default_factory=dict)
     expiry: str = PLAIN_TTL
 
     @classmethod
@@ -46,7 +49,7 @@ class LineFields(Struct, frozen=True):
         """Return those of a collection: ``expires_at`` is its TTL, unless the schema has a field of that name."""
         if keys is None:
             return cls(schema)
-        return cls(schema, keys.fields, keys.ttl if PLAIN_TTL in schema.properties else PLAIN_TTL)
+        return cls(schema, keys.fields, keys.match, keys.ttl if PLAIN_TTL in schema.properties else PLAIN_TTL)
 
     def item(self, fields: Item) -> Item:
         """Return a line's fields without its expiry and, unless it is a field of the item, without its id."""
@@ -63,7 +66,13 @@ class LineFields(Struct, frozen=True):
         if name == self.expiry:
             return frozenset(["number"])
         if name in self.in_key:
-            return frozenset(["number" if self.in_key[name] == "number" else "string"])
+            kind = self.in_key[name]
+            return frozenset(["string" if kind == "text" else kind])
+        if name in self.given:
+            value = self.given[name]
+            return frozenset(
+                ["boolean" if isinstance(value, bool) else "string" if isinstance(value, str) else "number"]
+            )
         if name == "id" and not self.has_id_field:
             return frozenset(["string"])
         return self.schema.field_types(name) or self.schema.listed_types(name) or _TEXT
@@ -71,10 +80,19 @@ class LineFields(Struct, frozen=True):
     def possible_types(self, name: str) -> frozenset[str]:
         """Return all types that the values of a column may have in a valid item; those of :meth:`types` are likely."""
         likely = self.types(name)
-        is_apart = name == self.expiry or (name == "id" and not self.has_id_field)
-        if is_apart or name in self.in_key or self.schema.field_types(name) is None:
+        if self._is_apart(name) or self.schema.field_types(name) is None:
             return likely
         return likely | self.schema.paths.types((name,))
+
+    def is_sometimes_text(self, name: str) -> bool:
+        """Tell whether a column's values are texts unless the item's other fields make them something else."""
+        return not self._is_apart(name) and self.schema.paths.is_sometimes_text(name)
+
+    def _is_apart(self, name: str) -> bool:
+        """Tell whether a column's values do not depend on the schema."""
+        if name == "id" and not self.has_id_field:
+            return True
+        return name == self.expiry or name in self.in_key or name in self.given
 
 
 class Columns:
@@ -89,6 +107,7 @@ class Columns:
         self._types = {name: likely for name, (likely, _) in both.items()}
         self._possible = {name: possible for name, (_, possible) in both.items()}
         self._texts = {name for name, types in self._possible.items() if types == _TEXT}
+        self._sometimes_texts = {name for name in header if fields.is_sometimes_text(name)}
         self._if_empty = {name: self._empty_cell(name) for name in header}
         self._fitting: dict[tuple[str, str], list[Any]] = {}
 
@@ -109,7 +128,20 @@ class Columns:
                 fields[name] = values[0]
             if len(values) > 1:
                 choices[name] = values
-        return first_valid(fields, choices, self._violations, sum(map(len, cells))) if choices else fields
+        size = sum(map(len, cells))
+        found = first_valid(fields, choices, self._violations, size) if choices else fields
+        return self._with_texts(found, cells, size) if self._sometimes_texts else found
+
+    def _with_texts(self, fields: Item, cells: Sequence[str], size: int) -> Item:
+        """Return a row's fields with those cells as texts that nothing makes something else in this item."""
+        texts = {
+            name: cell
+            for name, cell in zip(self._header, cells, strict=True)
+            if name in self._sometimes_texts and cell and not isinstance(fields.get(name), str)
+        }
+        if not texts or self._violations(fields, report=False) is not None:
+            return fields
+        return with_more(texts, fields, self._violations, size)
 
     def as_texts(self, cells: Sequence[str]) -> Item:
         """Return a row's fields as they are in the file."""
@@ -135,8 +167,10 @@ class Columns:
         found = self._fitting.get((name, cell))
         if found is None:
             found = self._fitting_values(name, cell)
+            if name in self._sometimes_texts and cell not in found:
+                found = [*found, cell]
             # each item has arrays and objects of its own
-            if len(cell) <= _MAX_CACHED_CHARACTERS and not isinstance(found[-1], dict | list):
+            if len(cell) <= _MAX_CACHED_CHARACTERS and not any(isinstance(one, dict | list) for one in found):
                 if len(self._fitting) >= _MAX_CACHED:
                     self._fitting.clear()
                 self._fitting[name, cell] = found
@@ -146,7 +180,7 @@ class Columns:
         likely, possible = self._types[name], self._possible[name]
         values = _readings(cell, likely)
         if len(values) == 1 and possible == likely:
-            if "string" not in possible:
+            if possible.isdisjoint(("string", "binary")):
                 _check_json(name, cell.strip())
             return values
         fitting = [value for value in values if self._fits(name, value)]
@@ -184,12 +218,14 @@ def _check_json(name: str, text: str) -> None:
 
 
 def _parsed(text: str, types: frozenset[str]) -> Iterator[Any]:
-    """Yield the value other than a text that a text spells, if it spells one of these types.
+    """Yield the value other than a text that a text spells, if it spells one of these types; binary as ids write it.
 
     Raises:
         InvalidMessage: it begins like one of them, and cannot be parsed.
     """
-    if "number" in types and _NUMBER.fullmatch(text):
+    if "binary" in types:
+        yield from fields_of_id(text, {"": "binary"}).values()
+    elif "number" in types and _NUMBER.fullmatch(text):
         yield parse_number(text)
     elif "boolean" in types and text.lower() in ("true", "false"):
         yield text.lower() == "true"

@@ -43,6 +43,16 @@ def first_valid(fields: Item, choices: Choices, judge: Judge, size: int) -> Item
     return fields if found is None else _with_fewer_changes(found, fields, choices, judge, tries)
 
 
+def with_more(preferred: Item, fields: Item, judge: Judge, size: int) -> Item:
+    """Return valid fields with as many of the preferred ones as leave them valid; ``size`` as above."""
+    wanted = fields | preferred
+    if judge(wanted, report=False) is None:
+        return wanted
+    choices = {name: [value, fields[name]] for name, value in preferred.items()}
+    tries = max(1, min(_MAX_COMBINATIONS, _MAX_CHARACTERS // max(size, 1)))
+    return _with_fewer_changes(fields, wanted, choices, judge, tries)
+
+
 def _guided(fields: Item, choices: Choices, judge: Judge, tries: int) -> Item | None:
     """Change those fields that the violations name, until none is left."""
     left = {name: values[1:] for name, values in choices.items()}

@@ -5,6 +5,7 @@ import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
+from itertools import chain
 
 from tailrace.encoding.text import decode_utf8
 from tailrace.errors import InvalidMessage
@@ -26,7 +27,7 @@ UNREADABLE_ROW = (csv.Error, UnreadableRow)
 class CsvReader:
     """Reads a CSV file row by row; quoted cells may contain line breaks.
 
-    The separator is the one of ``,``, ``;``, tab and ``|`` by which the first line names the most known columns, or
+    The separator is the one of ``,``, ``;``, tab and ``|`` by which the first row names the most known columns, or
     else the most columns; or the one that a first line ``sep=…`` names, which spreadsheets write.
 
     ``row_lines`` are the numbered lines of the last row, with None in place of a line that is too long. An unclosed
@@ -37,7 +38,7 @@ class CsvReader:
     def __init__(self, stream: LineStream, known_columns: AbstractSet[str]) -> None:
         self.known_columns = known_columns
         self._stream = stream
-        self._lines = raw_lines(stream)
+        self._lines = raw_lines(stream, has_quoted_cells=True)
         self._pushed_back: deque[Numbered] = deque()
         self.row_lines: list[Numbered] = []
         # a cell is never longer than its row; the csv module's default limit is lower. The setting is process-wide:
@@ -59,7 +60,7 @@ class CsvReader:
     def go_to(self, bookmark: Bookmark) -> None:
         """Continue with the row that follows a bookmark."""
         self._pushed_back.clear()
-        self._lines = raw_lines(self._stream, bookmark)
+        self._lines = raw_lines(self._stream, bookmark, has_quoted_cells=True)
 
     def skip_row(self) -> Numbered:
         """Push back the lines of a row that could not be parsed, except the first, which is returned."""
@@ -68,22 +69,36 @@ class CsvReader:
         return first
 
     def _find_separator(self) -> str:
-        number, line, end = next(self._lines, (1, b"", 0))
-        text = _without_marks(line or b"").decode(errors="replace")
-        named = _SEPARATOR_LINE.fullmatch(text)
+        first = next(self._lines, None)
+        if first is None:
+            return _SEPARATORS[0]
+        named = _SEPARATOR_LINE.fullmatch(_shown(first))
         if named is not None:
             return named[2]
-        if line != b"":
-            self._pushed_back.append((number, line, end))
+        self._pushed_back.append(first)
 
         def merit(separator: str) -> tuple[int, int]:
             try:
-                names = next(csv.reader([text], delimiter=separator, strict=True), [])
-            except csv.Error:  # such as a quoted name that continues on the next line
+                names = next(csv.reader(self._first_lines(), delimiter=separator, strict=True), [])
+            except csv.Error:  # by this separator, a name begins with a quote that is never closed
                 return 0, 0
             return len(self.known_columns & {*names, *map(str.strip, names)}), len(names)
 
         return max(_SEPARATORS, key=merit)
+
+    def _first_lines(self) -> Iterator[str]:
+        """Yield the first lines, and push them back: a quoted name may have several, as long as a row may be."""
+        size = 0
+        for numbered in chain(tuple(self._pushed_back), self._further_lines()):
+            size += len(numbered[1] or b"")
+            if size > MAX_LINE_BYTES:
+                return
+            yield _shown(numbered)
+
+    def _further_lines(self) -> Iterator[Numbered]:
+        for numbered in self._lines:
+            self._pushed_back.append(numbered)
+            yield numbered
 
     def _decoded_lines(self) -> Iterator[str]:
         size = 0
@@ -98,12 +113,22 @@ class CsvReader:
             size += len(line)
             if size > MAX_LINE_BYTES:
                 raise UnreadableRow(f"a quote is not closed within {MAX_LINE_BYTES} bytes")
-            try:
-                # joined files have marks in the middle, and tools that add one do not check whether there is one
-                text = decode_utf8(_without_marks(line) if len(self.row_lines) == 1 else line)
-            except InvalidMessage as error:
-                raise UnreadableRow(str(error)) from error
-            yield text
+            yield _decoded(line, begins_row=len(self.row_lines) == 1)
+
+
+def _decoded(line: bytes, *, begins_row: bool) -> str:
+    try:
+        # joined files have marks in the middle, and tools that add one do not check whether there is one
+        return decode_utf8(_without_marks(line)) if begins_row else line.decode()
+    except UnicodeDecodeError:
+        return _decoded(line, begins_row=True)  # for the reason
+    except InvalidMessage as error:
+        raise UnreadableRow(str(error)) from error
+
+
+def _shown(numbered: Numbered) -> str:
+    """Return a line as text, whatever is wrong with it."""
+    return _without_marks(numbered[1] or b"").decode(errors="replace")
 
 
 def _without_marks(line: bytes) -> bytes:

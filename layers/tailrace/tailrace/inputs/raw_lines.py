@@ -1,6 +1,7 @@
 """Files as lines of bytes: ends of any kind, memory for one line at most, and a bookmark after each of them."""
 
 import re
+from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
@@ -13,7 +14,9 @@ MAX_SKIPPED_BYTES = 256 * 1024 * 1024
 """A file with a line longer than this is not read any further: it does not consist of lines."""
 
 _LINE_END = re.compile(rb"\r\n|\r(?!\Z)|\n")
-_QUOTED_OR_CR = re.compile(rb'"[^"]*"|\r(?!\n)')
+_CR = re.compile(rb"\r(?!\n)")
+_QUOTED_OR_END = re.compile(rb'(?<![^,;\t|\r\n\xbf])"[^"]*(?:""[^"]*)*("|\Z)|\r(?!\n)|\n')
+"""A quoted cell, which begins the row (perhaps after a byte order mark) or follows a separator; or the row's end."""
 
 
 class Bookmark(NamedTuple):
@@ -37,25 +40,67 @@ class LineStream(Protocol):
         """Continue at an offset. Needed only for a file that is continued."""
 
 
-def raw_lines(stream: LineStream, start: Bookmark = Bookmark()) -> Iterator[Numbered]:  # noqa: B008 - immutable
+def raw_lines(
+    stream: LineStream,
+    start: Bookmark = Bookmark(),  # noqa: B008 - immutable
+    *,
+    has_quoted_cells: bool = False,
+) -> Iterator[Numbered]:
     """Yield the lines that follow a bookmark.
 
-    Lines end with LF or CRLF; with CR alone as well if the first line of the file does.
+    Lines end with LF or CRLF; with CR alone as well if the first line of the file does. ``has_quoted_cells`` says that
+    a CR between quotes ends no line, nor does an LF the first row, as in CSV. In JSON, texts hold no CR, but may hold
+    quotes that come in no pairs.
 
     Raises:
         InvalidMessage: a line is longer than MAX_SKIPPED_BYTES.
     """
     if start.offset:
         stream.seek(0)
-    piece = stream.readline(MAX_LINE_BYTES + 1)
-    first_end = next((found for found in _QUOTED_OR_CR.finditer(piece) if found[0] == b"\r"), None)
+    ahead = _Ahead(stream)
+    lines = _cr_lines if ahead.ends_first_row_with_cr(has_quoted_cells=has_quoted_cells) else _lf_lines
     if start.offset:
         stream.seek(start.offset)
-        piece = stream.readline(MAX_LINE_BYTES + 1)
-    yield from (_lf_lines if first_end is None else _cr_lines)(stream, piece, *start)
+        ahead = _Ahead(stream)
+    yield from lines(ahead, ahead.readline(MAX_LINE_BYTES + 1), *start)
 
 
-def _lf_lines(stream: LineStream, line: bytes, end: int, number: int) -> Iterator[Numbered]:
+class _Ahead:
+    """A file whose beginning is looked at before it is read."""
+
+    def __init__(self, stream: LineStream) -> None:
+        self._stream = stream
+        self._pieces: deque[bytes] = deque()
+
+    def readline(self, limit: int, /) -> bytes:
+        """Return what :class:`LineStream` does."""
+        return self._pieces.popleft() if self._pieces else self._stream.readline(limit)
+
+    def ends_first_row_with_cr(self, *, has_quoted_cells: bool) -> bool:
+        """Tell whether a CR alone ends the first line, or in a table the first row: its cells may have line feeds."""
+        size = self._look(1)
+        while True:
+            text = b"".join(self._pieces)
+            if not has_quoted_cells:
+                return _CR.search(text) is not None
+            found: re.Match[bytes] | None = None
+            for found in _QUOTED_OR_END.finditer(text):
+                if found[0] in {b"\r", b"\n"}:
+                    return found[0] == b"\r"
+            is_open = found is not None and not found[1]
+            if not is_open or size > MAX_LINE_BYTES or (size := self._look(2 * size)) == len(text):
+                return False
+
+    def _look(self, size: int) -> int:
+        """Look at a number of bytes and at what follows in the line; return how many there are."""
+        known = sum(map(len, self._pieces))
+        while known < size and (piece := self._stream.readline(MAX_LINE_BYTES + 1)):
+            self._pieces.append(piece)
+            known += len(piece)
+        return known
+
+
+def _lf_lines(stream: _Ahead, line: bytes, end: int, number: int) -> Iterator[Numbered]:
     while line:
         size = len(line)
         too_long = size > MAX_LINE_BYTES
@@ -68,7 +113,7 @@ def _lf_lines(stream: LineStream, line: bytes, end: int, number: int) -> Iterato
         line = stream.readline(MAX_LINE_BYTES + 1)
 
 
-def _cr_lines(stream: LineStream, piece: bytes, end: int, number: int) -> Iterator[Numbered]:
+def _cr_lines(stream: _Ahead, piece: bytes, end: int, number: int) -> Iterator[Numbered]:
     pending, skipped = b"", 0
     while piece:
         data, start = pending + piece, 0

@@ -81,10 +81,12 @@ def replay_events(texts: Iterable[str], route: Route) -> list[OutgoingEvent]:
         versions = [data.get("old"), data.get("new")] if isinstance(data, dict) else [[]]
         if not all(isinstance(item, dict | None) for item in versions) or not isinstance(event.get("type"), str):
             raise InvalidMessage(f"event {position + 1} of the request is not an archived event")
-        is_of_route = event["type"].rpartition(".")[0] == f"tailrace.{route.of.name}"
-        if is_of_route and any(item is not None and route_matches(route, item) is True for item in versions):
+        if event["type"].rpartition(".")[0] != f"tailrace.{route.of.name}":
+            continue
+        data_text = dumps(data)  # before the route's predicate sees the items
+        if any(item is not None and route_matches(route, item) is True for item in versions):
             attributes = {name: value for name, value in event.items() if name not in ("data", REPLAYED)}
-            result.append(_outgoing(position, EventText(dumps(attributes).removesuffix("}"), dumps(data))))
+            result.append(_outgoing(position, EventText(dumps(attributes).removesuffix("}"), data_text)))
     return result
 
 

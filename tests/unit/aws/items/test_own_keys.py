@@ -71,6 +71,27 @@ def test_an_item_is_written_under_its_key(database: Database, items: ItemStore) 
     assert stored(database) == []
 
 
+@pytest.mark.parametrize("removed", [{"entity": None}, {"customer": None}, {"entity": None, "order": None}], ids=str)
+def test_a_patch_removes_nothing_that_key_or_collection_give(
+    database: Database, items: ItemStore, removed: dict[str, None]
+) -> None:
+    """Without the attribute in ``match=``, the item would belong to no collection."""
+    items.put("orders", "c/1", {"paid": True}, 7)
+    assert items.patch("orders", "c/1", removed).item == ITEM
+    assert items.patch("orders", "c/1", removed | {"paid": False}).item == ITEM | {"paid": False}
+    assert items.get("orders", "c/1") == StoredItem(ITEM | {"paid": False}, 7)
+    assert stored(database) == [encode_item(ROW | {"paid": False, "ends": 7})]
+
+
+def test_a_conditional_patch_that_removes_what_the_key_gives_is_applied_once(items: ItemStore) -> None:
+    items.put("orders", "c/1", {"paid": True})
+    patch = {"entity": None, "customer": None, "paid": False}
+    message = Operation("patch", "orders", "c/1", patch, if_match=items.get("orders", "c/1").etag)
+    for _ in range(2):
+        apply_operation(items, message, "2024-06-01T10:00:00Z")
+    assert items.get("orders", "c/1").item == ITEM | {"paid": False}
+
+
 def test_no_entrance_writes_over_an_item_of_another_collection(database: Database, items: ItemStore) -> None:
     other = encode_item(ROW | {"entity": "Return"})
     database.put_item(TableName="shop", Item=other)

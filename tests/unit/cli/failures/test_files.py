@@ -104,6 +104,20 @@ def test_a_file_is_left_if_a_line_would_create_or_change_an_item(
     assert stack.sqs.bodies("async") == []
 
 
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl.gz"])
+def test_the_lines_before_a_file_breaks_off_are_compared_too(stack: Stack, loaded: list[str], name: str) -> None:
+    """Load writes them before it refuses the rest."""
+    stack.put_item("other", {"n": 2})
+    upload(stack, name, '[{"id": "other", "n": 1},' if name == "a.json" else '{"id": "other", "n": 1}\n')
+    key = ("the-archive", f"inbox/things/{name}")
+    if name != "a.json":
+        stack.s3.objects[key] += stack.s3.objects[key][:12]
+    assert dict(stack.redrive("async", SAFE).tally.left) == {f"{files.LINES} {gate.DIFFERENT}": 1}
+    assert loaded == []
+    assert stack.redrive("async", Policy(overwrite=True, newer_by="at")).tally.put_back == 1
+    assert len(loaded) == 1
+
+
 def test_a_file_is_compared_as_load_reads_it(stack: Stack, loaded: list[str]) -> None:
     """Compressed whatever its name says, and with ids made of its columns."""
     things = Collection("things", schema={"type": "object"}, id_from=["n"])

@@ -1,8 +1,10 @@
 """Reports of refused items: put back to where they were refused, left with the present reason, or discarded."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from cli.failures import gate, quarantine
 from cli.failures.run import Policy
@@ -80,6 +82,33 @@ def test_of_reports_of_one_time_the_last_line_or_message_counts(stack: Stack, en
     assert stack.redrive("quarantine", BOTH).tally.put_back == 4
     stack.ingest_all()
     assert (stack.items(), stack.s3.keys()) == ({"a": {"x": 11}}, [])
+
+
+def test_an_item_that_is_too_large_for_the_queue_holds_up_no_other(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line of a file may be four times as large as a message."""
+    for name, size in {"a": 300_000, "b": 10}.items():
+        content = {"entrance": "file", "collection": "things", "id": name, "item": {"x": "y" * size}}
+        body = dumps(content | {"origin": {"line": "1"}, "time": f"2026-11-27T00:00:00.{name}Z"}).encode()
+        stack.s3.put_object(Bucket="failures", Key=f"quarantine/things/date=2026-11-27/{name}.json", Body=body)
+    send_message = stack.sqs.send_message
+
+    def limited(**request: Any) -> Any:
+        if len(request["MessageBody"].encode()) > 262_144:
+            reason: Any = {"Code": "InvalidParameterValue", "Message": "Message must be shorter than 262144 bytes."}
+            raise ClientError({"Error": reason}, "SendMessage")
+        return send_message(**request)
+
+    monkeypatch.setattr(stack.sqs, "send_message", limited)
+    tally = stack.redrive("quarantine", BOTH).tally
+    assert (tally.put_back, dict(tally.left)) == (1, {quarantine.REFUSED: 1})
+    assert tally.examples[quarantine.REFUSED] == ["a things#a: Message must be shorter than 262144 bytes."]
+    assert stack.s3.keys("quarantine/") == ["quarantine/things/date=2026-11-27/a.json"]
+    stack.deploy(pipeline_with(required=()))
+    stack.ingest_all()
+    assert stack.items() == {"b": {"x": "y" * 10}}
+    assert dict(stack.redrive("quarantine", BOTH).tally.left) == {quarantine.REFUSED: 1}
 
 
 def test_sets_and_binary_values_are_compared_and_sent(stack: Stack) -> None:

@@ -143,7 +143,8 @@ class ItemStore(Struct, frozen=True):
 
     def _merged(self, collection: str, item_id: str, row: Row, before: StoredItem, patch: Item) -> Row:
         """Return the row with the patch merged in; untouched fields keep their exact representation."""
-        merged = merge_patch(before.item, patch)
+        # a patch may remove what the id and the collection give: it is there again, as in an item that is put
+        merged = self._keys(collection).completed(item_id, merge_patch(before.item, patch))
         checked = validated_row(self.pipeline, collection, item_id, StoredItem(merged))
         kept = encode_item(before.item)
         in_key, ttl = self._keys(collection).fields, self._keys(collection).ttl

@@ -11,7 +11,7 @@ from typing import Any, Final
 from tailrace.definition.json_schema.impossible_values import has_no_value, is_forbidden, refuses_text
 from tailrace.definition.json_schema.pattern_rules import matches
 from tailrace.definition.json_schema.references import References
-from tailrace.definition.json_schema.types import ALL_TYPES, type_of
+from tailrace.definition.json_schema.types import ALL_TYPES, type_of, types_of
 
 
 class Element:
@@ -61,6 +61,22 @@ class Paths:
             for name, inner in part.get("properties", {}).items():
                 found.setdefault(name, []).extend(self._in_place(inner))
         return found
+
+    def is_sometimes_text(self, name: str) -> bool:
+        """Tell whether the item's field may be a text, but only where the schema says so, or nothing about the field.
+
+        As where ``then`` makes the field a number in the items of one kind, and nothing describes it in the others.
+        """
+        always = {id(part) for part in self._always([self._document])}
+        named = [(part, inner) for part in self._in_place(self._document) for inner in _named(part, name)]
+        types = [(part, inner, types_of(self._in_place(inner))) for part, inner in named]
+        described = [(part, inner, found) for part, inner, found in types if found is not None]
+        return (
+            bool(described)
+            and "string" in self.types((name,))
+            and not any(id(part) in always for part, _, _ in described)
+            and all("string" in found or "string" not in self._types(inner, ()) for _, inner, found in described)
+        )
 
     def is_described(self, path: Path) -> bool:
         """Tell whether the schema says anything about values at the path."""
