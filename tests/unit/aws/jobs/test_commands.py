@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tailrace.aws.backfill.feeder import fingerprints
 from tailrace.aws.custom_resources.first_control_rows import write_first_control_rows
 from tailrace.aws.jobs.commands import Commands
 from tailrace.aws.jobs.context import JobEnded
@@ -178,6 +179,30 @@ def test_a_build_of_one_aggregate_is_not_taken_for_one_of_all(world: World, stat
         commands.start("build", [])
     world.now += 1
     assert commands.start("build", ["pages"])["job"] != job
+
+
+def test_a_job_is_followed_by_its_command_only_while_that_means_the_same(
+    world: World, commands: Commands, states: States
+) -> None:
+    """The verification began before the new version was live; `tailrace verify shops` means both by now."""
+    job = commands.start("verify", ["shops"])["job"]
+    world.deploy("second")
+    client: Any = states
+    later = Commands(world.job_context(), "machine", lambda: client)
+    meaning = fingerprints(world.job_context().pipeline)["shops", 2]
+    assert world.job_context().control.replace(None, created("shops", 2, meaning))
+    for names in ([], ["shops"]):
+        with pytest.raises(JobEnded, match=f"{job} is running .*: see its progress in `tailrace status`, and run"):
+            later.start("verify", names)
+
+
+def test_a_running_job_is_shown_however_many_have_begun_since(world: World, commands: Commands) -> None:
+    jobs = world.job_context().jobs
+    for number in range(25):
+        state: Any = "done" if number else "running"
+        jobs.create(Job(f"{number:02}", "build", (("shops", 1),), world.clock().isoformat(), state=state))
+    shown = [one["job"] for one in commands.status()["jobs"]]
+    assert shown == [*(f"{number:02}" for number in range(24, 4, -1)), "00"]
 
 
 def test_the_schedule_hears_of_a_refusal(world: World, commands: Commands) -> None:
