@@ -4,7 +4,6 @@ from copy import replace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from tailrace.aws.backfill.feeder import fingerprints
 from tailrace.aws.custom_resources.first_control_rows import write_first_control_rows
@@ -17,51 +16,7 @@ from tailrace.backfill.generations import State, created, interrupt
 from tailrace.definition.pipeline import Pipeline
 from tailrace.errors import NotFound
 from tests.simulation.jobs.world import World
-
-TABLES = ("items", "aggregates", "progress")
-
-
-class States:
-    """A client of Step Functions that remembers what was started."""
-
-    def __init__(self) -> None:
-        self.started: list[dict[str, Any]] = []
-        self.running: list[str] = []
-
-    def start_execution(self, **request: Any) -> None:
-        name = request["name"]
-        if name in self.running:
-            return
-        if name in [one["name"] for one in self.started]:
-            raise ClientError({"Error": {"Code": "ExecutionAlreadyExists", "Message": ""}}, "StartExecution")
-        self.started.append(request)
-        self.running.append(name)
-
-    def list_executions(self, *, nextToken: str = "0", **_request: Any) -> dict[str, Any]:  # noqa: N803
-        place = int(nextToken)
-        page = {"executions": [{"name": name} for name in self.running[place : place + 1]]}
-        return page | ({"nextToken": str(place + 1)} if place + 1 < len(self.running) else {})
-
-
-@pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    """A new stack at rest: nothing happens by itself."""
-    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
-    found = World(1)
-    found.dies, found.busy = 0, 0
-    write_first_control_rows(found.job_context(), TABLES)
-    return found
-
-
-@pytest.fixture
-def states() -> States:
-    return States()
-
-
-@pytest.fixture
-def commands(world: World, states: States) -> Commands:
-    client: Any = states
-    return Commands(world.job_context(), "machine", lambda: client)
+from tests.unit.aws.jobs.conftest import TABLES, States
 
 
 def test_a_new_stack_is_exact_and_has_nothing_to_build(commands: Commands, states: States) -> None:
