@@ -100,6 +100,14 @@ DIFFERENT = {
         "1",
         "2",
     ),
+    "an object with slots whose attributes are those of another one": (
+        (
+            "class C:\n  __slots__ = ('held', 'unset')\n  def __init__(self, held): self.held = held\n"
+            "  def __getattr__(self, name): return self.held[name]\nR = C({'a': ?})\ndef f(i): return R.a"
+        ),
+        "1",
+        "2",
+    ),
     "a class whose metaclass has every attribute": (
         "class M(type):\n  def __getattr__(c, n): return ?\nclass C(metaclass=M): pass\ndef f(i): return C.a",
         "1",

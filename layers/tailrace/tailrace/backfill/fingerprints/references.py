@@ -160,11 +160,19 @@ def is_within(function: types.FunctionType, owner: type) -> bool:
 def state_of(value: Any) -> Mapping[str, Any]:
     """Return an object's attributes, without those that `functools.update_wrapper` has copied to it."""
     slots = [name for kind in type(value).__mro__ for name in _slots(kind)]
-    held = {name: getattr(value, name) for name in slots if hasattr(value, name)}
-    held |= getattr(value, "__dict__", {})
+    held = {name: getattr(value, name) for name in slots if _has(value, name)}
+    own = value.__dict__ if _has(value, "__dict__") else {}
+    held |= own if isinstance(own, Mapping) else {}
     if "__wrapped__" in held:
         return {name: part for name, part in held.items() if name == "__wrapped__" or not name.startswith("__")}
     return held
+
+
+def _has(value: Any, name: str) -> bool:
+    try:
+        return hasattr(value, name)
+    except Exception:  # noqa: BLE001 - a __getattr__ of one's own may raise anything for what is not there
+        return False
 
 
 def _slots(kind: type) -> Iterator[str]:
