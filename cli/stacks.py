@@ -48,6 +48,10 @@ _ACCESS_DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperatio
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html
 _NO_SUCH_STACK = "ValidationError"
 
+# How the statuses of a stack begin whose resources were never all there, or are gone:
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_Stack.html
+_NOT_DEPLOYED = ("CREATE_IN_", "CREATE_FAILED", "REVIEW_", "ROLLBACK_", "DELETE_")
+
 
 class DeployedStack(Struct, frozen=True):
     """A deployed stack, and the credentials to call it with; ``id`` is its ARN."""
@@ -60,6 +64,7 @@ class DeployedStack(Struct, frozen=True):
     session: Session
     credentials: Credentials
     endpoint: str | None = None
+    status: str = ""
 
     def client(self, service: str, *, read_timeout_s: float | None = None) -> Any:
         """Return a client of a service in the stack's region; with a timeout of its own, calls are not retried."""
@@ -75,8 +80,10 @@ class DeployedStack(Struct, frozen=True):
             CommandError: the stack does not have it.
         """
         if name not in self.outputs:
-            text = f"The stack {self.name!r} has no output {name}: it is not a Tailrace stack"
-            raise CommandError(f"{text}, or it is of an older release.")
+            reason = "it is not a Tailrace stack, or it is of an older release"
+            if self.status.startswith(_NOT_DEPLOYED):
+                reason = f"it is not deployed, its status is {self.status}"
+            raise CommandError(f"The stack {self.name!r} has no output {name}: {reason}.")
         return self.outputs[name]
 
     @property
@@ -141,6 +148,7 @@ def find_stack(name: str, region: str | None, profile: str | None, endpoint: str
         session,
         credentials,
         endpoint,
+        described.get("StackStatus", ""),
     )
 
 

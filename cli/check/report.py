@@ -109,8 +109,8 @@ def _findings_of_collection(tally: CollectionTally, *, has_items: bool) -> Itera
     for aggregate, items in tally.in_rows.items():
         if tally.valid and not items and aggregate not in tally.uncounted:
             yield Finding(
-                f"Aggregate {aggregate!r} has no row of {counted(tally.valid, 'valid item')} of {name!r}: a field that "
-                "it groups by is missing in all of them.",
+                f"Aggregate {aggregate!r} has no row of {counted(tally.valid, 'valid item')} of {name!r}: none has "
+                "all fields of a group, and satisfies where=.",
                 is_error=False,
             )
 

@@ -82,10 +82,7 @@ def find_upstream(stack: stacks.DeployedStack) -> Upstream:
         page = stack.outputs.get("DashboardUrl")
         suggestion = f"open {page}" if page else "deploy it with DashboardClientId to host the dashboard itself"
         raise CommandError(f"The stack {stack.name!r} accepts tokens of {issuer} instead of signatures: {suggestion}.")
-    url = stack.outputs.get("ApiUrl")
-    if url is None:
-        text = f"The stack {stack.name!r} has no output ApiUrl: it is not a Tailrace stack, or not deployed yet."
-        raise CommandError(text)
+    url = stack.output("ApiUrl")
     session = http_session(get_environ_proxies(url), stack.session.get_config_variable("ca_bundle") or True)
     return Upstream(url.rstrip("/"), stack.region, stack.credentials, session)
 

@@ -47,7 +47,8 @@ class Archive(Struct, frozen=True):
         They are ordered by hour, shard and sequence number. So the events of an item are in order: a shard's id begins
         with the time when it was opened, and an item moves to another shard only when its shard is closed.
         """
-        first, last = (moment.astimezone(UTC).strftime("%Y-%m-%dT%H") for moment in (start, end))
+        # strftime may write the year 900 as three digits, which are after every hour of the catalog
+        first, last = (moment.astimezone(UTC).isoformat()[: len("YYYY-MM-DDTHH")] for moment in (start, end))
         for hour, rows in groupby(self._rows(collection, first, last), key=lambda row: str(row["hour"])):
             with tempfile.TemporaryDirectory(prefix="tailrace-") as folder:
                 found = [self._download(str(row["object"]), Path(folder)) for row in rows]

@@ -162,15 +162,16 @@ def _meanings(pipeline: Pipeline) -> Mapping[str, str]:
 def main(reference: str, shift_s: str) -> int:
     """Answer until the input ends."""
     time.tzset()
-    output = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    asked, output = os.fdopen(os.dup(0), encoding="utf-8"), os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever the user's code prints
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # it finds the end of its input, not the items to answer
     if int(shift_s):
         shift_clock(int(shift_s))
     pipeline = load_pipeline(reference)
     subjects = {collection.name: Subject.of(pipeline, collection) for collection in pipeline.collections}
     output.write(json.dumps(_meanings(pipeline)) + "\n")
     output.flush()
-    for line in sys.stdin:
+    for line in asked:
         collection, item = json.loads(line)
         output.write(json.dumps(subjects[collection].outcome(loads(item))) + "\n")
         output.flush()
@@ -178,5 +179,4 @@ def main(reference: str, shift_s: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.stdin.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
     raise SystemExit(main(*sys.argv[1:]))

@@ -4,12 +4,15 @@ import base64
 import json
 from collections import Counter
 from collections.abc import Sequence
+from datetime import timedelta
 
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.aggregation.values.frequent_values import frequent_kinds, max_bytes, reserve_size
+from tailrace.definition.groups.hops import HopGroup
 from tailrace.definition.measures.order import OrderMeasure
 from tailrace.definition.pipeline import Pipeline
 from tailrace.definition.row_attributes import EXPIRES_AT, UPDATED_AT
+from tailrace.definition.times.calendar_units import first_day, last_day
 from tailrace.encoding.dynamodb import decode_item
 from tailrace.encoding.json_types import Json
 from tailrace.encoding.limits import item_bytes
@@ -97,9 +100,12 @@ def row_bytes(row: RowChange, *, is_main: bool) -> int:
 
 
 def life_seconds(row: RowChange) -> float:
-    """Return how long a row takes changes: the length of its time bucket, or as long as marks are kept."""
+    """Return how long a row takes changes: the length of its time bucket or window, or as long as marks are kept."""
     aggregate = row.layout.aggregate
     if (bucket := aggregate.bucket) is None:
         return _FOREVER_S
     label = row.labels[aggregate.by.index(bucket)]
-    return (bucket.end(label) - bucket.start(label)).total_seconds()
+    # by the calendar: the last day of the year 9999, which often stands for "never", has no end in UTC
+    days = (last_day(label, bucket.unit) - first_day(label)).days + 1
+    length = bucket.length or timedelta(days=days)
+    return length.total_seconds() * (bucket.windows if isinstance(bucket, HopGroup) else 1)

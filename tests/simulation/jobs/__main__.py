@@ -6,11 +6,12 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 from tests.simulation.jobs.history import Player
+from tests.simulation.jobs.rivals import Rivals
 
 
-def play(seed: int, **modes: bool) -> list[str]:
+def play(seed: int, *, rivals: bool = False, **modes: bool) -> list[str]:
     """Play one history, in the modes of :class:`Player`; return what is wrong, and how it came."""
-    player = Player(seed, **modes)
+    player = (Rivals if rivals else Player)(seed, **modes)
     player.play()
     return [*player.wrong, *player.world.trace] if player.wrong else []
 
@@ -25,12 +26,13 @@ def main() -> int:
     parser.add_argument("--carries", action="store_true", help="write-behind, and states that are lost or older")
     parser.add_argument("--keeps", action="store_true", help="rows that end, and that TTL removes; without baskets")
     parser.add_argument("--late", action="store_true", help="parts that run again after the job has gone on")
+    parser.add_argument("--rivals", action="store_true", help="executions and jobs at the same time, stops and pauses")
     options = parser.parse_args()
     os.environ |= {"POWERTOOLS_LOG_LEVEL": "CRITICAL", "POWERTOOLS_METRICS_DISABLED": "true"}
     seeds = range(options.first, options.first + options.seeds)
     failed = 0
     with ProcessPoolExecutor() as pool:
-        modes = {name: getattr(options, name) for name in ("baskets", "attached", "carries", "keeps", "late")}
+        modes = {name: getattr(options, name) for name in ("baskets", "attached", "carries", "keeps", "late", "rivals")}
         one = partial(play, **modes)
         for seed, wrong in zip(seeds, pool.map(one, seeds, chunksize=4), strict=True):
             if wrong:

@@ -1,6 +1,6 @@
 """Plays one history of jobs from its seed, and tells what is wrong at its end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from functools import partial
@@ -125,23 +125,30 @@ class Player:
         verdict = self._job("verify", live, repairs=repairs)
         if verdict.job.state != "done":
             return
-        for finding in verdict.findings:
-            name = finding["aggregate"], finding["version"]
-            is_excused = name in self.spoiled | self.lacking or self._breaks_bounds
-            if finding["finding"] != "not judged" and not is_excused:
-                self.wrong.append(f"a false alarm: {finding}")
+        self._judge_findings(verdict.findings)
         found = {(one["aggregate"], one["version"]) for one in verdict.findings}
         for name in verdict.job.targets:
             lasts = spoil and self.spoiled_rows.get(name, 0) > self.world.now + _ENDS_S
             if name in self.spoiled and name not in found and lasts:
                 self.wrong.append(f"{name} was spoiled, and nothing was found")
         if repairs:
-            left = {(one["aggregate"], one["version"]) for one in verdict.findings if not one["repaired"]}
-            repaired = (self.spoiled | self.lacking) & set(verdict.job.targets) - left
-            self.spoiled -= repaired
-            self.lacking -= repaired
-            timing = self._context().timing  # rows that end so soon are not judged
-            self.left_out |= dict.fromkeys(repaired, self.world.now + timing.margin_s + timing.timeout_s)
+            self._note_repaired(verdict.job, verdict.findings)
+
+    def _judge_findings(self, findings: Iterable[Any]) -> None:
+        """What is found must have been spoiled, or lack a discarded batch."""
+        for finding in findings:
+            name = finding["aggregate"], finding["version"]
+            is_excused = name in self.spoiled | self.lacking or self._breaks_bounds
+            if finding["finding"] != "not judged" and not is_excused:
+                self.wrong.append(f"a false alarm: {finding}")
+
+    def _note_repaired(self, job: Job, findings: Iterable[Any]) -> None:
+        left = {(one["aggregate"], one["version"]) for one in findings if not one["repaired"]}
+        repaired = (self.spoiled | self.lacking) & set(job.targets) - left
+        self.spoiled -= repaired
+        self.lacking -= repaired
+        timing = self._context().timing  # rows that end so soon are not judged
+        self.left_out |= dict.fromkeys(repaired, self.world.now + timing.margin_s + timing.timeout_s)
 
     @property
     def _breaks_bounds(self) -> bool:
@@ -204,14 +211,13 @@ class Player:
         context = self._context()
         believed = frozenset(one.id for one in self._control().generations.values() if one.exact)
         job = Job(f"job{self.jobs}", kind, tuple(targets), context.clock().isoformat(), repairs=repairs)
-        calm, self.world.dies = self.world.dies, 0
-        context.jobs.create(job)
-        self.world.dies = calm
+        with self.world.calm():
+            context.jobs.create(job)
         self._execute(job.id)
-        calm, self.world.dies = self.world.dies, 0
-        found = context.jobs.read(job.id)
-        lines = list(context.folder(found).all_lines("report")) if found.state == "done" and kind == "verify" else []
-        self.world.dies = calm
+        with self.world.calm():
+            found = context.jobs.read(job.id)
+            is_judged = found.state == "done" and kind == "verify"
+            lines = list(context.folder(found).all_lines("report")) if is_judged else []
         self.world.note(f"{kind} of {targets}: {found.state} {found.reason}")
         return Verdict(found, tuple(loads(line) for line in lines if line), believed)
 
@@ -247,10 +253,9 @@ class Player:
     def _begin_late(self, name: str, step: str, numbers: list[int]) -> None:
         """Let calls of parts have read the job by now, which are repeated and do their work after that."""
         if self.late and step in _LATE:
-            calm, self.world.dies = self.world.dies, 0
-            context = self._context()
-            job, part = context.jobs.read(name), machine._PARTS[step][0]
-            self.world.dies = calm
+            with self.world.calm():
+                context = self._context()
+                job, part = context.jobs.read(name), machine._PARTS[step][0]
             self.late_runs = [partial(part, context, job, number) for number in numbers]
 
     def _run_late(self) -> None:
@@ -267,11 +272,8 @@ class Player:
                 return call()
             except (Died, Transient):
                 self.world.now += 2
-        calm, self.world.dies = self.world.dies, 0
-        try:
+        with self.world.calm():
             return call()
-        finally:
-            self.world.dies = calm
 
     # --- what must hold ------------------------------------------------------------------------------------
 

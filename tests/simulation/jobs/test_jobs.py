@@ -32,6 +32,13 @@ def test_parts_that_run_again_after_the_job_has_gone_on_change_nothing() -> None
         assert play(seed, late=True) == []
 
 
+@pytest.mark.parametrize("modes", [{}, {"baskets": True, "attached": True}])
+def test_executions_and_jobs_at_the_same_time_do_not_disturb_each_other(modes: dict[str, bool]) -> None:
+    """Some executions are stopped for good, or pause for hours, and definitions are deployed while jobs run."""
+    for seed in range(8):
+        assert play(seed, rivals=True, **modes) == []
+
+
 def test_an_existing_table_is_counted_exactly_and_never_written_to() -> None:
     """Where the stream shows records later than jobs assume, rows may be wrong, but are not said to be exact."""
     for seed in range(8):

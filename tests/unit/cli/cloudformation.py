@@ -28,6 +28,7 @@ class CloudFormation(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.outputs: dict[str, str] = {}
         self.parameters: dict[str, str] = {"JwtIssuer": ""}
+        self.status = "CREATE_COMPLETE"
         self.code: str | None = None
 
     def answer(self, body: str) -> tuple[int, str]:
@@ -38,6 +39,7 @@ class CloudFormation(ThreadingHTTPServer):
         stack = f"<Outputs>{members('Output', self.outputs)}</Outputs>"
         stack += f"<Parameters>{members('Parameter', self.parameters)}</Parameters>"
         stack += "<StackId>arn:aws:cloudformation:eu-west-1:123456789012:stack/there/id</StackId>"
+        stack += f"<StackStatus>{self.status}</StackStatus>"
         found = f"<Stacks><member><StackName>there</StackName>{stack}</member></Stacks>"
         return (
             200,

@@ -115,6 +115,14 @@ def test_the_range_has_a_first_and_an_excluded_last_moment(world: World) -> None
     assert sequences(world) == [60, 119]
 
 
+@pytest.mark.parametrize("year", [1, 900, 1970])
+def test_everything_since_a_year_before_the_stack_is_sent(world: World, year: int) -> None:
+    world.archive([change(1, "a")])
+    run = Run()
+    world.replay(None).send(datetime(year, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC), run, world.bookmark)
+    assert run.tally.put_back == 1
+
+
 def test_a_dry_run_counts_and_sends_nothing(world: World) -> None:
     world.archive([change(1, "a"), change(2, "a")])
     assert world.run(limit=1) == 1

@@ -42,6 +42,28 @@ def test_an_unknown_stack_is_one_sentence(cloudformation: CloudFormation, capsys
     assert text.startswith("tailrace: There is no stack 'elsewhere' in eu-west-1: check the name")
 
 
+@pytest.mark.parametrize("ask", [ASK, ["status", "--stack", "there"], ["redrive", "--stack", "there"]])
+@pytest.mark.parametrize("status", ["CREATE_IN_PROGRESS", "ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS", "DELETE_FAILED"])
+def test_a_stack_that_is_not_deployed_is_called_so(
+    cloudformation: CloudFormation, capsys: pytest.CaptureFixture[str], ask: list[str], status: str
+) -> None:
+    cloudformation.status = status
+    code, text = said(ask, capsys)
+    assert code == 1
+    assert text.startswith("tailrace: The stack 'there' has no output ")
+    assert text.endswith(f": it is not deployed, its status is {status}.\n")
+
+
+@pytest.mark.parametrize("status", ["CREATE_COMPLETE", "UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE"])
+def test_a_deployed_stack_without_an_output_is_another_one(
+    cloudformation: CloudFormation, capsys: pytest.CaptureFixture[str], status: str
+) -> None:
+    cloudformation.status = status
+    assert (
+        "it is not a Tailrace stack, or it is of an older release." in said(["status", "--stack", "there"], capsys)[1]
+    )
+
+
 def test_missing_credentials_are_one_sentence(
     cloudformation: CloudFormation, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -185,8 +185,11 @@ def begin_verify(generation: Generation, baseline: Boundary, revision: str, *, r
     Raises:
         WrongState: it is not live, or another job is under way.
     """
-    if generation.state is not State.LIVE or generation.baseline is not None:
-        raise WrongState(f"{generation.aggregate}@{generation.version} is {generation.state}, or has a running job")
+    if generation.state is not State.LIVE:
+        raise WrongState(f"{generation.aggregate}@{generation.version} is {generation.state}, not live")
+    if generation.baseline is not None:
+        name = f"{generation.aggregate}@{generation.version}"
+        raise WrongState(f"another job is verifying {name}: run the command again when it has ended")
     return replace(generation, baseline=baseline, revision=revision, repairs=repairs)
 
 

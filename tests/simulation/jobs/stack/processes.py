@@ -2,6 +2,8 @@
 
 import itertools
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tailrace.aws.aggregates.commit import Committer
@@ -68,6 +70,15 @@ class Processes(Tables, ABC):
                 self.act()
             finally:
                 self.in_call = False
+
+    @contextmanager
+    def calm(self) -> Iterator[None]:
+        """Let no process die in the block."""
+        before, self.dies = self.dies, 0
+        try:
+            yield
+        finally:
+            self.dies = before
 
     def stage(self) -> Aggregator:
         """Return the stage in a new process."""

@@ -4,8 +4,8 @@ from copy import replace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
+from tailrace.aws.backfill.feeder import fingerprints
 from tailrace.aws.custom_resources.first_control_rows import write_first_control_rows
 from tailrace.aws.jobs.commands import Commands
 from tailrace.aws.jobs.context import JobEnded
@@ -16,51 +16,7 @@ from tailrace.backfill.generations import State, created, interrupt
 from tailrace.definition.pipeline import Pipeline
 from tailrace.errors import NotFound
 from tests.simulation.jobs.world import World
-
-TABLES = ("items", "aggregates", "progress")
-
-
-class States:
-    """A client of Step Functions that remembers what was started."""
-
-    def __init__(self) -> None:
-        self.started: list[dict[str, Any]] = []
-        self.running: list[str] = []
-
-    def start_execution(self, **request: Any) -> None:
-        name = request["name"]
-        if name in self.running:
-            return
-        if name in [one["name"] for one in self.started]:
-            raise ClientError({"Error": {"Code": "ExecutionAlreadyExists", "Message": ""}}, "StartExecution")
-        self.started.append(request)
-        self.running.append(name)
-
-    def list_executions(self, *, nextToken: str = "0", **_request: Any) -> dict[str, Any]:  # noqa: N803
-        place = int(nextToken)
-        page = {"executions": [{"name": name} for name in self.running[place : place + 1]]}
-        return page | ({"nextToken": str(place + 1)} if place + 1 < len(self.running) else {})
-
-
-@pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    """A new stack at rest: nothing happens by itself."""
-    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
-    found = World(1)
-    found.dies, found.busy = 0, 0
-    write_first_control_rows(found.job_context(), TABLES)
-    return found
-
-
-@pytest.fixture
-def states() -> States:
-    return States()
-
-
-@pytest.fixture
-def commands(world: World, states: States) -> Commands:
-    client: Any = states
-    return Commands(world.job_context(), "machine", lambda: client)
+from tests.unit.aws.jobs.conftest import TABLES, States
 
 
 def test_a_new_stack_is_exact_and_has_nothing_to_build(commands: Commands, states: States) -> None:
@@ -178,6 +134,30 @@ def test_a_build_of_one_aggregate_is_not_taken_for_one_of_all(world: World, stat
         commands.start("build", [])
     world.now += 1
     assert commands.start("build", ["pages"])["job"] != job
+
+
+def test_a_job_is_followed_by_its_command_only_while_that_means_the_same(
+    world: World, commands: Commands, states: States
+) -> None:
+    """The verification began before the new version was live; `tailrace verify shops` means both by now."""
+    job = commands.start("verify", ["shops"])["job"]
+    world.deploy("second")
+    client: Any = states
+    later = Commands(world.job_context(), "machine", lambda: client)
+    meaning = fingerprints(world.job_context().pipeline)["shops", 2]
+    assert world.job_context().control.replace(None, created("shops", 2, meaning))
+    for names in ([], ["shops"]):
+        with pytest.raises(JobEnded, match=f"{job} is running .*: see its progress in `tailrace status`, and run"):
+            later.start("verify", names)
+
+
+def test_a_running_job_is_shown_however_many_have_begun_since(world: World, commands: Commands) -> None:
+    jobs = world.job_context().jobs
+    for number in range(25):
+        state: Any = "done" if number else "running"
+        jobs.create(Job(f"{number:02}", "build", (("shops", 1),), world.clock().isoformat(), state=state))
+    shown = [one["job"] for one in commands.status()["jobs"]]
+    assert shown == [*(f"{number:02}" for number in range(24, 4, -1)), "00"]
 
 
 def test_the_schedule_hears_of_a_refusal(world: World, commands: Commands) -> None:

@@ -87,6 +87,32 @@ DIFFERENT = {
     ),
     "a template": ("R = string.Template('?')\ndef f(i): return R.substitute(i)", "a$k", "b$k"),
     "a function's attribute": ("def f(i): return f.rate\nf.rate = ?", "1", "2"),
+    "a dict whose keys are attributes": (
+        "class D(dict): __getattr__ = dict.__getitem__\nR = D(a=?)\ndef f(i): return R.a",
+        "1",
+        "2",
+    ),
+    "an object whose attributes are those of another one": (
+        (
+            "class C:\n  def __init__(self, held): self.held = held\n"
+            "  def __getattr__(self, name): return self.held[name]\nR = C({'a': ?})\ndef f(i): return R.a"
+        ),
+        "1",
+        "2",
+    ),
+    "an object with slots whose attributes are those of another one": (
+        (
+            "class C:\n  __slots__ = ('held', 'unset')\n  def __init__(self, held): self.held = held\n"
+            "  def __getattr__(self, name): return self.held[name]\nR = C({'a': ?})\ndef f(i): return R.a"
+        ),
+        "1",
+        "2",
+    ),
+    "a class whose metaclass has every attribute": (
+        "class M(type):\n  def __getattr__(c, n): return ?\nclass C(metaclass=M): pass\ndef f(i): return C.a",
+        "1",
+        "2",
+    ),
     "a name with two underscores": ("__R = ?\ndef f(i): return __R", "1", "2"),
 }
 SAME = {
@@ -160,6 +186,17 @@ def test_these_differ(differ: Differ, text: str, one: str, other: str) -> None:
 def test_these_are_the_same(load: Load, text: str, one: str, other: str) -> None:
     first, second = (describe_function(load(text.replace("?", part)).f) for part in (one, other))
     assert first == second
+
+
+@pytest.mark.parametrize("pair", ["Over(1, 5), Over(1, 6)", "Over(1, 5), Over(True, 5)"])
+def test_objects_that_only_their_own_rules_call_equal_differ(load: Load, pair: str) -> None:
+    """Otherwise, the first one described would stand for both, and its removal would change the other's meaning."""
+    given = load(
+        "@dataclasses.dataclass(frozen=True)\nclass Over:\n  a: int\n  b: int = dataclasses.field(compare=False)\n"
+        f"  def __call__(self, item): return item['n'] > self.b\none, other = {pair}"
+    )
+    assert given.one == given.other
+    assert describe_function(given.one) != describe_function(given.other)
 
 
 def test_what_has_not_changed_is_described_as_by_earlier_releases(load: Load) -> None:

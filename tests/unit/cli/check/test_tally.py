@@ -96,6 +96,14 @@ def test_aggregates_without_a_row() -> None:
     assert notes(tallied([order(1, amount="x")])) == notes(tallied([order(1, shop="a")]))
 
 
+def test_an_aggregate_whose_where_no_item_satisfies() -> None:
+    none = Aggregate("none", of=orders, by=[field("shop")], measures={"n": count()}, where=lambda _order: False)
+    found = notes(tallied([order(1, shop="a")], Pipeline([orders], [none])))
+    assert found == [
+        "Aggregate 'none' has no row of 1 valid item of 'orders': none has all fields of a group, and satisfies where=."
+    ]
+
+
 def test_a_route_whose_predicate_fails() -> None:
     row = order(1, shop="a")
     del row["amount"]

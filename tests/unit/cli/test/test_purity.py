@@ -114,6 +114,15 @@ def test_another_process_that_ends_is_told(written: Callable[[str], str]) -> Non
     assert broken.problem.text == "ends another process that evaluates the same items, or cannot be evaluated there"
 
 
+def test_another_process_has_no_input_that_code_could_wait_for(written: Callable[[str], str]) -> None:
+    """Such as a forgotten breakpoint, which would take the items that the process is asked for."""
+    elsewhere = "os.environ['PYTHONHASHSEED'] == '4242'"
+    text = f"import sys\ndef where(order): return {elsewhere} and sys.stdin.readline() != ''"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PYTHONHASHSEED", "0")
+        assert tried(written(text), QUICK).errors == []
+
+
 def test_a_function_without_a_source_is_tried_in_other_processes_as_well(written: Callable[[str], str]) -> None:
     trial = tried(written("exec(\"def transform(order): return order | {'at': os.getpid()}\")"))
     (broken,) = trial.errors

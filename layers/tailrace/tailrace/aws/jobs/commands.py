@@ -1,10 +1,12 @@
 """What operators ask of the history function: start, resume and undo jobs, and report the status."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tailrace.aws.backfill.control import Control
 from tailrace.aws.backfill.feeder import fingerprints
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 _USED_NAME = "ExecutionAlreadyExists"
+
+_SHOWN_JOBS = 20
+"""The newest jobs are shown, and those that are still running."""
 
 
 class Commands(Struct, frozen=True):
@@ -47,16 +52,14 @@ class Commands(Struct, frozen=True):
             JobEnded: a generation cannot be built or verified, or a job under way does a part of what is asked for.
         """
         control = self.context.control.read()
-        newest = self._newest(names)
+        newest, targets = self._newest(names), self._targets(control, kind, names)
+        hidden: list[GenerationId] = []
         if kind == "build":
-            targets = [one for one in newest if not self._is_fed(control, one)]
             hidden = [one for one in newest if one not in targets and control.pointers.get(one[0]) != one]
-        else:
-            targets, hidden = self._verifications(control, names), []
         now = self.context.clock()
         name = f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03}-{kind}"
         wanted = Job(name, kind, tuple(targets), now.isoformat(timespec="seconds"), repairs=repairs, sample=sample)
-        job = self._under_way(wanted)
+        job = self._under_way(control, wanted)
         answer = {"resumed": job is not None, "shown": self._show(control, hidden)}
         if not targets:
             return {"job": None, "targets": [], **answer}
@@ -66,7 +69,13 @@ class Commands(Struct, frozen=True):
         self._execute(job, resumed=job is not wanted)
         return {"job": job.id, "targets": [label(one) for one in job.targets], **answer}
 
-    def _under_way(self, wanted: Job) -> Job | None:
+    def _targets(self, control: Control, kind: Kind, names: Sequence[str]) -> list[GenerationId]:
+        """Return the generations that a job of some aggregates, or of all of them, works on; raises like start."""
+        if kind == "build":
+            return [one for one in self._newest(names) if not self._is_fed(control, one)]
+        return self._verifications(control, names)
+
+    def _under_way(self, control: Control, wanted: Job) -> Job | None:
         """Return a running job that does all that another one would; None if none does any of it.
 
         Raises:
@@ -80,10 +89,18 @@ class Commands(Struct, frozen=True):
             if set(job.targets) & set(wanted.targets):
                 self._execute(job, resumed=True)
                 raise JobEnded(
-                    f"job {job.id} is running and covers only a part of this: follow it with `{_command(job)}`, "
+                    f"job {job.id} is running and covers only a part of this: {self._following(control, job)}, "
                     "and run this command again when it has ended"
                 )
         return None
+
+    def _following(self, control: Control, job: Job) -> str:
+        """Return how to follow a job: with its command, unless that means more by now, such as a new version."""
+        with suppress(JobEnded, NotFound):
+            names = [name for name, _ in job.targets]
+            if job.covers(replace(job, targets=tuple(self._targets(control, job.kind, names)))):
+                return f"follow it with `{_command(job)}`"
+        return "see its progress in `tailrace status`"
 
     def undo(self, name: str) -> dict[str, Any]:
         """Show readers the generation before the one that they see, if the definition still feeds it.
@@ -116,7 +133,11 @@ class Commands(Struct, frozen=True):
         names = sorted({*control.generations, *meanings})
         return {
             "generations": [self._generation(control, name, meanings.get(name)) for name in names],
-            "jobs": [_described(job) for job, _ in zip(self.context.jobs.all(), range(20), strict=False)],
+            "jobs": [
+                _described(job)
+                for number, job in enumerate(self.context.jobs.all())
+                if number < _SHOWN_JOBS or job.state == "running"
+            ],
             "shards": {name: _position(one) for name, one in self.context.progress.throughs().items()},
         }
 

@@ -135,6 +135,11 @@ def boundary_id(job: Job) -> str:
     return f"{job.id}-{job.data.get('attempt', 0)}"
 
 
+def job_of(boundary: Boundary) -> str:
+    """Return the id of the job that has chosen a boundary; the inverse of :func:`boundary_id`."""
+    return boundary.id.rpartition("-")[0]
+
+
 def boundary_of(generation: Generation) -> Boundary:
     """Return the boundary of a generation's job.
 

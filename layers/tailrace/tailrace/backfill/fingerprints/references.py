@@ -21,6 +21,24 @@ _OF_MODULES = {
 }
 
 
+class Identity:
+    """An object by its identity: one that its own rules call equal, such as ``Over(1)`` and ``Over(True)``, is another.
+
+    It also keeps the object, so that no later one has the same id.
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Identity) and self.value is other.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+
 def package_of(module: str) -> str:
     """Return the package that a module's name begins with."""
     return module.partition(".")[0]
@@ -115,7 +133,8 @@ def further_methods(owner: type) -> Iterator[tuple[str, Any]]:
 
 def field_defaults(owner: type) -> Iterator[tuple[str, Any]]:
     """Yield what makes the defaults of a dataclass's or a struct's fields, and a struct's defaults themselves."""
-    for field in dataclasses.fields(owner) if dataclasses.is_dataclass(owner) else ():
+    is_dataclass = any("__dataclass_fields__" in vars(kind) for kind in owner.__mro__)  # a metaclass may have any name
+    for field in dataclasses.fields(owner) if is_dataclass else ():
         if field.default_factory is not dataclasses.MISSING:
             yield f"{field.name} factory", field.default_factory
     if issubclass(owner, Struct):  # a dataclass's defaults are attributes of the class or in its __init__
@@ -141,11 +160,19 @@ def is_within(function: types.FunctionType, owner: type) -> bool:
 def state_of(value: Any) -> Mapping[str, Any]:
     """Return an object's attributes, without those that `functools.update_wrapper` has copied to it."""
     slots = [name for kind in type(value).__mro__ for name in _slots(kind)]
-    held = {name: getattr(value, name) for name in slots if hasattr(value, name)}
-    held |= getattr(value, "__dict__", {})
+    held = {name: getattr(value, name) for name in slots if _has(value, name)}
+    own = value.__dict__ if _has(value, "__dict__") else {}
+    held |= own if isinstance(own, Mapping) else {}
     if "__wrapped__" in held:
         return {name: part for name, part in held.items() if name == "__wrapped__" or not name.startswith("__")}
     return held
+
+
+def _has(value: Any, name: str) -> bool:
+    try:
+        return hasattr(value, name)
+    except Exception:  # noqa: BLE001 - a __getattr__ of one's own may raise anything for what is not there
+        return False
 
 
 def _slots(kind: type) -> Iterator[str]:

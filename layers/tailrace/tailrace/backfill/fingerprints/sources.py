@@ -21,6 +21,7 @@ from typing import Any, get_origin
 from zoneinfo import ZoneInfo
 
 from tailrace.backfill.fingerprints.references import (
+    Identity,
     attributes,
     field_defaults,
     further_methods,
@@ -55,15 +56,12 @@ def describe_function(function: Any) -> Mapping[str, str]:
     Raises:
         DefinitionError: a source cannot be read, such as that of a function made by ``exec``.
     """
-    try:
-        return _described(function)
-    except TypeError:  # an object that cannot be hashed
-        return _Description(function).found
+    return _described(Identity(function))
 
 
 @functools.lru_cache(maxsize=1024)
-def _described(function: Any) -> Mapping[str, str]:
-    return _Description(function).found
+def _described(identity: Identity) -> Mapping[str, str]:
+    return _Description(identity.value).found
 
 
 class _Description:
@@ -97,7 +95,7 @@ class _Description:
             return self._class(value)
         if isinstance(origin := get_origin(value), type) and self._is_own(origin.__module__):  # such as Table[int]
             return f"{self._class(origin)} as {value!r}"
-        if hasattr(value, "__wrapped__") and callable(value) and not self._is_own(type(value).__module__):  # as a cache
+        if callable(value) and not self._is_own(type(value).__module__) and hasattr(value, "__wrapped__"):  # as a cache
             return f"{type(value).__qualname__} of {self.describe(value.__wrapped__)}"
         return self._data(value)
 

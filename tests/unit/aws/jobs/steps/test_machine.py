@@ -75,6 +75,28 @@ def test_a_job_that_ends_lets_go_of_nothing_that_another_one_holds(world: World)
     assert held(world) == ["pages", "shops"]
 
 
+def begin_another(world: World) -> dict[str, Any]:
+    """Begin a verification of what the first job holds, and return what its execution is told."""
+    context = world.job_context()
+    context.jobs.create(Job("later", "verify", (("pages", 1), ("shops", 1)), world.clock().isoformat()))
+    world.now += 1000
+    return advance(context, "later")
+
+
+def test_a_verification_whose_row_has_expired_holds_up_no_later_one(world: World) -> None:
+    world.database.delete_item(TableName="aggregates", Key={"pk": {"S": "~jobs"}, "sk": {"S": "j"}})
+    assert begin_another(world)["next"] == "wait"
+    generations = world.job_context().control.read().generations.values()
+    assert {one.baseline.id for one in generations if one.baseline} == {"later-0"}
+
+
+def test_a_verification_that_can_still_be_resumed_is_left_alone(world: World) -> None:
+    told = begin_another(world)
+    assert told["state"] == "failed"
+    assert told["reason"] == "another job is verifying pages@1: run the command again when it has ended"
+    assert held(world) == ["pages", "shops"]
+
+
 def test_a_job_whose_control_rows_cannot_be_released_has_not_ended(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

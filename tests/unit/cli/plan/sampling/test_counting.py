@@ -12,9 +12,10 @@ import pytest
 from cli.plan.profile import MARK_BYTES, SIZES
 from cli.plan.sampling import counting
 from cli.plan.sampling.counting import touches
-from tailrace import Pipeline
+from tailrace import Aggregate, Pipeline, count, day, hop, hours, minutes, month, week, year
 from tailrace.aggregation.fold import fold_records
 from tailrace.aggregation.marks import encode_sequence, mark_attribute
+from tailrace.definition.groups.group import Group
 from tailrace.testing import SHARD, history
 from tests.unit.cli.plan.sampling.samples import PIPELINE, line, plan, readings
 
@@ -67,6 +68,27 @@ def test_the_busiest_row_item_and_key_are_found(file: Callable[..., Path]) -> No
     assert keys["hours", "row"].writes[SIZES.index(1_000)] == pytest.approx(1 / 1_000)
     # the list of sensors has all of them under one key: each new one, and the busy one once
     assert keys["sensors", "list"].writes[0] > 0.7
+
+
+@pytest.mark.parametrize(
+    ("group", "at", "seconds"),
+    [
+        (day("at"), "2026-01-31T12:00Z", 86_400),
+        (month("at"), "2026-02-01T12:00Z", 28 * 86_400),
+        (hop("at", size=hours(24), every=hours(1)), "2026-01-31T12:00Z", 86_400),
+        (minutes(15, "at"), "2026-01-31T12:00Z", 900),
+        (day("at"), "9999-12-31T12:00Z", 86_400),
+        (week("at"), "9999-12-31T12:00Z", 5 * 86_400),
+        (year("at", tz="Asia/Tokyo"), "0001-01-01T12:00Z", 365 * 86_400),
+    ],
+)
+def test_a_row_takes_changes_for_as_long_as_its_bucket_or_window(
+    file: Callable[..., Path], group: Group, at: str, seconds: int
+) -> None:
+    """Dates that stand for "never" are in the last bucket of the calendar."""
+    times = Aggregate("times", of=readings, by=[group], measures={"n": count()})
+    found = plan(file([line(1, at=at)]), pipeline=Pipeline([readings], [times])).profile
+    assert found.life_s == {"times": seconds}
 
 
 def test_what_occurs_rarely_is_not_called_hot(file: Callable[..., Path]) -> None:

@@ -1,7 +1,7 @@
 """The first steps of a job: it waits until one meaning runs alone, chooses its boundary, and has it confirmed."""
 
 from tailrace.aws.backfill.feeder import distrust
-from tailrace.aws.jobs.context import JobContext, JobEnded, boundary_id, label
+from tailrace.aws.jobs.context import JobContext, JobEnded, boundary_id, job_of, label
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.next_step import Again, Next, Now
 from tailrace.backfill import job_phases
@@ -16,7 +16,7 @@ from tailrace.backfill.generations import (
     end_verify,
     interrupt,
 )
-from tailrace.errors import Transient
+from tailrace.errors import NotFound, Transient
 
 _MAX_ATTEMPTS = 5
 
@@ -52,10 +52,24 @@ def begin(context: JobContext, job: Job) -> Next:
         elif before.fingerprint != meaning:
             raise JobEnded(f"the meaning of {label(name)} has changed: run `tailrace rebuild {name[0]}`")
         else:
-            after = begin_verify(before, boundary, revision, repairs=job.repairs)
+            after = begin_verify(_let_go_by_the_dead(context, before), boundary, revision, repairs=job.repairs)
         if not context.control.replace(before, after):
             return Again(job, 1)
     return Now(job.go_to("confirm"))
+
+
+def _let_go_by_the_dead(context: JobContext, generation: Generation) -> Generation:
+    """Return a generation without a verification whose job has no row any more, so that nobody can resume it.
+
+    Rows of jobs expire 90 days after they were last written.
+    """
+    if generation.baseline is None:
+        return generation
+    try:
+        context.jobs.read(job_of(generation.baseline))
+    except NotFound:
+        return end_verify(generation)
+    return generation
 
 
 def confirm_boundaries(context: JobContext, job: Job) -> Next:
