@@ -93,7 +93,7 @@ class Gate(Struct):
         if in_order and pending is not None:
             few = len(pending) <= _MAX_VERSIONS
             return Verdict(Decision.SEND, before=pending) if few else Verdict(Decision.LEAVE, UNDECIDED)
-        if is_applied(operation, current):
+        if is_applied(operation, current, self.items.collection(operation.collection)):
             return Verdict(Decision.REMOVE, APPLIED) if pending is None else Verdict(Decision.LEAVE, UNDECIDED)
         if current is None:
             if operation.op != "put":

@@ -37,7 +37,8 @@ def apply_operation(items: ItemStore, requested: Operation, stamp: str) -> None:
             case "delete":
                 items.delete(operation.collection, operation.id, preconditions)
     except PreconditionFailed:
-        if not is_applied(operation, _current_item(items, operation)):
+        collection = items.pipeline.collection(operation.collection)
+        if not is_applied(operation, _current_item(items, operation), collection):
             raise
 
 
@@ -53,9 +54,12 @@ def _arriving(items: ItemStore, operation: Operation, stamp: str) -> Operation:
     return replace(operation, id=item_id, body=stored.item, expires_at=stored.expires_at)
 
 
-def is_applied(operation: Operation, current: StoredItem | None) -> bool:
-    """Return whether an operation would leave an item as it is; ``current`` is None if there is no item."""
-    after = item_after(operation, current)
+def is_applied(operation: Operation, current: StoredItem | None, collection: Collection | None = None) -> bool:
+    """Return whether an operation would leave an item as it is; ``current`` is None if there is no item.
+
+    ``collection`` is that of :func:`item_after`.
+    """
+    after = item_after(operation, current, collection)
     if current is None or after is None:
         return current is after and operation.op == "delete"
     return after.etag == current.etag
@@ -66,7 +70,7 @@ def item_after(
 ) -> StoredItem | None:
     """Return the item after an operation, without checking it; None if there is none.
 
-    ``collection`` says how a patch moves the item's expiry; without one, the expiry stays.
+    ``collection`` says what a patch cannot remove, and how it moves the item's expiry; without one, the expiry stays.
     """
     match operation.op:
         case "put":
@@ -74,6 +78,7 @@ def item_after(
         case "patch" if current is not None:
             merged, expires_at = merge_patch(current.item, operation.body), current.expires_at
             if collection is not None:
+                merged = collection.keys.completed(operation.id, merged)
                 with suppress(InvalidItem):  # it will be refused
                     expires_at = expiry_after(collection, current.item, expires_at, merged)
             return StoredItem(merged, expires_at)
