@@ -102,9 +102,10 @@ def test_windows_offer_neither_intervals_nor_moving_sums() -> None:
 @pytest.mark.parametrize("label", ["2024-04-07T01:00+10:30", "2024-04-07T01:00+11:00"])
 def test_a_label_with_an_unescaped_plus_sign_is_that_label(label: str) -> None:
     # clocks went back at 02:00 to 01:30: as an instant, the first label is in the bucket of the second one
-    local = by(SHOP, hour("at", tz="Australia/Lord_Howe"))
+    bucket = hour("at", tz="Australia/Lord_Howe")
+    local = by(SHOP, bucket)
     (escaped,) = parse_row_query(local, [*OF_SHOP, ("hour", label)]).ranges()
     assert escaped.between == (label, label)
     assert next(parse_row_query(local, [*OF_SHOP, ("hour", label.replace("+", " "))]).ranges()) == escaped
     ends = [("from", label.replace("+", " ")), ("to", label.replace("+", " "))]
-    assert parse_row_query(local, [*OF_SHOP, *ends]).bucket_range == BucketRange(local.by[1], label, label)
+    assert parse_row_query(local, [*OF_SHOP, *ends]).bucket_range == BucketRange(bucket, label, label)
