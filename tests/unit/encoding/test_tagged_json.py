@@ -122,3 +122,9 @@ def test_a_set_whose_numbers_collide_is_refused_at_once(form: str, rest: str) ->
     few, many = form % ",".join(colliding[:50]), form % ",".join(map(str, range(30_000)))
     assert (loads_foreign(few), loads_foreign(many)) == (loads(few), loads(many))
     assert loads_foreign('{"~set":1}') == {"~set": 1}
+
+
+@pytest.mark.parametrize("members", ["1, true", "true, 1", "0, false", "true", "[]", "{}"])
+def test_a_set_loses_no_member_that_it_cannot_have(members: str) -> None:
+    with pytest.raises(InvalidMessage, match="a set may contain only strings, numbers and binary values"):
+        loads(f'{{"tags": {{"~set": [{members}]}}}}')

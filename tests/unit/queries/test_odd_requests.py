@@ -8,6 +8,7 @@ from tailrace import Aggregate, Collection, count, day, distinct, field, hop, ho
 from tailrace.errors import InvalidMessage, NotAdditive, UnsupportedKeyOrder
 from tailrace.http.openapi.aggregates import aggregate_paths
 from tailrace.queries.parameters import parse_ranking_query, parse_row_query
+from tailrace.queries.time_ranges import BucketRange
 
 SALES = Collection("sales", schema={"type": "object"})
 
@@ -35,6 +36,12 @@ ROWS: list[tuple[Aggregate, list[tuple[str, str]], type[Exception], str]] = [
         [*OF_SHOP, ("interval", "minute")],
         InvalidMessage,
         "a minute is not a whole number of hours: interval",
+    ),
+    (
+        HOURS,
+        [*OF_SHOP, ("from", "1729983600")],
+        InvalidMessage,
+        r"'1729983600' \(expected ISO 8601, such as 2024-06-01T10:00:00Z\)",
     ),
     (HOURS, [*OF_SHOP, ("interval", "Day")], InvalidMessage, "interval must be one of day, week"),
     (HOURS, [*OF_SHOP, ("interval", "")], InvalidMessage, "interval must be one of day, week"),
@@ -90,3 +97,15 @@ def test_windows_offer_neither_intervals_nor_moving_sums() -> None:
         paths = aggregate_paths(aggregate)
         named = {one["name"] for path in paths.values() for one in path["get"].get("parameters", ()) if "name" in one}
         assert named & {"interval", "window"} == offered
+
+
+@pytest.mark.parametrize("label", ["2024-04-07T01:00+10:30", "2024-04-07T01:00+11:00"])
+def test_a_label_with_an_unescaped_plus_sign_is_that_label(label: str) -> None:
+    # clocks went back at 02:00 to 01:30: as an instant, the first label is in the bucket of the second one
+    bucket = hour("at", tz="Australia/Lord_Howe")
+    local = by(SHOP, bucket)
+    (escaped,) = parse_row_query(local, [*OF_SHOP, ("hour", label)]).ranges()
+    assert escaped.between == (label, label)
+    assert next(parse_row_query(local, [*OF_SHOP, ("hour", label.replace("+", " "))]).ranges()) == escaped
+    ends = [("from", label.replace("+", " ")), ("to", label.replace("+", " "))]
+    assert parse_row_query(local, [*OF_SHOP, *ends]).bucket_range == BucketRange(bucket, label, label)

@@ -235,6 +235,8 @@ def _without_tag(members: dict[str, Any]) -> Any:
 
 def _untagged_set(inner: list[Any]) -> set[Any]:
     try:
-        return {_untagged(part) for part in inner}
+        if bool not in map(type, inner):  # in Python, true equals 1: one of the two would be lost
+            return {_untagged(part) for part in inner}
     except TypeError:  # lists and maps are not hashable
-        raise InvalidMessage("a set may contain only strings, numbers and binary values") from None
+        pass
+    raise InvalidMessage("a set may contain only strings, numbers and binary values")

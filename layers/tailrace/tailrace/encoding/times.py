@@ -21,12 +21,16 @@ LAST_MICROSECOND = 999_999
 _MAX_FRACTION_DIGITS = 30
 _MAX_EXPLAINED = 100
 
+TEXT_OF_NUMBER = "seconds since 1970 must be a number, not a text"
+EXPECTED_FORM = "expected ISO 8601, such as 2024-06-01T10:00:00Z"
+"""The reasons of a text that has only digits, and of one that has no form for which there is another reason."""
+
 _REASONS = (
     (r"\s.*|.*\s", "it begins or ends with a space"),
     (r".*\[.*\]", "a zone in brackets (RFC 9557) is not read; leave it out"),
     (r"\d{4}(-\d\d)?", "ISO 8601: a point in time has a full date"),
     (r"\d{12}|\d{14}", "ISO 8601: a T separates date and time"),
-    (r"[-+]?\d+(\.\d+)?", "seconds since 1970 must be a number, not a text"),
+    (r"[-+]?\d+(\.\d+)?", TEXT_OF_NUMBER),
     (r"[-+]\d{5,}-.*", "ISO 8601: years of more than four digits need an agreement"),
     (r"\d{4}/\d\d?/\d\d?\b.*", "ISO 8601: a date is written with hyphens, as in 2024-06-01"),
     (r"\d\d?([./])\d\d?\1\d{2,4}\b.*", "ISO 8601: a date begins with the year, as in 2024-06-01"),
@@ -132,4 +136,4 @@ def _reason(text: str) -> str:
     for pattern, reason in _REASONS:
         if re.fullmatch(pattern, text, re.ASCII | re.DOTALL):
             return reason
-    return "expected ISO 8601, such as 2024-06-01T10:00:00Z"
+    return EXPECTED_FORM

@@ -13,7 +13,7 @@ from msgspec.structs import force_setattr
 from tailrace.definition.groups.buckets import BucketGroup, clock_label
 from tailrace.definition.times.calendar_units import date_label, first_day, last_day
 from tailrace.definition.times.clocks import constant_parts, day_end, day_start, in_zone, span
-from tailrace.encoding.times import TimeFormatError, check_leap_second, read_time
+from tailrace.encoding.times import EXPECTED_FORM, TEXT_OF_NUMBER, TimeFormatError, check_leap_second, read_time
 from tailrace.errors import InvalidMessage
 
 _PERIODS = (
@@ -246,7 +246,9 @@ def range_ends(bucket: BucketGroup, text: str) -> tuple[str, str]:
             return first, last
         return _label_at(bucket, text)
     except (ValueError, OverflowError) as error:
-        reason = f" ({error})" if isinstance(error, TimeFormatError) else ""
+        # every parameter is a text, so none can become a number
+        found = EXPECTED_FORM if str(error) == TEXT_OF_NUMBER else error
+        reason = f" ({found})" if isinstance(error, TimeFormatError) else ""
         raise InvalidMessage(f"not a time, date or month: {text[:60]!r}{reason}") from error
 
 
@@ -263,10 +265,10 @@ def bucket_label(bucket: BucketGroup, text: str) -> str:
 
 
 def _label_at(bucket: BucketGroup, text: str) -> tuple[str, str]:
-    if bucket.is_within_day and _is_label(bucket, text):
-        return text, text
     # an unescaped "+" in a query string arrives as a space
     text = re.sub(r"(:[0-9]{2}(?:[.,][0-9]+)?) ([0-9]{2}:?[0-9]{2})$", r"\1+\2", text)
+    if bucket.is_within_day and _is_label(bucket, text):
+        return text, text
     moment = read_time(text)
     check_leap_second(text, in_zone(moment, bucket.zone))
     return bucket.label(moment.replace(fold=0)), bucket.label(moment.replace(fold=1))

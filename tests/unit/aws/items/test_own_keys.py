@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from local.in_memory.database import Database
-from tailrace import Collection, Pipeline
+from tailrace import Collection, Pipeline, days
 from tailrace.aws.items.batch_writer import RefusedItem, put_all_or_raise
 from tailrace.aws.items.conditions import OF_ANOTHER
 from tailrace.aws.items.operations import apply_operation
@@ -14,7 +14,7 @@ from tailrace.aws.items.rows import StoredItem
 from tailrace.aws.items.store import ItemStore
 from tailrace.encoding.dynamodb import encode_item
 from tailrace.errors import InvalidItem, InvalidMessage, NotFound, PreconditionFailed
-from tailrace.http.preconditions import parse_states
+from tailrace.http.preconditions import parse_preconditions, parse_states
 from tailrace.inputs.messages import Operation
 
 KEY = {"PK": "CUSTOMER#{customer}", "SK": "ORDER#{order}"}
@@ -113,3 +113,39 @@ def test_a_conditional_message_that_comes_again_is_applied_once(items: ItemStore
     assert items.get("orders", "c/1").item == ITEM
     with pytest.raises(PreconditionFailed):
         apply_operation(items, replace(message, body={"paid": False}), "2024-06-01T10:00:00Z")
+
+
+@pytest.mark.parametrize("name", ["entity", "customer"])
+def test_a_patch_cannot_take_an_item_out_of_its_collection(database: Database, items: ItemStore, name: str) -> None:
+    items.put("orders", "c/1", {"paid": True})
+    patched = items.patch("orders", "c/1", {name: None, "paid": False})
+    assert patched == items.get("orders", "c/1") == StoredItem(ITEM | {"paid": False})
+    assert stored(database) == [encode_item(ROW | {"paid": False})]
+    assert database.rows("shop")[0]["~etag"] == {"S": patched.etag.strip('"')}
+    # what a message asks for a second time is recognized
+    message = Operation("patch", "orders", "c/1", {name: None, "paid": True}, if_match=patched.etag)
+    for _ in range(2):
+        apply_operation(items, message, "2024-06-01T10:00:00Z")
+    assert items.get("orders", "c/1").item == ITEM
+
+
+def test_an_expiry_counted_from_the_key_survives_a_patch_that_removes_the_field(database: Database) -> None:
+    kept = Collection("kept", schema={}, key={"PK": "{device}", "SK": "{at}"}, keep=days(1), keep_from="at")
+    items = ItemStore(database, "shop", Pipeline([kept]))  # type: ignore[arg-type]
+    items.put("kept", "d/2024-06-01", {}, 1_717_286_400)
+    assert items.patch("kept", "d/2024-06-01", {"at": None}).expires_at == 1_717_286_400
+
+
+@pytest.mark.parametrize("tag", ["*", '"earlier"'])
+def test_conditions_do_not_see_an_item_of_another_collection(database: Database, items: ItemStore, tag: str) -> None:
+    other = encode_item(ROW | {"entity": "Return"})
+    database.put_item(TableName="shop", Item=other)
+    absent, present = parse_preconditions(None, tag), parse_preconditions(tag, None)
+    with pytest.raises(InvalidItem, match="an item of another collection has this key"):
+        items.put("orders", "c/1", ITEM, preconditions=absent)
+    assert not items.delete("orders", "c/1", absent)
+    with pytest.raises(PreconditionFailed, match="the item does not exist"):
+        items.put("orders", "c/1", ITEM, preconditions=present)
+    with pytest.raises(PreconditionFailed, match="the item does not exist"):
+        items.delete("orders", "c/1", present)
+    assert stored(database) == [other]

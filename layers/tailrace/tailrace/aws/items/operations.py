@@ -57,7 +57,7 @@ def _arriving(items: ItemStore, operation: Operation, stamp: str) -> Operation:
 def is_applied(operation: Operation, current: StoredItem | None, collection: Collection | None = None) -> bool:
     """Return whether an operation would leave an item as it is; ``current`` is None if there is no item.
 
-    ``collection`` as in :func:`item_after`.
+    ``collection`` is that of :func:`item_after`.
     """
     after = item_after(operation, current, collection)
     if current is None or after is None:
@@ -70,8 +70,7 @@ def item_after(
 ) -> StoredItem | None:
     """Return the item after an operation, without checking it; None if there is none.
 
-    ``collection`` says how a patch moves the item's expiry, and which fields it cannot remove; without one, the expiry
-    stays.
+    ``collection`` says what a patch cannot remove, and how it moves the item's expiry; without one, the expiry stays.
     """
     match operation.op:
         case "put":

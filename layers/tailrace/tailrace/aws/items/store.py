@@ -143,7 +143,7 @@ class ItemStore(Struct, frozen=True):
 
     def _merged(self, collection: str, item_id: str, row: Row, before: StoredItem, patch: Item) -> Row:
         """Return the row with the patch merged in; untouched fields keep their exact representation."""
-        # a patch may remove what the id and the collection give: it is there again, as in an item that is put
+        # as in a whole item that is put, what the key and the collection give is never missing
         merged = self._keys(collection).completed(item_id, merge_patch(before.item, patch))
         checked = validated_row(self.pipeline, collection, item_id, StoredItem(merged))
         kept = encode_item(before.item)
@@ -176,12 +176,18 @@ class ItemStore(Struct, frozen=True):
             response = _call_if(write, merge_parameters(request, absence.parameters()))
             if not isinstance(response, Unmet):
                 return response
-            if response.repeated and _is_same(request.get("Item"), self._read(collection, item_id)):
+            found = self._read_any(collection, item_id)
+            if self._is_of_another(collection, found):
+                return _without_effect(request)
+            if response.repeated and _is_same(request.get("Item"), found):
                 return {}
             raise PreconditionFailed("the item exists")
         row, perhaps_written = None, False
         for _ in range(_MAX_ATTEMPTS):
-            before, row = row, self._read(collection, item_id)
+            before, row = row, self._read_any(collection, item_id)
+            if self._is_of_another(collection, row):
+                preconditions.require(None)
+                return _without_effect(request)
             if perhaps_written and _is_same(request.get("Item"), row):
                 return {"Attributes": before}
             preconditions.require(None if row is None else self._stored(collection, row).etag)
@@ -198,11 +204,7 @@ class ItemStore(Struct, frozen=True):
         if condition is None:
             return _call(write, request)
         response = _call_if(write, merge_parameters(request, condition.parameters()))
-        if not isinstance(response, Unmet):
-            return response
-        if "Item" in request:
-            raise InvalidItem([Violation("", "key", OF_ANOTHER)])
-        return {}
+        return _without_effect(request) if isinstance(response, Unmet) else response
 
     def _unchanged_condition(self, collection: str, row: Row | None, after: Row) -> Condition:
         listed = listed_fields(self.pipeline, collection) or frozenset()
@@ -225,11 +227,25 @@ class ItemStore(Struct, frozen=True):
         return row
 
     def _read(self, collection: str, item_id: str) -> Row | None:
+        row = self._read_any(collection, item_id)
+        return None if self._is_of_another(collection, row) else row
+
+    def _is_of_another(self, collection: str, row: Row | None) -> bool:
+        return row is not None and not self._keys(collection).matches(row)
+
+    def _read_any(self, collection: str, item_id: str) -> Row | None:
+        """Return the row with an item's key, even if it is an item of another collection."""
         key = self._key(collection, item_id)
         with map_aws_errors():
             response = self.client.get_item(TableName=self.table, Key=key, ConsistentRead=True)
-        row = response.get("Item")
-        return row if row is not None and self._keys(collection).matches(row) else None
+        return response.get("Item")
+
+
+def _without_effect(request: dict[str, Any]) -> dict[str, Any]:
+    """Return the response to a deletion under the key of another collection's item; a put is refused."""
+    if "Item" in request:
+        raise InvalidItem([Violation("", "key", OF_ANOTHER)])
+    return {}
 
 
 def _conflict(collection: str, item_id: str) -> Conflict:
