@@ -9,7 +9,7 @@ from typing import Any
 from local.deployment.template import VARIABLE
 from local.errors import LocalError
 
-PIPELINE = "Pipeline"
+PIPELINE, EMULATED = "Pipeline", "Emulated"
 MAX_SHARDS = 64
 MAX_PORT = 65_535
 _YES, _NO = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
@@ -60,6 +60,8 @@ def parse_parameters(text: str, known: Mapping[str, Any]) -> dict[str, str]:
             raise OptionError(
                 f"{PIPELINE} is not among PARAMETERS: name it with {VARIABLE}, so that it is also checked."
             )
+        if name == EMULATED:
+            raise OptionError(f"{EMULATED} is not among PARAMETERS: it is always true on this machine.")
         values = [value]
         if known[name].get("Type") == "CommaDelimitedList":
             values = [one.strip() for one in value.split(",")]  # as CloudFormation does

@@ -29,6 +29,9 @@ _LOOK_INTERVAL_S = 0.25
 CURL = f"curl -s --aws-sigv4 aws:amz:{REGION}:execute-api --user test:test"
 """Calls the API, which accepts signed requests only; the keys are the emulator's."""
 
+CURL_AS_BEARER = 'curl -s -H "authorization: Bearer $TOKEN"'
+"""Calls the API of a stack that accepts tokens instead."""
+
 AWS = f"AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test aws dynamodb --region {REGION}"
 """Writes to a table as any other program does."""
 
@@ -150,7 +153,8 @@ def wait_for_interrupt(stack: Stack, watcher: Watcher[Stack] | None = None) -> N
 def hints(stack: Stack, pipeline: Pipeline) -> Iterator[str]:
     """Yield the stack's addresses, and commands that write to its first collection and read its first aggregate."""
     items, rows = stack.outputs["ItemsTable"], stack.outputs["AggregatesTable"]
-    yield f"Dashboard: {stack.dashboard}  Function logs: {stack.log}"
+    curl = CURL_AS_BEARER if stack.issuer else CURL
+    yield f"{_dashboard_text(stack)}  Function logs: {stack.log}"
     yield f"The stack is up at {stack.endpoint}; it runs {pipeline.reference}, with tables {items} and {rows}."
     if not stack.writes:
         yield f"It reads {items} and writes nothing to it, unless you add PARAMETERS=WriteEntrances=on."
@@ -161,16 +165,25 @@ def hints(stack: Stack, pipeline: Pipeline) -> Iterator[str]:
     for collection in pipeline.collections[:1] if stack.writes else ():
         inbox = f"{stack.endpoint}/{stack.outputs['ArchiveBucket']}/inbox/{collection.name}/items.jsonl"
         item = f"'{stack.api_url}/collections/{collection.name}/items/1'"
-        yield f"  {CURL} -X PUT {item} -H 'content-type: application/json' -d '{{…}}'"
+        yield f"  {curl} -X PUT {item} -H 'content-type: application/json' -d '{{…}}'"
         yield f"  curl --upload-file items.jsonl '{inbox}'"
     for aggregate in pipeline.aggregates[:1]:
         value = f"?{parameter_name(aggregate.by[0])}=…" if aggregate.by else ""
-        yield f"  {CURL} '{stack.api_url}/aggregates/{aggregate.name}/rows{value}'"
-    yield f"  {CURL} '{stack.api_url}/health'"
+        yield f"  {curl} '{stack.api_url}/aggregates/{aggregate.name}/rows{value}'"
+    yield f"  {curl} '{stack.api_url}/health'"
     yield ""
     yield "Save a changed definition, and it is checked and deployed."
     end = f"The stack is kept in {STATE.parent}." if stack.keeper else "Nothing is left behind."
     yield f"Press Ctrl-C to stop. {end}"
+
+
+def _dashboard_text(stack: Stack) -> str:
+    """Return where the dashboard is: the page that is served beside the stack signs requests, and has no token."""
+    if not stack.issuer:
+        return f"Dashboard: {stack.dashboard}"
+    if "DashboardUrl" in stack.outputs:
+        return f"Dashboard: {stack.api_url}/dashboard (sign in at {stack.issuer})"
+    return f"Dashboard: none, since the API accepts only tokens of {stack.issuer}; add DashboardClientId to host it."
 
 
 def _print(text: str) -> None:

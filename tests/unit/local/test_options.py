@@ -81,6 +81,7 @@ def test_a_switch_is_yes_or_no(text: str, is_on: bool) -> None:
         ),
         ("Routes=Late,early", "Routes must match .*, not 'early'"),
         ("Pipeline=pipeline.definition:other", "Pipeline is not among PARAMETERS: name it with TAILRACE_PIPELINE"),
+        ("Emulated=false", "Emulated is not among PARAMETERS: it is always true on this machine"),
         ("WriteBehindSeconds=901", "WriteBehindSeconds must be a whole number from 0 to 900, not '901'"),
         ("WriteBehindSeconds=soon", "WriteBehindSeconds must be a whole number from 0 to 900, not 'soon'"),
     ],
