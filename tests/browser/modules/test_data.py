@@ -99,7 +99,7 @@ def test_the_time_of_a_text_among_bars_is_in_the_panels_zone(serve: Serve, visit
     found = page.evaluate(
         """async () => {
             const { ranking } = await import('./charts/ranking.js');
-            const view = { isList: false, parts: [{ name: 'last', of: () => Number.NaN }] };
+            const view = { isList: false, shown: null, parts: [{ name: 'last', of: () => Number.NaN }] };
             const row = { last: { value: 'north', at: '2024-06-01T00:00:00Z' } };
             return [null, 'Asia/Tokyo'].map((zone) => ranking([['a', row]], view, zone)[0].textContent);
         }"""

@@ -3,10 +3,10 @@
  *
  * A view's parts are drawn as one line each: `low`, `middle` and `high` of a band, otherwise only `middle`.
  * `isAdditive`: rows can be rolled up to longer buckets. `hasWindow`: there are moving sums of it. `isZeroWhenEmpty`:
- * a bucket without a row counts as zero, not as unknown. `shown`: the names of the fields that come with ranked values.
+ * a bucket without a row counts as zero, not as unknown. `shown`: the names of the fields that come with ranked values, or null.
  */
 
-import { humanize, lastStep, spaced, toFloat, withoutTime } from "../values/format.js";
+import { humanize, shownFields, spaced, toFloat, withoutTime } from "../values/format.js";
 
 const ZERO_WHEN_EMPTY = new Set(["count", "count_items", "total", "distinct"]);
 const LISTS = new Set(["top", "largest", "smallest"]);
@@ -45,7 +45,7 @@ function measureView(measure, measures) {
     hasWindow: partsOf(measure, measures).every((part) => part.additive !== false && SUMS.has(part.kind)),
     isZeroWhenEmpty: ZERO_WHEN_EMPTY.has(measure.kind),
     isList,
-    shown: (measure.show ?? []).map(lastStep),
+    shown: shownFields(measure),
     rankedBy: isTimed || isList ? null : measure.name,
   };
 }
@@ -131,7 +131,7 @@ function band(low, middle, high, isAdditive) {
     hasWindow: false,
     isZeroWhenEmpty: false,
     isList: false,
-    shown: [],
+    shown: null,
     rankedBy: (middle ?? high).name,
   };
 }
