@@ -108,6 +108,19 @@ def test_the_time_of_a_text_among_bars_is_in_the_panels_zone(serve: Serve, visit
     assert found == [f"anorth ({time})" for time in times]
 
 
+def test_a_band_of_overlapping_windows_has_no_moving_window(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(FakeApi(rows=day()).respond).url)
+    found = page.evaluate(
+        """async () => {
+            const { viewsOf } = await import('./data/views.js');
+            const measures = ['mean', 'variance'].map((kind) => ({ name: kind, kind, field: 'x' }));
+            const overlapping = measures.map((measure) => ({ ...measure, additive: false }));
+            return [measures, overlapping].map((all) => viewsOf(all).map(({ hasWindow }) => hasWindow));
+        }"""
+    )
+    assert found == [[True, True, True], [False, False, False]]
+
+
 SEARCH = """async (description) => {
     const { Aggregate } = await import('./data/aggregate.js');
     const { Extents } = await import('./data/extents.js');

@@ -42,7 +42,7 @@ function measureView(measure, measures) {
     description: measure.description,
     parts: [{ role: "middle", name: measure.name, label: "", of: (row) => toFloat(withoutTime(row[measure.name])) }],
     isAdditive: isAdditive(measure, measures),
-    hasWindow: partsOf(measure, measures).every((part) => part.additive !== false && SUMS.has(part.kind)),
+    hasWindow: hasWindow(partsOf(measure, measures)),
     isZeroWhenEmpty: ZERO_WHEN_EMPTY.has(measure.kind),
     isList,
     shown: shownFields(measure),
@@ -53,6 +53,11 @@ function measureView(measure, measures) {
 /** Return whether a measure of several rows can be derived from them; for a ratio, whether both its parts can. */
 function isAdditive(measure, measures) {
   return partsOf(measure, measures).every((part) => part.additive !== false && !NON_ADDITIVE.has(part.kind));
+}
+
+/** Return whether there are moving sums of stored measures, which those of overlapping windows do not have. */
+function hasWindow(stored) {
+  return stored.every((part) => part.additive !== false && SUMS.has(part.kind));
 }
 
 /** Return the stored measures that a measure is made from: itself, or the two of a ratio. */
@@ -99,7 +104,7 @@ function deviationBand(measures) {
     ...band(mean, mean, mean, true),
     key: `band:${label}`,
     label,
-    hasWindow: true,
+    hasWindow: hasWindow([mean, variance]),
     parts: [
       { role: "low", name: mean.name, label: "mean − deviation", of: (row) => meanPlus(row, -1) },
       { role: "middle", name: mean.name, label: "", of: (row) => toFloat(row[mean.name]) },
