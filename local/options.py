@@ -1,9 +1,11 @@
 """Command-line values of `make demo` and `make stack`."""
 
 import difflib
+import os
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from local.deployment.template import VARIABLE
@@ -31,6 +33,12 @@ def parse_integer(name: str, text: str, maximum: int) -> int | None:
     if not text.isascii() or not text.isdigit() or len(text) > len(str(maximum)) or not 1 <= int(text) <= maximum:
         raise OptionError(f"{name} must be a whole number from 1 to {maximum}, not {text[:20]!r}.")
     return int(text)
+
+
+def parse_path(text: str) -> Path | None:
+    """Return the path of a file; None for an empty text. Not every shell replaces the ~ of `FEED=~/my.csv`."""
+    # os.path leaves ~ where there is no such home; Path's function raises
+    return Path(os.path.expanduser(text)) if text else None  # noqa: PTH111
 
 
 def parse_switch(name: str, text: str) -> bool:

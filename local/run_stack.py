@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from functools import partial
-from pathlib import Path
 
 from msgspec import Struct
 
@@ -18,7 +17,7 @@ from local.errors import LocalError, file_error_text
 from local.existing_table import TableFile, attach
 from local.history import JobFailed
 from local.keep import STATE
-from local.options import MAX_PORT, MAX_SHARDS, OptionError, parse_integer, parse_parameters, parse_switch
+from local.options import MAX_PORT, MAX_SHARDS, OptionError, parse_integer, parse_parameters, parse_path, parse_switch
 from local.stack import Stack, kept_stack, running_stack
 from local.watch import Watcher
 from tailrace.definition.pipeline import Pipeline
@@ -105,12 +104,12 @@ def _parser() -> argparse.ArgumentParser:
 def _options(given: argparse.Namespace) -> _Options:
     if given.items and not given.table:
         raise OptionError("ITEMS needs TABLE, the file that describes the table of these items.")
-    items = Path(given.items) if given.items else None
+    table = parse_path(given.table)
     return _Options(
         port=parse_integer("PORT", given.port, MAX_PORT),
         shards=parse_integer("SHARDS", given.shards, MAX_SHARDS),
         keep=parse_switch("KEEP", given.keep),
-        table=TableFile.read(Path(given.table), items) if given.table else None,
+        table=TableFile.read(table, parse_path(given.items)) if table else None,
         parameters=parse_parameters(given.parameters, template()["Parameters"]),
     )
 

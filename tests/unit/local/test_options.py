@@ -111,6 +111,19 @@ def test_the_command_refuses_in_one_sentence(
     assert said.count("\n") == 1
 
 
+@pytest.mark.parametrize("option", ["--table", "--items"])
+def test_a_file_may_be_in_the_home(
+    option: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Not every shell replaces the ~ of `make stack TABLE=~/shop.json`."""
+    described = '{"TableName": "shop", "KeySchema": [], "AttributeDefinitions": []}'
+    (tmp_path / "shop.json").write_text(described)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    files = {"--table": "~/shop.json", "--items": "~/shop.json"} | {option: "~/nowhere.json"}
+    assert main([word for pair in files.items() for word in pair]) == 1
+    assert f"{tmp_path}/nowhere.json cannot be read: " in capsys.readouterr().err
+
+
 def test_write_behind_needs_shards_that_can_be_read_again() -> None:
     check_write_behind({"WriteBehindSeconds": "60"}, 1)
     check_write_behind({"WriteBehindSeconds": "0"}, 4)
