@@ -7,6 +7,7 @@ items come first and the stream second, as in an account: their writes are not i
 import base64
 import json
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,6 +23,8 @@ BOTH_IMAGES = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
 _NEEDED = {"TableName": str, "KeySchema": list, "AttributeDefinitions": list}
 _INDEXES = ("GlobalSecondaryIndexes", "LocalSecondaryIndexes")
 _OF_INDEX = ("IndexName", "KeySchema", "Projection")
+_SHOWN = 60
+"""The most characters that are shown of a value that is refused."""
 
 type Json = dict[str, Any]
 
@@ -118,10 +121,18 @@ def _described(dynamodb: Any, name: str) -> Json | None:
 def _describes_table(table: Any) -> bool:
     if not isinstance(table, dict) or not all(isinstance(table.get(name), kind) for name, kind in _NEEDED.items()):
         return False
-    lists = [table[name] for name, kind in _NEEDED.items() if kind is list] + [
-        table.get(kind) or [] for kind in _INDEXES
-    ]
-    return all(isinstance(found, list) and all(isinstance(one, dict) for one in found) for found in lists)
+    lists = [table[name] for name, kind in _NEEDED.items() if kind is list]
+    indexes = [table.get(kind) or [] for kind in _INDEXES]
+    return all(map(_are_objects, [*lists, *indexes])) and all(map(_describes_index, chain(*indexes)))
+
+
+def _describes_index(index: Json) -> bool:
+    """Whether boto3 can take the parts of an index; whether they are right is up to the emulator."""
+    return _are_objects(index.get("KeySchema", [])) and isinstance(index.get("Projection", {}), dict)
+
+
+def _are_objects(found: Any) -> bool:
+    return isinstance(found, list) and all(isinstance(one, dict) for one in found)
 
 
 def _request(table: Mapping[str, Any]) -> Json:
@@ -141,25 +152,43 @@ def _read_items(path: Path) -> list[Json]:
         raise TableFileInvalid(f"{path} has no Items, as `aws dynamodb scan --table-name NAME` prints them.")
     try:
         return [{name: _value(value) for name, value in item.items()} for item in items]
-    except ValueError as error:
-        raise TableFileInvalid(f"{path} has a binary value that is not base64: {error}.") from error
+    except (ValueError, RecursionError) as error:
+        raise TableFileInvalid(f"{path} cannot be read: {error}.") from error
 
 
 def _value(value: Any) -> Any:
     """Return an attribute value as boto3 takes it: the CLI prints binary in base64, and boto3 encodes it again.
 
-    What is not an attribute value is left as it is: the emulator says what is wrong with it.
+    boto3 would fail at other values, or take a text for a list. What a text says, such as a number, is up to the
+    emulator. Raises ValueError.
     """
-    match value:
-        case {"B": str(text), **rest} if not rest:
-            return {"B": base64.b64decode(text, validate=True)}
-        case {"BS": [*texts], **rest} if not rest and all(isinstance(text, str) for text in texts):
-            return {"BS": [base64.b64decode(text, validate=True) for text in texts]}
-        case {"M": dict(members), **rest} if not rest:
+    match value if isinstance(value, dict) and len(value) == 1 else None:
+        case {"S": str()} | {"N": str()} | {"BOOL": bool()} | {"NULL": bool()}:
+            return value
+        case {"B": str(text)}:
+            return {"B": _bytes(text)}
+        case {"BS": [*texts]} if _are_texts(texts):
+            return {"BS": [_bytes(text) for text in texts]}
+        case {"SS": [*texts]} | {"NS": [*texts]} if _are_texts(texts):
+            return value
+        case {"M": dict(members)}:
             return {"M": {name: _value(inner) for name, inner in members.items()}}
-        case {"L": [*members], **rest} if not rest:
+        case {"L": [*members]}:
             return {"L": [_value(inner) for inner in members]}
-    return value
+    shown = json.dumps(value)
+    shown = f"{shown[:_SHOWN]}…" if len(shown) > _SHOWN else shown
+    raise ValueError(f'{shown} is not an attribute value such as {{"S": "text"}}, as `aws dynamodb scan` prints it')
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise ValueError(f"it has a binary value that is not base64: {error}") from error
+
+
+def _are_texts(values: Sequence[Any]) -> bool:
+    return all(isinstance(value, str) for value in values)
 
 
 def _read_json(path: Path) -> Any:

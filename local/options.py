@@ -1,15 +1,17 @@
 """Command-line values of `make demo` and `make stack`."""
 
 import difflib
+import os
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from local.deployment.template import VARIABLE
 from local.errors import LocalError
 
-PIPELINE = "Pipeline"
+PIPELINE, EMULATED = "Pipeline", "Emulated"
 MAX_SHARDS = 64
 MAX_PORT = 65_535
 _YES, _NO = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
@@ -31,6 +33,12 @@ def parse_integer(name: str, text: str, maximum: int) -> int | None:
     if not text.isascii() or not text.isdigit() or len(text) > len(str(maximum)) or not 1 <= int(text) <= maximum:
         raise OptionError(f"{name} must be a whole number from 1 to {maximum}, not {text[:20]!r}.")
     return int(text)
+
+
+def parse_path(text: str) -> Path | None:
+    """Return the path of a file; None for an empty text. Not every shell replaces the ~ of `FEED=~/my.csv`."""
+    # os.path leaves ~ where there is no such home; Path's function raises
+    return Path(os.path.expanduser(text)) if text else None  # noqa: PTH111
 
 
 def parse_switch(name: str, text: str) -> bool:
@@ -60,6 +68,8 @@ def parse_parameters(text: str, known: Mapping[str, Any]) -> dict[str, str]:
             raise OptionError(
                 f"{PIPELINE} is not among PARAMETERS: name it with {VARIABLE}, so that it is also checked."
             )
+        if name == EMULATED:
+            raise OptionError(f"{EMULATED} is not among PARAMETERS: it is always true on this machine.")
         values = [value]
         if known[name].get("Type") == "CommaDelimitedList":
             values = [one.strip() for one in value.split(",")]  # as CloudFormation does

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from functools import partial
-from pathlib import Path
 
 from msgspec import Struct
 
@@ -18,7 +17,7 @@ from local.errors import LocalError, file_error_text
 from local.existing_table import TableFile, attach
 from local.history import JobFailed
 from local.keep import STATE
-from local.options import MAX_PORT, MAX_SHARDS, OptionError, parse_integer, parse_parameters, parse_switch
+from local.options import MAX_PORT, MAX_SHARDS, OptionError, parse_integer, parse_parameters, parse_path, parse_switch
 from local.stack import Stack, kept_stack, running_stack
 from local.watch import Watcher
 from tailrace.definition.pipeline import Pipeline
@@ -28,6 +27,9 @@ _LOOK_INTERVAL_S = 0.25
 
 CURL = f"curl -s --aws-sigv4 aws:amz:{REGION}:execute-api --user test:test"
 """Calls the API, which accepts signed requests only; the keys are the emulator's."""
+
+CURL_AS_BEARER = 'curl -s -H "authorization: Bearer $TOKEN"'
+"""Calls the API of a stack that accepts tokens instead."""
 
 AWS = f"AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test aws dynamodb --region {REGION}"
 """Writes to a table as any other program does."""
@@ -102,12 +104,12 @@ def _parser() -> argparse.ArgumentParser:
 def _options(given: argparse.Namespace) -> _Options:
     if given.items and not given.table:
         raise OptionError("ITEMS needs TABLE, the file that describes the table of these items.")
-    items = Path(given.items) if given.items else None
+    table = parse_path(given.table)
     return _Options(
         port=parse_integer("PORT", given.port, MAX_PORT),
         shards=parse_integer("SHARDS", given.shards, MAX_SHARDS),
         keep=parse_switch("KEEP", given.keep),
-        table=TableFile.read(Path(given.table), items) if given.table else None,
+        table=TableFile.read(table, parse_path(given.items)) if table else None,
         parameters=parse_parameters(given.parameters, template()["Parameters"]),
     )
 
@@ -150,7 +152,8 @@ def wait_for_interrupt(stack: Stack, watcher: Watcher[Stack] | None = None) -> N
 def hints(stack: Stack, pipeline: Pipeline) -> Iterator[str]:
     """Yield the stack's addresses, and commands that write to its first collection and read its first aggregate."""
     items, rows = stack.outputs["ItemsTable"], stack.outputs["AggregatesTable"]
-    yield f"Dashboard: {stack.dashboard}  Function logs: {stack.log}"
+    curl = CURL_AS_BEARER if stack.issuer else CURL
+    yield f"{_dashboard_text(stack)}  Function logs: {stack.log}"
     yield f"The stack is up at {stack.endpoint}; it runs {pipeline.reference}, with tables {items} and {rows}."
     if not stack.writes:
         yield f"It reads {items} and writes nothing to it, unless you add PARAMETERS=WriteEntrances=on."
@@ -161,16 +164,25 @@ def hints(stack: Stack, pipeline: Pipeline) -> Iterator[str]:
     for collection in pipeline.collections[:1] if stack.writes else ():
         inbox = f"{stack.endpoint}/{stack.outputs['ArchiveBucket']}/inbox/{collection.name}/items.jsonl"
         item = f"'{stack.api_url}/collections/{collection.name}/items/1'"
-        yield f"  {CURL} -X PUT {item} -H 'content-type: application/json' -d '{{…}}'"
+        yield f"  {curl} -X PUT {item} -H 'content-type: application/json' -d '{{…}}'"
         yield f"  curl --upload-file items.jsonl '{inbox}'"
     for aggregate in pipeline.aggregates[:1]:
         value = f"?{parameter_name(aggregate.by[0])}=…" if aggregate.by else ""
-        yield f"  {CURL} '{stack.api_url}/aggregates/{aggregate.name}/rows{value}'"
-    yield f"  {CURL} '{stack.api_url}/health'"
+        yield f"  {curl} '{stack.api_url}/aggregates/{aggregate.name}/rows{value}'"
+    yield f"  {curl} '{stack.api_url}/health'"
     yield ""
     yield "Save a changed definition, and it is checked and deployed."
     end = f"The stack is kept in {STATE.parent}." if stack.keeper else "Nothing is left behind."
     yield f"Press Ctrl-C to stop. {end}"
+
+
+def _dashboard_text(stack: Stack) -> str:
+    """Return where the dashboard is: the page that is served beside the stack signs requests, and has no token."""
+    if not stack.issuer:
+        return f"Dashboard: {stack.dashboard}"
+    if "DashboardUrl" in stack.outputs:
+        return f"Dashboard: {stack.api_url}/dashboard (sign in at {stack.issuer})"
+    return f"Dashboard: none, since the API accepts only tokens of {stack.issuer}; add DashboardClientId to host it."
 
 
 def _print(text: str) -> None:

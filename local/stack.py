@@ -81,6 +81,11 @@ class Stack(Struct):
         chosen = self.parameters.get("WriteEntrances", "auto")
         return chosen == "on" or (chosen == "auto" and not self.is_attached)
 
+    @property
+    def issuer(self) -> str:
+        """The issuer whose tokens the API accepts; empty if it accepts signatures."""
+        return self.parameters.get("JwtIssuer", "")
+
     def client(self, service: str) -> Any:
         """Return this stack's boto3 client for a service; one per service."""
         if service not in self._clients:

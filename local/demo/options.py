@@ -1,13 +1,12 @@
 """Options of `make demo`, from the command line or the variables ONCE, DAYS, FEED, SHARDS and PORT."""
 
 import argparse
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
 
-from local.options import MAX_PORT, MAX_SHARDS, parse_integer, parse_switch
+from local.options import MAX_PORT, MAX_SHARDS, parse_integer, parse_path, parse_switch
 
 SAMPLE_FILE = Path(__file__).parent / "data" / "flights-2013-01-01-07.csv.gz"
 SAMPLE_DAYS = 7
@@ -45,8 +44,7 @@ def parse_options(arguments: Sequence[str], variables: Mapping[str, str]) -> Opt
         else variables.get(name.upper(), "").strip()
         for name in from_command_line
     }
-    # os.path leaves ~ where there is no such home; Path's function raises
-    feed = Path(os.path.expanduser(values["feed"])) if values["feed"] else None  # noqa: PTH111
+    feed = parse_path(values["feed"])
     days = parse_integer("DAYS", values["days"], MAX_DAYS)
     return Options(
         once=parse_switch("ONCE", values["once"]),

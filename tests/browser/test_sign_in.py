@@ -90,6 +90,28 @@ def test_a_refused_user_sees_why_and_can_try_again(serve: Serve, issuer: Issuer,
     expect(page.locator("#panels")).to_be_empty()
 
 
+def test_an_issuer_that_cannot_be_reached_is_told_and_can_be_tried_again(
+    serve: Serve, issuer: Issuer, page: Page
+) -> None:
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(error.message))
+    site = serve(protected(FakeApi(rows=day()), issuer, []), **settings(issuer))
+    page.route(f"{issuer.url}/**", lambda route: route.abort())
+    page.goto(site.url)
+    for _ in range(2):
+        expect(page.locator("#notices .problem")).to_have_text(
+            "You could not be signed in: Failed to fetch. Sign in again"
+        )
+        with page.expect_request(f"{issuer.url}/**"):
+            page.get_by_role("button", name="Sign in again").click()
+    expect(page.locator("#notices .problem")).to_have_count(1)
+    page.unroute(f"{issuer.url}/**")
+    page.get_by_role("button", name="Sign in again").click()
+    expect(page.locator(".panel")).to_have_count(1)
+    expect(page.locator("#notices")).to_be_empty()
+    assert errors == []
+
+
 def test_a_token_is_renewed_before_it_expires(serve: Serve, issuer: Issuer, page: Page) -> None:
     issuer.lifetime_s = 62  # renewed a minute before it expires
     seen: list[str] = []

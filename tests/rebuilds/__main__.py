@@ -73,9 +73,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--kill", action="store_true", help="kill processes of the functions at random moments")
     parser.add_argument("--verify", type=int, default=0, help="verify one stack so many times instead")
     options = parser.parse_args(arguments)
-    bad = min(options.runs, options.first, options.verify) < 0 or not 1 <= options.days <= MAX_DAYS
+    bad = options.runs < 1 or min(options.first, options.verify) < 0 or not 1 <= options.days <= MAX_DAYS
     if bad or not 1 <= options.shards <= MAX_SHARDS:
-        parser.error(f"SHARDS is 1 to {MAX_SHARDS}, DAYS is 1 to {MAX_DAYS}, all others are at least 0")
+        parser.error(
+            f"SHARDS is 1 to {MAX_SHARDS}, DAYS is 1 to {MAX_DAYS}, RUNS is at least 1, all others are at least 0"
+        )
     return options
 
 

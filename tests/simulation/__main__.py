@@ -33,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--carries", action="store_true", help="with write-behind, and states that are lost or older")
     given = parser.parse_args(arguments)
+    if given.seeds < 1 or given.processes < 1:
+        parser.error("SEEDS is at least 1, as is --processes: no history proves nothing")
     console = Console(highlight=False, soft_wrap=True, markup=False)
     if given.show is not None:
         with isolated(), broken_safeguard(given.broken):

@@ -146,3 +146,11 @@ def test_the_command_finds_a_failing_seed_and_shows_its_shortest_history(capsys:
     assert "  wrong: " in out
     assert main(["--seeds", "100", "--processes", "2"]) == 0
     assert "100 histories without drift" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("seeds", ["0", "-5"])
+def test_no_history_is_not_reported_as_a_success(seeds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--seeds", seeds])
+    assert ended.value.code == 2
+    assert "SEEDS is at least 1" in capsys.readouterr().err

@@ -135,7 +135,11 @@ async function start() {
   const config = await retried(loadConfig);
   document.title = config.title;
   setText(byId("title"), config.title);
-  const onEnded = (text, signInAgain) => showNotice(text, button("Sign in again", signInAgain));
+  let ended = null;
+  const onEnded = (text, signInAgain) => {
+    ended?.remove();
+    ended = showNotice(text, button("Sign in again", signInAgain));
+  };
   const session = await signIn(config.auth, onEnded);
   if (session === null) {
     setText(byId("state"), "");

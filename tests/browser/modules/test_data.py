@@ -99,13 +99,26 @@ def test_the_time_of_a_text_among_bars_is_in_the_panels_zone(serve: Serve, visit
     found = page.evaluate(
         """async () => {
             const { ranking } = await import('./charts/ranking.js');
-            const view = { isList: false, parts: [{ name: 'last', of: () => Number.NaN }] };
+            const view = { isList: false, shown: null, parts: [{ name: 'last', of: () => Number.NaN }] };
             const row = { last: { value: 'north', at: '2024-06-01T00:00:00Z' } };
             return [null, 'Asia/Tokyo'].map((zone) => ranking([['a', row]], view, zone)[0].textContent);
         }"""
     )
     times = ["Sat, 1 Jun 2024, 00:00:00 UTC", "Sat, 1 Jun 2024, 09:00:00"]
     assert found == [f"anorth ({time})" for time in times]
+
+
+def test_a_band_of_overlapping_windows_has_no_moving_window(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(FakeApi(rows=day()).respond).url)
+    found = page.evaluate(
+        """async () => {
+            const { viewsOf } = await import('./data/views.js');
+            const measures = ['mean', 'variance'].map((kind) => ({ name: kind, kind, field: 'x' }));
+            const overlapping = measures.map((measure) => ({ ...measure, additive: false }));
+            return [measures, overlapping].map((all) => viewsOf(all).map(({ hasWindow }) => hasWindow));
+        }"""
+    )
+    assert found == [[True, True, True], [False, False, False]]
 
 
 SEARCH = """async (description) => {

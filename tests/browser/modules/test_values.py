@@ -197,3 +197,65 @@ def test_buckets_end_where_the_next_one_starts(serve: Serve, visit: Visit) -> No
         bucket = BucketGroup("at", unit, unit, ZoneInfo(zone), size)
         assert bucket.label(datetime.fromtimestamp((end - 1) / 1000, UTC)) == label
         assert bucket.label(datetime.fromtimestamp(end / 1000, UTC)) != label
+
+
+def test_hours_that_share_a_name_have_different_texts(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(FakeApi(rows=day()).respond).url)
+    found = page.evaluate(
+        """async () => {
+            const { bucketStart, formatBucket, formatInstant } = await import('./values/times.js');
+            const berlin = 'Europe/Berlin';
+            const hours = ['01:00+02:00', '02:00+02:00', '02:00+01:00', '03:00+01:00'];
+            const starts = hours.map((hour) => bucketStart(`2024-10-27T${hour}`, berlin));
+            return [
+                ...starts.map((start) => formatBucket(start, 'hour', berlin)),
+                formatBucket(bucketStart('2024-10-27', berlin), 'day', berlin),
+                formatBucket(starts[2], '15 minutes', berlin, true),
+                formatInstant('2024-10-27T01:30:05Z', berlin),
+                formatInstant('2024-03-31T01:30:00Z', berlin),
+                formatInstant('2024-10-27T01:30:00Z', null),
+            ];
+        }"""
+    )
+    day_text = "Sun, 27 Oct 2024"
+    assert found == [
+        f"{day_text}, 01:00",
+        f"{day_text}, 02:00 GMT+2",
+        f"{day_text}, 02:00 GMT+1",
+        f"{day_text}, 03:00",
+        day_text,
+        f"{day_text}, 02:00 GMT+1, so far",
+        f"{day_text}, 02:30:05 GMT+1",
+        "Sun, 31 Mar 2024, 03:30:00",
+        f"{day_text}, 01:30:00 UTC",
+    ]
+
+
+def test_shown_fields_are_told_by_what_the_measure_shows(serve: Serve, visit: Visit) -> None:
+    """In its order, also if a field is called `count` like the number of a frequent value, or like an array's index."""
+    page = visit(serve(FakeApi(rows=day()).respond).url)
+    found = page.evaluate(
+        """async () => {
+            const { exactText, shownFields } = await import('./values/format.js');
+            const { valueList } = await import('./charts/lists.js');
+            const measures = [
+                { kind: 'largest', show: ['lines.count', '7'] },
+                { kind: 'smallest', show: ['count'] },
+                { kind: 'largest' },
+                { kind: 'top' },
+            ];
+            const value = [{ value: 90, count: 3, 7: 'a' }, { value: 80, count: null, 7: null }];
+            return measures.map((measure) => {
+                const shown = shownFields(measure);
+                const drawn = [...valueList(value, { shown }).children];
+                const width = (entry) => entry.querySelector('.bar').style.width;
+                return [exactText(value, shown), drawn.map((entry) => [entry.textContent, width(entry)])];
+            });
+        }"""
+    )
+    assert found == [
+        ["90 (3, a), 80 (–, –)", [["3, a90", "100%"], ["–, –80", "88.8889%"]]],
+        ["90 (3), 80 (–)", [["390", "100%"], ["–80", "88.8889%"]]],
+        ["90, 80", [["190", "100%"], ["280", "88.8889%"]]],
+        ["90 × 3, 80 × ", [["903", "100%"], ["80", "0%"]]],
+    ]

@@ -1,10 +1,12 @@
 """The dialog that selects values of a group: by clicking, searching and typing."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tailrace.encoding.json_types import Json
 from tests.browser.fake_api import FakeApi, day, hours, row
 from tests.browser.page_state import wait_for
 from tests.browser.site import Response, Site
@@ -90,15 +92,62 @@ def test_a_deselected_typed_value_leaves_its_row_and_the_limit(opened: Callable[
     assert applied(dialog) == ["a", "b"]
 
 
-def test_the_button_names_the_value_that_was_chosen(serve: Serve, visit: Visit) -> None:
-    by_shop = hours("shop_hours")
-    by_shop["groups"] = [
+def by_shop() -> Json:
+    """Return the definition of an aggregate whose panel shows one shop at a time."""
+    described = hours("shop_hours")
+    described["groups"] = [
         {"name": "shop", "kind": "field", "field": "shop"},
-        by_shop["groups"][1],
+        described["groups"][1],
         {"name": "sensor", "kind": "field", "field": "sensor"},
     ]
-    rows = [row("s1", hour, 4 - len(shop)) | {"shop": shop} for shop in ("", "b") for hour in range(5)]
-    page = visit(serve(FakeApi([by_shop], {"shop_hours": rows}).respond).url)
+    return described
+
+
+def shop_rows() -> list[Json]:
+    """Return rows of two shops, one of them without a name."""
+    return [row("s1", hour, 4 - len(shop)) | {"shop": shop} for shop in ("", "b") for hour in range(5)]
+
+
+def test_a_value_can_be_typed_where_none_is_known(serve: Serve, visit: Visit) -> None:
+    """In a panel of one value of a group, whose values are not listed."""
+    page = visit(serve(FakeApi([by_shop() | {"listed": False}], {"shop_hours": shop_rows()}).respond).url, ready=False)
+    expect(page.locator(".panel .empty")).to_contain_text("Enter a value to see its rows.")
+    shop = page.locator(".controls .chosen").first
+    shop.click()
+    expect(page.get_by_role("dialog").get_by_role("status")).to_have_text("0 values listed.")
+    page.get_by_role("searchbox").fill("b")
+    page.get_by_role("searchbox").press("Enter")
+    expect(shop).to_have_text("Shop: b")
+    expect(page.locator(".legend .name")).to_have_text(["s1"])
+
+
+def test_values_that_cannot_be_listed_can_be_typed(serve: Serve, visit: Visit) -> None:
+    """The dialog says why, and opens once however often its button is clicked before the API responds."""
+    api = FakeApi([by_shop()], {"shop_hours": shop_rows()})
+    refused = (429, {"Content-Type": "application/json"}, '{"message": "Too Many Requests"}')
+    lists = [True]
+
+    def respond(path: str, query: str, headers: Mapping[str, str]) -> Response:
+        if path.endswith("/groups") and not lists[0]:
+            time.sleep(0.5)
+            return refused
+        return api.respond(path, query, headers)
+
+    page = visit(serve(respond).url)
+    lists[0] = False
+    shop = page.locator(".controls .chosen").first
+    shop.dblclick()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_have_count(1)
+    expect(dialog.get_by_role("status")).to_have_text("Too Many Requests. 1 value listed.")
+    page.get_by_role("searchbox").fill("b")
+    page.get_by_role("searchbox").press("Enter")
+    expect(dialog).to_have_count(0)
+    expect(shop).to_have_text("Shop: b")
+
+
+def test_the_button_names_the_value_that_was_chosen(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(FakeApi([by_shop()], {"shop_hours": shop_rows()}).respond).url)
     shop = page.locator(".controls .chosen").first
     expect(shop).to_have_text("Shop: (empty)")
     shop.click()

@@ -1,12 +1,13 @@
 """Errors of the API: what the page shows, and when it asks again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.conftest import WAIT_MS
 from tests.browser.fake_api import FakeApi, day
-from tests.browser.site import Site
+from tests.browser.site import Response, Site
 
 type Visit = Callable[..., Page]
 type Serve = Callable[..., Site]
@@ -55,3 +56,28 @@ def test_an_error_that_is_not_a_problem_document_is_shown(serve: Serve, visit: V
 def test_a_response_that_is_not_json_is_reported(serve: Serve, visit: Visit) -> None:
     page = visit(serve(lambda *_: (200, {"Content-Type": "text/html"}, "<p>a proxy</p>")).url, ready=False)
     expect(page.locator("#notices")).to_contain_text("The response is not JSON: check that http")
+
+
+def test_a_response_that_a_panel_cannot_show_is_reported_and_requested_less_often(
+    serve: Serve, browser: Browser
+) -> None:
+    api = FakeApi(rows=day())
+    is_whole = [False]
+
+    def respond(path: str, query: str, headers: Mapping[str, str]) -> Response:
+        if path.endswith("/rows") and not is_whole[0]:
+            return 200, {"Content-Type": "application/json"}, "{}"
+        return api.respond(path, query, headers)
+
+    served = serve(respond)
+    context = browser.new_context()
+    context.set_default_timeout(WAIT_MS)
+    page = context.new_page()
+    page.goto(served.url)
+    expect(page.locator(".panel .problem")).to_contain_text("The response could not be shown: ")
+    before = len([request for request in served.requests if "/rows" in request])
+    page.wait_for_timeout(6000)
+    assert len([request for request in served.requests if "/rows" in request]) - before <= 4
+    is_whole[0] = True
+    expect(page.locator(".panel .problem")).to_be_hidden()
+    context.close()

@@ -62,7 +62,38 @@ def test_binary_is_what_its_base64_says(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["hello", "aGVsbG8", "\u00e9", "aGVs bG8="])
 def test_binary_that_is_not_base64_is_refused(tmp_path: Path, text: str) -> None:
     items = write(tmp_path, "items.json", {"Items": [{"PK": {"B": text}}]})
-    with pytest.raises(TableFileInvalid, match=r"items.json has a binary value that is not base64"):
+    with pytest.raises(TableFileInvalid, match=r"items.json cannot be read: it has a binary value that is not base64"):
+        TableFile.read(write(tmp_path, "table.json", DESCRIBED), items)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "north",
+        7,
+        None,
+        ["north"],
+        {},
+        {"S": "a", "N": "1"},
+        {"X": "a"},
+        {"S": None},
+        {"N": 7},
+        {"BOOL": "yes"},
+        {"B": 7},
+        {"SS": "north"},
+        {"NS": [1]},
+        {"L": "north"},
+        {"L": ["north"]},
+        {"M": ["north"]},
+        {"M": {"shop": "north"}},
+        {"S": ["long"] * 99},
+    ],
+)
+def test_what_is_no_attribute_value_is_refused(tmp_path: Path, value: Any) -> None:
+    """As if somebody had written plain JSON. boto3 fails at most of them, and takes a text for a list."""
+    items = write(tmp_path, "items.json", {"Items": [{"PK": {"S": "a"}, "shop": value}]})
+    told = r'items.json cannot be read: .{1,61} is not an attribute value such as \{"S": "text"\}, as'
+    with pytest.raises(TableFileInvalid, match=told):
         TableFile.read(write(tmp_path, "table.json", DESCRIBED), items)
 
 
@@ -81,9 +112,12 @@ def test_what_describes_no_table_is_refused(tmp_path: Path, content: str) -> Non
         {"AttributeDefinitions": [1]},
         {"GlobalSecondaryIndexes": [1]},
         {"LocalSecondaryIndexes": {"IndexName": "kinds"}},
+        {"LocalSecondaryIndexes": [{"IndexName": "kinds", "KeySchema": ["PK"]}]},
+        {"GlobalSecondaryIndexes": [{"IndexName": "kinds", "KeySchema": "PK"}]},
+        {"GlobalSecondaryIndexes": [{"IndexName": "kinds", "KeySchema": [], "Projection": "ALL"}]},
     ],
 )
-def test_lists_of_anything_but_objects_are_refused(tmp_path: Path, part: dict[str, Any]) -> None:
+def test_anything_but_objects_is_refused_where_they_belong(tmp_path: Path, part: dict[str, Any]) -> None:
     with pytest.raises(TableFileInvalid, match=r"table.json does not describe a table"):
         TableFile.read(write(tmp_path, "table.json", KEYS | part))
 

@@ -81,6 +81,7 @@ def test_a_switch_is_yes_or_no(text: str, is_on: bool) -> None:
         ),
         ("Routes=Late,early", "Routes must match .*, not 'early'"),
         ("Pipeline=pipeline.definition:other", "Pipeline is not among PARAMETERS: name it with TAILRACE_PIPELINE"),
+        ("Emulated=false", "Emulated is not among PARAMETERS: it is always true on this machine"),
         ("WriteBehindSeconds=901", "WriteBehindSeconds must be a whole number from 0 to 900, not '901'"),
         ("WriteBehindSeconds=soon", "WriteBehindSeconds must be a whole number from 0 to 900, not 'soon'"),
     ],
@@ -108,6 +109,19 @@ def test_the_command_refuses_in_one_sentence(
     said = capsys.readouterr().err
     assert expected in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("option", ["--table", "--items"])
+def test_a_file_may_be_in_the_home(
+    option: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Not every shell replaces the ~ of `make stack TABLE=~/shop.json`."""
+    described = '{"TableName": "shop", "KeySchema": [], "AttributeDefinitions": []}'
+    (tmp_path / "shop.json").write_text(described)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    files = {"--table": "~/shop.json", "--items": "~/shop.json"} | {option: "~/nowhere.json"}
+    assert main([word for pair in files.items() for word in pair]) == 1
+    assert f"{tmp_path}/nowhere.json cannot be read: " in capsys.readouterr().err
 
 
 def test_write_behind_needs_shards_that_can_be_read_again() -> None:

@@ -17,16 +17,19 @@ export function lists(chartData) {
       "div",
       { class: "list" },
       el("h4", {}, el("span", { text: line.label }), " ", el("small", { text: bucket })),
-      row ? valueList(row[chartData.view.parts[0].name], chartData.zone) : "",
+      row ? valueList(row[chartData.view.parts[0].name], chartData.view, chartData.zone) : "",
     );
   });
 }
 
-/** Return a list as a ranking with bars, and any other value as text, with its time in a zone; null is UTC. */
-export function valueList(value, zone = null) {
+/**
+ * Return a list as a ranking with bars, and any other value as text, with its time in a zone; null is UTC. `shown` is
+ * that of its view.
+ */
+export function valueList(value, { shown }, zone = null) {
   if (!Array.isArray(value)) return el("p", { class: "text", text: textOf(value, zone) || NO_VALUE });
   if (value.length === 0) return el("p", { class: "text", text: NO_VALUE });
-  const parts = value.map(entryParts);
+  const parts = value.map((one, index) => entryParts(one, shown, index));
   const max = Math.max(...parts.map(({ length }) => length));
   return el(
     "ol",
@@ -42,10 +45,11 @@ function textOf(value, zone) {
 }
 
 /** Return the label, bar and number of a frequent value with its count, or of a ranked value with the fields it shows. */
-function entryParts({ value, count, ...shown }, index) {
-  if (count !== undefined) return { label: exactText(value), length: toFloat(count), number: exactText(count) };
+function entryParts({ value, ...others }, shown, index) {
+  if (shown === null)
+    return { label: exactText(value), length: toFloat(others.count), number: exactText(others.count) };
   return {
-    label: shownText(shown) || `${index + 1}`,
+    label: shownText(others, shown) || `${index + 1}`,
     length: Math.max(toFloat(value) ?? 0, 0),
     number: exactText(value),
   };

@@ -43,7 +43,7 @@ export function captionOf(chartData, movingWindow) {
 
 /** Return a remark about the fields that come with ranked values; null if none do. */
 export function shownNote({ shown }) {
-  return shown.length === 0 ? null : `with ${formatList(shown.map(spaced))}`;
+  return shown === null || shown.length === 0 ? null : `with ${formatList(shown.map(spaced))}`;
 }
 
 /**

@@ -18,7 +18,7 @@ export function ranking(pairs, view, zone = null) {
     const name = el("span", { class: "name", text: label, title: label });
     const [low, high] = [values[index][0], values[index].at(-1)];
     if (view.isList || Number.isNaN(high))
-      return el("li", { class: "with-list" }, name, valueList(row[view.parts[0].name], zone));
+      return el("li", { class: "with-list" }, name, valueList(row[view.parts[0].name], view, zone));
     const track = el("span", { class: "track", "aria-hidden": "true" });
     if (high !== null && low !== null) track.append(...bars(view, values[index], percent));
     return el("li", {}, name, track, el("span", { class: "value", text: valueText(row, view, values[index]) }));

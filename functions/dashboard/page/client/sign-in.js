@@ -16,8 +16,8 @@ const ANONYMOUS = { authorization: () => null, onUnauthorized: () => {}, userNam
  * user has signed out, or signing in has failed.
  *
  * @param {object|null} auth of config.json
- * @param {(text: string, signInAgain: () => void) => void} onEnded called once when the session has ended; the text says
- *   why
+ * @param {(text: string, signInAgain: () => void) => void} onEnded called when the session has ended, and when an
+ *   attempt to sign in has failed; the text says why
  */
 export async function signIn(auth, onEnded) {
   if (auth === null || auth === undefined) return ANONYMOUS;
@@ -36,13 +36,13 @@ export async function signIn(auth, onEnded) {
   });
   const isSignedOut = sessionStorage.getItem(SIGNED_OUT) !== null;
   // after signing out, the issuer must not sign the same user in again without asking
-  const signInAgain = () => manager.signinRedirect(isSignedOut ? { prompt: "login" } : {});
+  const signInAgain = () => redirect(manager, isSignedOut ? { prompt: "login" } : {}, onEnded);
   let user;
   try {
     user = await currentUser(manager);
   } catch (error) {
     // for example, the user or the issuer declined; an automatic retry could loop forever
-    onEnded(`You could not be signed in: ${error.message}.`, signInAgain);
+    onEnded(failureText(error), signInAgain);
     return null;
   }
   if (user === null) {
@@ -52,6 +52,19 @@ export async function signIn(auth, onEnded) {
   }
   sessionStorage.removeItem(SIGNED_OUT);
   return createSession(manager, user, onEnded);
+}
+
+/** Redirect to the issuer, whose description is requested first: it may not be reachable. */
+async function redirect(manager, options, onEnded) {
+  try {
+    await manager.signinRedirect(options);
+  } catch (error) {
+    onEnded(failureText(error), () => redirect(manager, options, onEnded));
+  }
+}
+
+function failureText({ message }) {
+  return `You could not be signed in: ${message}.`;
 }
 
 /** Return the user, after the issuer's redirect or from this tab's storage; null if nobody is signed in. */
@@ -77,7 +90,7 @@ function createSession(manager, firstUser, onEnded) {
     expired = true;
     onEnded("Your session has expired.", async () => {
       await manager.removeUser();
-      await manager.signinRedirect();
+      await redirect(manager, {}, onEnded);
     });
   };
   manager.events.addAccessTokenExpiring(async () => {

@@ -3,10 +3,10 @@
  *
  * A view's parts are drawn as one line each: `low`, `middle` and `high` of a band, otherwise only `middle`.
  * `isAdditive`: rows can be rolled up to longer buckets. `hasWindow`: there are moving sums of it. `isZeroWhenEmpty`:
- * a bucket without a row counts as zero, not as unknown. `shown`: the names of the fields that come with ranked values.
+ * a bucket without a row counts as zero, not as unknown. `shown`: the names of the fields that come with ranked values, or null.
  */
 
-import { humanize, lastStep, spaced, toFloat, withoutTime } from "../values/format.js";
+import { humanize, shownFields, spaced, toFloat, withoutTime } from "../values/format.js";
 
 const ZERO_WHEN_EMPTY = new Set(["count", "count_items", "total", "distinct"]);
 const LISTS = new Set(["top", "largest", "smallest"]);
@@ -42,10 +42,10 @@ function measureView(measure, measures) {
     description: measure.description,
     parts: [{ role: "middle", name: measure.name, label: "", of: (row) => toFloat(withoutTime(row[measure.name])) }],
     isAdditive: isAdditive(measure, measures),
-    hasWindow: partsOf(measure, measures).every((part) => part.additive !== false && SUMS.has(part.kind)),
+    hasWindow: hasWindow(partsOf(measure, measures)),
     isZeroWhenEmpty: ZERO_WHEN_EMPTY.has(measure.kind),
     isList,
-    shown: (measure.show ?? []).map(lastStep),
+    shown: shownFields(measure),
     rankedBy: isTimed || isList ? null : measure.name,
   };
 }
@@ -53,6 +53,11 @@ function measureView(measure, measures) {
 /** Return whether a measure of several rows can be derived from them; for a ratio, whether both its parts can. */
 function isAdditive(measure, measures) {
   return partsOf(measure, measures).every((part) => part.additive !== false && !NON_ADDITIVE.has(part.kind));
+}
+
+/** Return whether there are moving sums of stored measures, which those of overlapping windows do not have. */
+function hasWindow(stored) {
+  return stored.every((part) => part.additive !== false && SUMS.has(part.kind));
 }
 
 /** Return the stored measures that a measure is made from: itself, or the two of a ratio. */
@@ -99,7 +104,7 @@ function deviationBand(measures) {
     ...band(mean, mean, mean, true),
     key: `band:${label}`,
     label,
-    hasWindow: true,
+    hasWindow: hasWindow([mean, variance]),
     parts: [
       { role: "low", name: mean.name, label: "mean − deviation", of: (row) => meanPlus(row, -1) },
       { role: "middle", name: mean.name, label: "", of: (row) => toFloat(row[mean.name]) },
@@ -131,7 +136,7 @@ function band(low, middle, high, isAdditive) {
     hasWindow: false,
     isZeroWhenEmpty: false,
     isList: false,
-    shown: [],
+    shown: null,
     rankedBy: (middle ?? high).name,
   };
 }

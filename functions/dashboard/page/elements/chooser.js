@@ -13,6 +13,7 @@ import { button, el, labeledField, searchField, setText, uniqueId } from "./dom.
  * @param {number} options.max how many values can be selected
  * @param {boolean} options.allowsTyping whether a value outside the list can be typed
  * @param {(() => Promise<{entries: object[], more: boolean}>)|null} options.loadMore returns further entries
+ * @param {string|null} [options.problem] why there are no entries
  * @returns {Promise<string[]|null>} the selected values; null if the dialog was canceled
  */
 export function choose(options) {
@@ -79,7 +80,8 @@ class Chooser {
     const isNew = this.allowsTyping && text !== "" && !this.#listed.some(({ label }) => label === text);
     const hint = isNew ? " Press Enter to use the value you typed." : "";
     const more = this.#isFull ? ` ${this.#limitText()}` : hint;
-    setText(this.status, `${countOf(this.#listed.length, "value")} listed.${more}`);
+    const problem = this.problem ? `${this.problem.replace(/\.$/, "")}. ` : "";
+    setText(this.status, `${problem}${countOf(this.#listed.length, "value")} listed.${more}`);
   }
 
   #limitText() {

@@ -1,15 +1,15 @@
 /** Rows as a table with all digits of every number, including for readers who cannot see a chart. */
 
 import { isNumber } from "../values/exact.js";
-import { countOf, exactText, humanize } from "../values/format.js";
+import { countOf, exactText, humanize, shownFields } from "../values/format.js";
 import { button, el, setText, uniqueId } from "./dom.js";
 
 const ROWS_PER_PAGE = 50;
 const PROMINENT_DIGITS = 12;
 
 /** Return a cell. The digits after the first twelve are paler. `integerDigits` is the column's maximum, for alignment. */
-function cell(value, integerDigits) {
-  const text = exactText(value);
+function cell(value, shown, integerDigits) {
+  const text = exactText(value, shown);
   if (!isNumber(value)) return el("td", { text });
   if (integerDigits === null) return el("td", { class: "number", text });
   const point = text.includes(".") ? text.indexOf(".") : text.length;
@@ -26,7 +26,7 @@ function maxIntegerDigits(rows, name) {
   const texts = rows
     .map((row) => row[name])
     .filter(isNumber)
-    .map(exactText);
+    .map((value) => exactText(value));
   return texts.some((text) => text.includes(".")) ? Math.max(...texts.map((text) => text.split(".")[0].length)) : null;
 }
 
@@ -66,7 +66,11 @@ export class Table {
     const inexact = rows.some((row) => row.inexact) ? [{ name: "inexact", label: "Inexact" }] : [];
     this.columns = [
       ...groups.map((name) => ({ name, label: humanize(name) })),
-      ...measures.map(({ name, unit }) => ({ name, label: unit ? `${humanize(name)} (${unit})` : humanize(name) })),
+      ...measures.map((measure) => ({
+        name: measure.name,
+        label: measure.unit ? `${humanize(measure.name)} (${measure.unit})` : humanize(measure.name),
+        shown: shownFields(measure),
+      })),
       { name: "updated_at", label: "Updated" },
       ...inexact,
     ];
@@ -83,7 +87,7 @@ export class Table {
     this.#page = Math.min(Math.max(this.#page, 0), pages - 1);
     const first = this.#page * ROWS_PER_PAGE;
     const rows = this.#rows.slice(first, first + ROWS_PER_PAGE);
-    const texts = rows.map((row) => this.columns.map(({ name }) => exactText(row[name])));
+    const texts = rows.map((row) => this.columns.map(({ name, shown }) => exactText(row[name], shown)));
     const content = JSON.stringify([this.columns, texts]);
     if (content !== this.#drawn) {
       this.#drawn = content;
@@ -105,7 +109,7 @@ export class Table {
       "tr",
       {},
       el("th", { scope: "row", text: exactText(row[first.name]) }),
-      ...rest.map(({ name }, index) => cell(row[name], digits[index + 1])),
+      ...rest.map(({ name, shown }, index) => cell(row[name], shown, digits[index + 1])),
     );
   }
 }

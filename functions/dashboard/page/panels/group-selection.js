@@ -1,5 +1,6 @@
 /** Which values of its groups a panel shows: those with the most items, until the user selects others. */
 
+import { Problem } from "../client/api.js";
 import { GROUPS_PER_REQUEST, groupsByKey, topGroups, valuesWithin } from "../data/queries.js";
 import { MAX_LINES } from "../data/ranges.js";
 import { choose } from "../elements/chooser.js";
@@ -10,6 +11,7 @@ const RELOAD_AFTER_MS = 10_000;
 export class GroupSelection {
   #slots = new Map();
   #loadedAt = 0;
+  #isChoosing = false;
 
   /** Values of the fixed groups, by name. */
   fixed = new Map();
@@ -109,23 +111,45 @@ export class GroupSelection {
 
   /** Let the user select the value of a fixed group; return whether it changed. */
   async chooseFixed(group) {
+    // the button may be clicked again before the dialog opens
+    if (this.#isChoosing) return false;
+    this.#isChoosing = true;
+    try {
+      return await this.#chooseFixed(group);
+    } finally {
+      this.#isChoosing = false;
+    }
+  }
+
+  async #chooseFixed(group) {
     const { fixedGroups } = this.aggregate;
     const index = fixedGroups.indexOf(group);
-    const candidates = await this.#fixedCandidates(index);
+    const { candidates, problem } = await this.#offered(index);
     const toEntries = (found) => found.map(({ value, items }) => ({ value, label: formatGroupValue(value), items }));
     const chosen = await choose({
       heading: `Select ${spaced(group.name)}`,
       entries: toEntries(candidates),
-      selected: [this.fixed.get(group.name)],
+      selected: this.fixed.has(group.name) ? [this.fixed.get(group.name)] : [],
       max: 1,
       allowsTyping: true,
       loadMore: index === 0 && candidates.length >= GROUPS_PER_REQUEST ? this.#pagesByKey(toEntries) : null,
+      problem,
     });
     if (chosen === null || chosen.length === 0 || chosen[0] === this.fixed.get(group.name)) return false;
     this.fixed.set(group.name, chosen[0]);
     for (const later of fixedGroups.slice(index + 1)) this.fixed.delete(later.name);
     this.selected = null;
     return true;
+  }
+
+  /** Return the values of a fixed group; if the API does not list them, none and the problem: one can be typed. */
+  async #offered(index) {
+    try {
+      return { candidates: await this.#fixedCandidates(index), problem: null };
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      return { candidates: [], problem: error.message };
+    }
   }
 
   #pagesByKey(toEntries) {

@@ -119,16 +119,19 @@ export class Panel {
 
   #retryLater(error) {
     this.freshness.failed(error);
-    this.#showProblem(error);
     this.#failures += 1;
     const backOffS = Math.min(MIN_BACK_OFF_S * 2 ** (this.#failures - 1), MAX_BACK_OFF_S);
     this.nextAt = performance.now() + Math.max(error.retryS ?? 0, backOffS) * 1000;
+    this.#showProblem(error);
   }
 
   #showProblem(error) {
-    if (!(error instanceof Problem)) throw error;
+    const isOfApi = error instanceof Problem;
+    const text = isOfApi ? error.message : `The response could not be shown: ${error.message}`;
     this.problem.hidden = false;
-    setText(this.problem, error.message.endsWith(".") ? error.message : `${error.message}.`);
+    setText(this.problem, text.endsWith(".") ? text : `${text}.`);
+    // for the browser's console
+    if (!isOfApi) throw error;
   }
 
   /** Say how many rows are missing a change because a sum would have more digits than the table can store. */

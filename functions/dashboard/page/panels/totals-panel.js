@@ -29,7 +29,7 @@ export class TotalsPanel extends Panel {
   async load(signal) {
     const read = await readRows(this.api, this.aggregate, [], { signal, max: 1 });
     const [row] = read.rows;
-    const entries = row === undefined ? [] : this.aggregate.measures.map((measure) => entry(measure, row));
+    const entries = row === undefined ? [] : this.#views.map((view) => entry(view, row));
     this.list.replaceChildren(...entries);
     this.empty.hidden = row !== undefined;
     setText(this.empty, row === undefined ? "No rows yet. They appear here as soon as the first item is counted." : "");
@@ -42,12 +42,13 @@ export class TotalsPanel extends Panel {
   onAppearanceChange() {}
 }
 
-function entry({ name, unit, description }, row) {
+function entry(view, row) {
+  const { key: name, unit, description } = view;
   const value = withoutTime(row[name]);
   const isList = Array.isArray(value);
-  const text = isList && unit ? `${humanize(name)} (${unit})` : humanize(name);
+  const text = isList && unit ? `${view.label} (${unit})` : view.label;
   const label = el("span", { class: "name", text, title: description ?? text });
-  if (!isNumber(value)) return el("li", { class: "with-list" }, label, valueList(row[name]));
+  if (!isNumber(value)) return el("li", { class: "with-list" }, label, valueList(row[name], view));
   const number = unit ? `${formatNumber(value)} ${unit}` : formatNumber(value);
   return el("li", {}, label, el("span", { class: "value", text: number }));
 }

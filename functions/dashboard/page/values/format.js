@@ -57,11 +57,14 @@ function shortTick(value) {
   return Math.abs(value) < 10_000 ? fourDigits.format(value) : compact.format(value);
 }
 
-/** Return a value of a row with all its digits. */
-export function exactText(value) {
+/**
+ * Return a value of a row with all its digits. `shown` names the fields that come with the values of a ranked list; it
+ * is null for a list of frequent values, which come with their counts.
+ */
+export function exactText(value, shown = null) {
   if (value === null || value === undefined) return "";
   if (typeof value === "object" && !(value instanceof Exact)) {
-    if (Array.isArray(value)) return value.map(entryText).join(", ");
+    if (Array.isArray(value)) return value.map((entry) => entryText(entry, shown)).join(", ");
     if ("at" in value) return `${exactText(value.value)} (${value.at})`;
     if ("by" in value) return `${exactText(value.value)} (${exactText(value.by)})`;
     return JSON.stringify(value);
@@ -70,17 +73,20 @@ export function exactText(value) {
 }
 
 /** Return an entry of a list as text: a frequent value with its count, or a ranked one with the fields it shows. */
-export function entryText({ value, count, ...shown }) {
-  if (count !== undefined) return `${exactText(value)} × ${exactText(count)}`;
-  const told = shownText(shown);
-  return told ? `${exactText(value)} (${told})` : exactText(value);
+function entryText(entry, shown) {
+  if (shown === null) return `${exactText(entry.value)} × ${exactText(entry.count)}`;
+  const told = shownText(entry, shown);
+  return told ? `${exactText(entry.value)} (${told})` : exactText(entry.value);
 }
 
 /** Return the fields that a ranked value shows, as text. */
-export function shownText(shown) {
-  return Object.values(shown)
-    .map((field) => exactText(field) || NO_VALUE)
-    .join(", ");
+export function shownText(entry, shown) {
+  return shown.map((name) => exactText(entry[name]) || NO_VALUE).join(", ");
+}
+
+/** Return the names of the fields that come with a measure's ranked values; null if they are not ranked. */
+export function shownFields({ kind, show = [] }) {
+  return kind === "largest" || kind === "smallest" ? show.map(lastStep) : null;
 }
 
 /** Return a first or last measure without what orders it, and any other value as it is. */

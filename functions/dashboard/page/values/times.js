@@ -250,7 +250,7 @@ const BUCKET_FORMATS = {
 
 /**
  * Return a bucket as text: `Tue, 1 Jan 2013, 05:00`, `Week of 31 Dec 2012`, `January 2013`, `Q1 2013`, and for one that
- * is not over `January 2013, so far`.
+ * is not over `January 2013, so far`. A time that the clocks show twice has its offset: `…, 02:00 GMT+2`.
  */
 export function formatBucket(instant, unit, zone, isOpen = false) {
   return `${bucketText(instant, baseUnit(unit), zone)}${isOpen ? ", so far" : ""}`;
@@ -261,8 +261,15 @@ function bucketText(instant, unit, zone) {
     const [year, month] = localTimeOf(instant, zone).split("-");
     return `Q${Math.ceil(month / 3)} ${year}`;
   }
-  const text = formatter(zone, BUCKET_FORMATS[unit]).format(instant);
+  const text = textIn(zone, BUCKET_FORMATS[unit], instant, isWithinDay(unit));
   return unit === "week" ? `Week of ${text}` : text;
+}
+
+/** Return an instant as text; if it is a time of day that the clocks show twice, with its offset. */
+function textIn(zone, options, instant, isTime = true) {
+  const { shown } = isTime ? readings(localTimeOf(instant, zone), zone) : { shown: [] };
+  const name = shown[0] === shown.at(-1) ? {} : { timeZoneName: "shortOffset" };
+  return formatter(zone, { ...options, ...name }).format(instant);
 }
 
 /**
@@ -272,7 +279,7 @@ function bucketText(instant, unit, zone) {
 export function formatInstant(text, zone) {
   const instant = Date.parse(text);
   if (Number.isNaN(instant)) return text;
-  const shown = formatter(zone ?? "UTC", { ...TIME, second: "2-digit" }).format(instant);
+  const shown = textIn(zone ?? "UTC", { ...TIME, second: "2-digit" }, instant);
   return zone === null ? `${shown} UTC` : shown;
 }
 

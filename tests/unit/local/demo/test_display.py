@@ -94,6 +94,20 @@ def test_an_attached_stack_hints_at_what_it_may_write() -> None:
     assert "/api/collections/orders/items/1'" in text
 
 
+def test_a_stack_that_takes_tokens_hints_at_no_signed_request() -> None:
+    """The page that is served beside the stack signs its requests, so it could not read anything."""
+    tokens = {"JwtIssuer": "https://issuer", "JwtAudience": "a"}
+    text = "\n".join(hints(running(**tokens), orders))
+    assert "sigv4" not in text
+    assert "http://page" not in text
+    assert "Dashboard: none, since the API accepts only tokens of https://issuer; add DashboardClientId" in text
+    assert text.count('curl -s -H "authorization: Bearer $TOKEN"') == 3
+    stack = running(**tokens, DashboardClientId="c")
+    stack.outputs = {**stack.outputs, "DashboardUrl": "https://api.execute-api.example/dashboard"}
+    page = "Dashboard: http://aws/_aws/execute-api/api/dashboard (sign in at https://issuer)"
+    assert page in "\n".join(hints(stack, orders))
+
+
 def test_the_hints_can_be_pasted_into_a_shell_and_their_item_is_valid() -> None:
     stack = SimpleNamespace(
         api_url="http://127.0.0.1:1/api",
