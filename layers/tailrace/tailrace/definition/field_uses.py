@@ -69,7 +69,7 @@ class FieldUse(Struct, frozen=True):
         return found if self.is_entry_in(fields) else found | fields.types(self._path_of_element())
 
     def is_entry_in(self, fields: ItemFields) -> bool:
-        """Tell whether the field is in an entry of a map, which has a key and a value, and never in a list's element."""
+        """Tell whether the field is in an entry of a map, which has a key and a value, and in no list's element."""
         return bool(self.each) and "array" not in fields.types(self.each)
 
     def path_in(self, fields: ItemFields) -> Path | None:

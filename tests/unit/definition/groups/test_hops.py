@@ -80,6 +80,17 @@ def test_windows_of_hours_last_as_long_when_the_clock_changes_and_days_end_at_mi
     assert by_day.last_end("2024-10-26") - by_day.start("2024-10-26") == timedelta(hours=49)
 
 
+def test_windows_are_shorter_if_the_clock_changes_within_one_of_their_buckets() -> None:
+    window = hop("at", size=hours(24), every=hours(6), tz="Europe/Berlin")
+    found = {
+        (window.last_end(label) - window.start(label)) // timedelta(hours=1)
+        for at in (datetime(2024, 3, 31, 12, tzinfo=UTC), datetime(2024, 10, 27, 12, tzinfo=UTC))
+        for back in range(48)
+        for label in window.labels(window.label(at - timedelta(hours=back)))
+    }
+    assert found == {24, *range(17, 23)} - {18}
+
+
 def test_a_row_is_kept_from_its_windows_end() -> None:
     one = aggregate(hop("at", size=hours(2), every=hours(1)), keep=days(1))
     folded = fold_records(
