@@ -104,6 +104,12 @@ def test_a_row_is_kept_from_its_windows_end() -> None:
     }
 
 
+@pytest.mark.parametrize("window", [day("at", name="hop"), hop("at", size=days(2), every=days(1))])
+def test_a_row_that_would_be_kept_beyond_the_year_9999_never_expires(window: Any) -> None:
+    one = aggregate(window, keep=days(3_500_000))
+    assert [one.expires_at(["a", label]) for label in ("0500-01-01", "2024-01-01", "9999-12-31")] == [None] * 3
+
+
 def test_windows_of_lines_count_each_item_once_in_a_row() -> None:
     one = aggregate(
         hop("lines.at", size=hours(2), every=hours(1)),
