@@ -28,6 +28,7 @@ from tailrace import (
     smallest,
     top,
     total,
+    variance,
 )
 from tailrace.definition.descriptions import describe
 from tailrace.definition.pipeline import load_pipeline
@@ -130,6 +131,13 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "a negative keep": (lambda: aggregate(by=[day("t")], keep=days(-1)), "positive"),
     "a version of zero": (lambda: aggregate(version=0), "version"),
     "a measure with the name of a group": (lambda: aggregate(measures={"a": count()}), "duplicate attribute name 'a'"),
+    "a mean with the name of a group": (lambda: aggregate(measures={"a": mean("n")}), "duplicate attribute name 'a'"),
+    "a mean with a name of the row": (
+        lambda: aggregate(measures={"updated_at": mean("n")}),
+        "reserved attribute name 'updated_at'",
+    ),
+    "a variance with the name of a flag": (lambda: aggregate(measures={"inexact": variance("n")}), "reserved"),
+    "a mean without a name": (lambda: aggregate(measures={"": mean("n")}), "must not be empty"),
     "two measures with a common attribute": (
         lambda: aggregate(measures={"d": mean("n"), "d_total": total("n")}),
         "duplicate attribute name 'd_total'",

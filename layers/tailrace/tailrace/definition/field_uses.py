@@ -13,7 +13,7 @@ from tailrace.definition.fields.paths import FieldPath, field_path, source_of
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.definition.groups.group import Group
 from tailrace.definition.item_fields import BINARY, ItemFields
-from tailrace.definition.json_schema.paths import ELEMENT, Path, Step
+from tailrace.definition.json_schema.paths import ELEMENT, NOTHING, Path, Step
 from tailrace.definition.json_schema.types import ALL_TYPES
 from tailrace.definition.measures.linear import Measure
 from tailrace.definition.measures.order import OrderMeasure
@@ -62,23 +62,46 @@ class FieldUse(Struct, frozen=True):
 
     def types_in(self, fields: ItemFields) -> frozenset[str]:
         """Return the types that the field may have in valid items; none if there can be no value."""
-        if self.is_entry_in(fields) and self.path[len(self.each) :][:1] not in {(KEY,), (VALUE,)}:
-            return frozenset(["object"]) if self.path == self.each else frozenset()
-        path = self.path_in(fields)
-        return _NAME if path is None else fields.types(path)
+        if not self.each:
+            return fields.types(self.path)
+        kinds = fields.types(self.each)
+        found = self._entry_types(fields) if "array" not in kinds or "object" in kinds else NOTHING
+        return found if self.is_entry_in(fields) else found | fields.types(self._path_of_element())
 
     def is_entry_in(self, fields: ItemFields) -> bool:
-        """Tell whether the field is in an entry of a map, which has a key and a value."""
+        """Tell whether the field is in an entry of a map, which has a key and a value, and in no list's element."""
         return bool(self.each) and "array" not in fields.types(self.each)
 
     def path_in(self, fields: ItemFields) -> Path | None:
-        """Return the path into a valid item; None for the name of a map's entry, which a schema does not describe."""
+        """Return the path into a valid item; None for the name of a map's entry, which a schema does not describe.
+
+        Where the elements may be those of a list or of a map, it is the path that has usable values.
+        """
         if not self.each:
             return self.path
-        rest = self.path[len(self.each) :]
-        if not self.is_entry_in(fields) or rest[:1] not in {(KEY,), (VALUE,)}:
-            return (*self.each, ELEMENT, *rest)
-        return None if rest == (KEY,) else (*self.each, ELEMENT, *rest[1:])
+        path = self._path_of_element()
+        if self._in_entry[:1] not in {(KEY,), (VALUE,)} or (
+            not self.is_entry_in(fields) and (fields.types(path) & self.types or not self._entry_types(fields))
+        ):
+            return path
+        return None if self._in_entry == (KEY,) else (*self.each, ELEMENT, *self._in_entry[1:])
+
+    @property
+    def _in_entry(self) -> Path:
+        """The steps from an element, or from an entry with its key and value."""
+        return self.path[len(self.each) :]
+
+    def _path_of_element(self) -> Path:
+        return (*self.each, ELEMENT, *self._in_entry)
+
+    def _entry_types(self, fields: ItemFields) -> frozenset[str]:
+        """Return the types that the field may have in a map's entry."""
+        match self._in_entry:
+            case ():
+                return frozenset(["object"])
+            case (step, *rest) if step == VALUE:
+                return fields.types((*self.each, ELEMENT, *rest))
+        return _NAME if self._in_entry == (KEY,) else NOTHING
 
 
 def field_uses(
@@ -171,6 +194,8 @@ def _missing(collection: Collection, use: FieldUse) -> str:
     if use.is_entry_in(fields) and inner[:1] not in {(KEY,), (VALUE,)}:
         owner = f"an entry of {'.'.join(map(str, use.each))!r}"
         return unknown_field(use.source, str(inner[0]), owner, (KEY, VALUE), _spelled(use.each))
+    if use.is_entry_in(fields) and inner[:1] == (KEY,):
+        return f"unknown field {use.source!r}: {use.source_to(len(use.each) + 1)!r} is a string, the name of an entry"
     for length in range(1, len(path)):
         found = fields.types(path[:length])
         if not found:

@@ -66,6 +66,10 @@ def lifetime(context: str, keep: object, source: object, unit: object, tz: str) 
 def expiry_second(bucket: BucketGroup, label: str, keep: timedelta) -> int | None:
     """Return the second since 1970 at which a row of a bucket may expire; None after the year 9999."""
     try:
-        return int((bucket.last_end(label) + keep).timestamp())
+        end = bucket.last_end(label)
     except (ValueError, OverflowError):  # at either end of the calendar, in years 1 and 9999
         return 0 if label.startswith("0") else None
+    try:
+        return int((end + keep).timestamp())
+    except OverflowError:
+        return None

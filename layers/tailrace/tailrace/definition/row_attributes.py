@@ -1,6 +1,6 @@
 """The attributes of aggregate rows: those of the engine, and the rules for those of groups and measures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from tailrace.definition.fields.arguments import check_display_metadata
 from tailrace.definition.groups.group import Group
@@ -28,7 +28,10 @@ MAX_ORDER_VALUES = 300
 MAX_NAME_BYTES = 255
 """The longest name of a group or measure. Value rows have a measure's in their keys, at most three times as long."""
 
-_RESERVED = {"pk", "sk", UPDATED_AT, EXPIRES_AT, "inexact"}
+INEXACT_SHOWN = "inexact"
+"""The member of a row, as readers get it, that marks it as inexact."""
+
+_RESERVED = {"pk", "sk", UPDATED_AT, EXPIRES_AT, INEXACT_SHOWN}
 
 
 def check_attributes(context: str, groups: Sequence[Group], measures: Mapping[str, AnyMeasure]) -> None:
@@ -37,7 +40,6 @@ def check_attributes(context: str, groups: Sequence[Group], measures: Mapping[st
     Raises:
         DefinitionError: a name is reserved, duplicate or invalid, or there are too many.
     """
-    seen: set[str] = set(_RESERVED)
     names = [group.name for group in groups]
     for name, measure in measures.items():
         if not isinstance(name, str):
@@ -54,13 +56,20 @@ def check_attributes(context: str, groups: Sequence[Group], measures: Mapping[st
     if values > MAX_ORDER_VALUES:
         text = f"order measures of {values} values exceed the limit of {MAX_ORDER_VALUES}; split the aggregate"
         raise DefinitionError(f"{context}: {text}")
-    for name in [*names, *(name for name, measure in measures.items() if isinstance(measure, Ratio))]:
+    names += [name for name, measure in measures.items() if isinstance(measure, Ratio)]
+    _check_distinct(context, names, set(_RESERVED))
+    # a mean or variance has its name only in what readers get
+    _check_distinct(context, measures, {UPDATED_AT, INEXACT_SHOWN, *(group.name for group in groups)})
+    check_ratios(context, measures)
+
+
+def _check_distinct(context: str, names: Iterable[str], taken: set[str]) -> None:
+    for name in names:
         _check_name(context, name)
-        if name in seen:
+        if name in taken:
             kind = "reserved" if name in _RESERVED else "duplicate"
             raise DefinitionError(f"{context}: {kind} attribute name {name!r}; rename the measure or use name=")
-        seen.add(name)
-    check_ratios(context, measures)
+        taken.add(name)
 
 
 def _check_name(context: str, name: object) -> None:

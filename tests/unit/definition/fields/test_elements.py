@@ -201,6 +201,7 @@ CLOSED = {
         ({"measures": {"n": maximum("lines")}}, "needs a string, number or boolean, but 'lines' is an object"),
         ({"each": "stock", "by": [field("stock.value.prodcut")]}, "unknown field 'stock.value.prodcut'"),
         ({"each": "stock", "by": [field("stock.product")]}, "an entry of 'stock' has key, value"),
+        ({"each": "stock", "by": [field("stock.key.product")]}, "'stock.key' is a string, the name of an entry"),
     ],
 )
 def test_fields_of_elements_are_checked_against_the_schema(changes: dict[str, Any], message: str) -> None:
@@ -211,3 +212,22 @@ def test_fields_of_elements_are_checked_against_the_schema(changes: dict[str, An
     aggregate(**(good | stock))
     with pytest.raises(DefinitionError, match=message):
         aggregate(**(good | {"measures": {"n": count()}} | changes))
+
+
+def test_elements_may_be_those_of_a_list_or_of_a_map() -> None:
+    closed = LINE | {"additionalProperties": False}
+    stock = {"type": ["array", "object"], "items": closed, "additionalProperties": {"type": "integer"}}
+    either = Collection("orders", schema={"type": "object", "properties": {"stock": stock}})
+    entries = aggregate(
+        of=either, each="stock", by=[field("stock.key")], measures={"n": count(), "pieces": total("stock.value")}
+    )
+    lines = aggregate(of=either, name="b", each="stock", by=[field("stock.product")], measures={"n": count()})
+    items = [("1", {"stock": {"pear": 2, "fig": 3}}), ("2", {"stock": [{"product": "pear", "size": 1}]})]
+    found = rows(history("orders", items), Pipeline([either], [entries, lines]))
+    assert found[entries.name] == [{"key": "fig", "n": 1, "pieces": 3}, {"key": "pear", "n": 1, "pieces": 2}]
+    assert found["b"] == [{"product": "pear", "n": 1}]
+    for wrong, message in ((field("stock.size.x"), "'stock.size.x'"), (field("stock.key.x"), "'stock.key.x'")):
+        with pytest.raises(DefinitionError, match=message):
+            aggregate(of=either, each="stock", by=[wrong], measures={"n": count()})
+    with pytest.raises(DefinitionError, match="needs a number, but 'stock.key' is a string"):
+        aggregate(of=either, each="stock", by=[], measures={"n": total("stock.key")})

@@ -80,6 +80,17 @@ def test_windows_of_hours_last_as_long_when_the_clock_changes_and_days_end_at_mi
     assert by_day.last_end("2024-10-26") - by_day.start("2024-10-26") == timedelta(hours=49)
 
 
+def test_windows_are_shorter_if_the_clock_changes_within_one_of_their_buckets() -> None:
+    window = hop("at", size=hours(24), every=hours(6), tz="Europe/Berlin")
+    found = {
+        (window.last_end(label) - window.start(label)) // timedelta(hours=1)
+        for at in (datetime(2024, 3, 31, 12, tzinfo=UTC), datetime(2024, 10, 27, 12, tzinfo=UTC))
+        for back in range(48)
+        for label in window.labels(window.label(at - timedelta(hours=back)))
+    }
+    assert found == {24, *range(17, 23)} - {18}
+
+
 def test_a_row_is_kept_from_its_windows_end() -> None:
     one = aggregate(hop("at", size=hours(2), every=hours(1)), keep=days(1))
     folded = fold_records(
@@ -91,6 +102,12 @@ def test_a_row_is_kept_from_its_windows_end() -> None:
         "2024-10-27T01:00+00:00": midnight + 3 * 3600 + 86_400,
         "2024-10-27T00:00+00:00": midnight + 2 * 3600 + 86_400,
     }
+
+
+@pytest.mark.parametrize("window", [day("at", name="hop"), hop("at", size=days(2), every=days(1))])
+def test_a_row_that_would_be_kept_beyond_the_year_9999_never_expires(window: Any) -> None:
+    one = aggregate(window, keep=days(3_500_000))
+    assert [one.expires_at(["a", label]) for label in ("0500-01-01", "2024-01-01", "9999-12-31")] == [None] * 3
 
 
 def test_windows_of_lines_count_each_item_once_in_a_row() -> None:

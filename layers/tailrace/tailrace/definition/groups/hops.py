@@ -18,6 +18,7 @@ _MICROSECOND = timedelta(microseconds=1)
 class HopGroup(BucketGroup):
     """A group by overlapping windows. Each begins with a bucket and has ``windows`` consecutive buckets.
 
+    A bucket in which the clock changes is two, so windows that contain its parts are shorter than others.
     A window's label is that of its first bucket. The value of an item is the label of the newest window that contains
     it; :meth:`labels` gives the others.
     """
