@@ -15,7 +15,8 @@ from tailrace.http.preconditions import Preconditions, parse_preconditions
 from tailrace.http.problems import NotAcceptable, UnsupportedMediaType
 
 _ITEM_PATH = re.compile(r"(?P<before>.*?/collections/[^/]+/items/)(?P<id>.+)", re.DOTALL)
-_JSON = re.compile(r"application/([a-z0-9.!#$&^_-]+\+)?json")
+# a patch is no item: a PUT with one would remove all other fields
+_JSON = re.compile(r"application/(?!(merge|json)-patch\+)([a-z0-9.!#$&^_-]+\+)?json")
 _MERGE_PATCH = re.compile(r"application/(merge-patch\+)?json")
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _WEIGHT = re.compile(r"(0(\.[0-9]{0,3})?|1(\.0{0,3})?)")
@@ -80,10 +81,14 @@ def parse_json_object(event: Event) -> dict[str, Any]:
     """Return the body, a JSON object, as engine values.
 
     Raises:
-        UnsupportedMediaType: the content type is not JSON, or the body is compressed.
+        UnsupportedMediaType: the content type is not JSON, or that of a patch; or the body is compressed.
         InvalidMessage: the body is missing or not a JSON object.
     """
     _check_media_type(event, _JSON, "application/json")
+    return _json_object(event)
+
+
+def _json_object(event: Event) -> dict[str, Any]:
     coding = header(event, "content-encoding")
     if coding is not None and coding.strip().lower() not in ("", "identity"):
         raise UnsupportedMediaType(f"Content-Encoding {coding[:60]!r} is not supported: send the body uncompressed")
@@ -100,11 +105,11 @@ def parse_merge_patch(event: Event) -> dict[str, Any]:
     """Return the body, a JSON merge patch (RFC 7396), as engine values.
 
     Raises:
-        UnsupportedMediaType: as :func:`parse_json_object`; or it is another kind of patch, such as RFC 6902.
+        UnsupportedMediaType: the content type is neither JSON nor a merge patch, or the body is compressed.
         InvalidMessage: as :func:`parse_json_object`.
     """
     _check_media_type(event, _MERGE_PATCH, "application/merge-patch+json or application/json")
-    return parse_json_object(event)
+    return _json_object(event)
 
 
 def batch_items(event: Event) -> list[Any]:

@@ -132,6 +132,17 @@ def test_a_patch_of_another_kind_is_refused(cloud: Cloud, kind: str) -> None:
     assert cloud.items() == {"orders#7": ORDER}
 
 
+@pytest.mark.parametrize("kind", ["application/merge-patch+json", "application/json-patch+json; charset=utf-8"])
+def test_a_patch_is_no_item(cloud: Cloud, kind: str) -> None:
+    call("PUT", item_path("7"), ORDER)
+    refused = problem("PUT", item_path("7"), {"paid": True}, headers={"Content-Type": kind})
+    assert refused == (415, "unsupported-media-type")
+    batch = {"items": [{"id": "7", "item": ORDER | {"paid": True}}]}
+    refused = problem("POST", "/collections/orders/items", batch, headers={"Content-Type": kind})
+    assert refused == (415, "unsupported-media-type")
+    assert cloud.items() == {"orders#7": ORDER}
+
+
 @pytest.mark.parametrize("coding", ["gzip", "GZIP", "br", "deflate, gzip", "zstd"])
 def test_a_compressed_body_is_refused(cloud: Cloud, coding: str) -> None:
     body = base64.b64encode(gzip.compress(dumps(ORDER).encode())).decode()
