@@ -111,7 +111,7 @@ PROBLEM_TYPES = {
             "unsupported-media-type",
             415,
             "Unsupported media type",
-            "the `Content-Type` of the body is not JSON, or is that of a patch instead of an item; or the body is compressed",
+            "the `Content-Type` of the body is not JSON or, for an item, is that of a patch; or the body is compressed",
         ),
         ProblemType(
             "invalid-item", 422, "Invalid item", "the item breaks its collection's rules; `violations` lists every one"
