@@ -222,7 +222,10 @@ def test_elements_may_be_those_of_a_list_or_of_a_map() -> None:
         of=either, each="stock", by=[field("stock.key")], measures={"n": count(), "pieces": total("stock.value")}
     )
     lines = aggregate(of=either, name="b", each="stock", by=[field("stock.product")], measures={"n": count()})
-    items = [("1", {"stock": {"pear": 2, "fig": 3}}), ("2", {"stock": [{"product": "pear", "size": 1}]})]
+    items: list[tuple[str, dict[str, Any]]] = [
+        ("1", {"stock": {"pear": 2, "fig": 3}}),
+        ("2", {"stock": [{"product": "pear", "size": 1}]}),
+    ]
     found = rows(history("orders", items), Pipeline([either], [entries, lines]))
     assert found[entries.name] == [{"key": "fig", "n": 1, "pieces": 3}, {"key": "pear", "n": 1, "pieces": 2}]
     assert found["b"] == [{"product": "pear", "n": 1}]
