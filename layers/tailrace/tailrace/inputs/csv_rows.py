@@ -5,7 +5,9 @@ import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
-from itertools import chain
+from itertools import chain, takewhile
+
+from msgspec import Struct
 
 from tailrace.encoding.text import decode_utf8
 from tailrace.errors import InvalidMessage
@@ -24,6 +26,21 @@ UNREADABLE_ROW = (csv.Error, UnreadableRow)
 """What :meth:`CsvReader.read` raises for a row that cannot be parsed."""
 
 
+class _TooLong(UnreadableRow):
+    """A quote is not closed in time; a row that begins later has more time."""
+
+
+class _OpenLines(Struct):
+    """What is known of rows that a line before ``last`` begins and leaves open, after such a row has failed.
+
+    The lines that follow up to there leave the row open as well. The ``error`` occurs in ``last``, or because the file
+    ends there.
+    """
+
+    last: int
+    error: Exception
+
+
 class CsvReader:
     """Reads a CSV file row by row; quoted cells may contain line breaks.
 
@@ -32,7 +49,8 @@ class CsvReader:
 
     ``row_lines`` are the numbered lines of the last row, with None in place of a line that is too long. An unclosed
     quote would swallow all rows after it. So when a row fails, :meth:`skip_row` pushes back all its lines except the
-    first, and each is then read as the start of a row of its own.
+    first, and each is then read as the start of a row of its own. If it leaves a quote open too, it meets the same
+    error, so the lines that follow are not parsed again: in a damaged file, that would be a megabyte for each line.
     """
 
     def __init__(self, stream: LineStream, known_columns: AbstractSet[str]) -> None:
@@ -40,6 +58,7 @@ class CsvReader:
         self._stream = stream
         self._lines = raw_lines(stream, has_quoted_cells=True)
         self._pushed_back: deque[Numbered] = deque()
+        self._open_lines: _OpenLines | None = None
         self.row_lines: list[Numbered] = []
         # a cell is never longer than its row; the csv module's default limit is lower. The setting is process-wide:
         # never lower what other code may rely on
@@ -55,11 +74,20 @@ class CsvReader:
             InvalidMessage: the rest of the file cannot be read.
         """
         self.row_lines = []
-        return next(csv.reader(self._decoded_lines(), delimiter=self._separator, strict=True))
+        try:
+            return self._parse(self._decoded_lines())
+        except UNREADABLE_ROW as error:
+            if len(self.row_lines) > 1:
+                self._open_lines = _OpenLines(self.row_lines[-1][0], error)
+            raise
+
+    def _parse(self, lines: Iterator[str]) -> list[str]:
+        return next(csv.reader(lines, delimiter=self._separator, strict=True))
 
     def go_to(self, bookmark: Bookmark) -> None:
         """Continue with the row that follows a bookmark."""
         self._pushed_back.clear()
+        self._open_lines = None
         self._lines = raw_lines(self._stream, bookmark, has_quoted_cells=True)
 
     def skip_row(self) -> Numbered:
@@ -107,13 +135,45 @@ class CsvReader:
             if numbered is None:
                 return
             self.row_lines.append(numbered)
-            _, line, _ = numbered
-            if line is None:
-                raise UnreadableRow(f"a line is longer than {MAX_LINE_BYTES} bytes")
-            size += len(line)
-            if size > MAX_LINE_BYTES:
-                raise UnreadableRow(f"a quote is not closed within {MAX_LINE_BYTES} bytes")
-            yield _decoded(line, begins_row=len(self.row_lines) == 1)
+            size += len(numbered[1] or b"")
+            begins_row = len(self.row_lines) == 1
+            yield _in_row(numbered, size, begins_row=begins_row)
+            if begins_row:  # and leaves it open, or no further line would be asked for
+                self._check_open_lines(numbered[0], numbered[2] - size)
+
+    def _check_open_lines(self, first: int, start: int) -> None:
+        """Raise the error that an open row will meet, if it is known, by the number and offset of its first line."""
+        known = self._open_lines
+        if known is None or first >= known.last:
+            return
+        if isinstance(known.error, _TooLong):  # this row begins later, so it may have more lines
+            try:
+                self._parse(self._rest_of_row(known, start))
+            except UNREADABLE_ROW as error:
+                known.error = error
+            else:
+                self._open_lines = None
+                return
+        raise known.error.with_traceback(None)
+
+    def _rest_of_row(self, known: _OpenLines, start: int) -> Iterator[str]:
+        """Yield the lines of an open row from the last known one on, after a quote that stands for those before."""
+        after = list(takewhile(lambda numbered: numbered[0] >= known.last, reversed(self._pushed_back)))
+        before = '"'
+        for numbered in chain(reversed(after), self._further_lines()):
+            known.last, _, end = numbered
+            yield before + _in_row(numbered, end - start, begins_row=False)
+            before = ""
+
+
+def _in_row(numbered: Numbered, size: int, *, begins_row: bool) -> str:
+    """Return the text of a line in a row that has so many bytes up to its end."""
+    _, line, _ = numbered
+    if line is None:
+        raise UnreadableRow(f"a line is longer than {MAX_LINE_BYTES} bytes")
+    if size > MAX_LINE_BYTES:
+        raise _TooLong(f"a quote is not closed within {MAX_LINE_BYTES} bytes")
+    return _decoded(line, begins_row=begins_row)
 
 
 def _decoded(line: bytes, *, begins_row: bool) -> str:
