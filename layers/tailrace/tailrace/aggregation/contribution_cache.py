@@ -5,6 +5,7 @@ Images that agree in these fields count alike, so each case is computed once, by
 (:class:`tailrace.aggregation.row_evaluator.RowEvaluator`), and reused.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import Any
@@ -26,6 +27,10 @@ _MAX_KEY_CHARACTERS = 20_000_000
 """Bounds of each cache: its entries, and the characters of all its keys. Most keys have a few dozen characters, but a
 predicate may read a long text field. The size is estimated from every 64th key, which costs next to nothing."""
 _SIZE_CHECK_INTERVAL = 64
+
+_FIRST_REPEATED_HASH = sys.hash_info.modulus
+"""Integers below it differ in their hashes, but for -1 and -2. From there on, a sender could choose any number of them
+with one hash, and each look-up would compare them all."""
 
 
 class AggregateCache:
@@ -146,7 +151,10 @@ class ContributionCache:
 
 
 def store[K, V](cache: dict[K, V], key: K, value: V) -> None:
-    """Store an entry, after clearing the cache if it has reached a bound."""
+    """Store an entry, unless its hash may be that of many others; first clear the cache if it has reached a bound."""
+    parts: tuple[Any, ...] = key if isinstance(key, tuple) else (key,)
+    if any(type(one) is int and abs(one) >= _FIRST_REPEATED_HASH for one in parts):
+        return
     size = len(cache)
     if size >= _MAX_ENTRIES or (not size % _SIZE_CHECK_INTERVAL and size * len(str(key)) > _MAX_KEY_CHARACTERS):
         cache.clear()

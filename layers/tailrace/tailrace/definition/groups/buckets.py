@@ -85,8 +85,7 @@ class BucketGroup:
             return None
         if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
             raise not_a_time(value, self.source)
-        is_long = isinstance(value, str) and len(value) > _MAX_CACHED_CHARACTERS
-        find = _cached_label.__wrapped__ if is_long else _cached_label
+        find = _cached_label.__wrapped__ if _is_long(value) else _cached_label
         return find(value, self.unit, self.size, self.zone, self.source, self.epoch_unit)
 
     def text(self, value: Any) -> str:
@@ -142,6 +141,15 @@ def _bucket_label(unit: str, size: int, local: datetime) -> str:
 
 
 _MAX_CACHED_CHARACTERS = 64  # of a time, whose fraction may have any number of digits
+_MAX_CACHED_DECIMAL = 20
+"""Characters of a time that is a decimal: nanoseconds. With more, a sender could choose any number of times with one
+hash, and each look-up would compare them all."""
+
+
+def _is_long(value: str | int | Decimal) -> bool:
+    if isinstance(value, str):
+        return len(value) > _MAX_CACHED_CHARACTERS
+    return isinstance(value, Decimal) and len(str(value)) > _MAX_CACHED_DECIMAL
 
 
 # Times recur within a batch, and parsing and converting one costs ten times as much as a cache hit.

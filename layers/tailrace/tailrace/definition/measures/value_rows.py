@@ -17,7 +17,7 @@ from tailrace.definition.measures.linear import Predicate
 from tailrace.definition.times.instants import OUT_OF_RANGE, parse_instant, time_error
 from tailrace.definition.times.zones import time_zone
 from tailrace.encoding.json_types import Item
-from tailrace.encoding.numbers import MAX_EXPONENT, MIN_EXPONENT, Number, canonical_number
+from tailrace.encoding.numbers import MAX_EXPONENT, MIN_EXPONENT, Number, canonical_number, number_text
 from tailrace.encoding.sort_keys import check_sort_value, encode_sort_key, encode_sort_keys, utc_text
 from tailrace.errors import InvalidItem, Violation
 
@@ -208,18 +208,24 @@ def _ranked_key(value: Any, shown: tuple[Any, ...]) -> str:
     return first + rest
 
 
-@lru_cache(maxsize=65_536)
 def round_to_bin(value: Number, error: Decimal) -> Number:
     """Round a number to the representative of its bin, which differs from it by at most the fraction ``error``.
 
     Bin boundaries are the powers of (1 + e) / (1 - e), as in DDSketch (Masson, Rim, Lee 2019,
     https://arxiv.org/abs/1908.10693). Decimal logarithms give the same result on every machine.
     """
+    # by its text, because a sender could choose any number of values with one hash
+    return _bin_of(number_text(value), error)
+
+
+@lru_cache(maxsize=65_536)
+def _bin_of(text: str, error: Decimal) -> Number:
+    value = Decimal(text)
     if not value:
         return 0
     tolerance = error * Decimal("0.999999")  # the margin is for rounding the representative to 16 digits
     base = _LOG_CONTEXT.divide(1 + tolerance, 1 - tolerance)
-    magnitude = abs(Decimal(value))
+    magnitude = abs(value)
     bin_index = _LOG_CONTEXT.divide(_LOG_CONTEXT.ln(magnitude), _LOG_CONTEXT.ln(base)).to_integral_value(ROUND_CEILING)
     representative = _LOG_CONTEXT.divide(2 * _LOG_CONTEXT.power(base, bin_index), base + 1)
     # clamping to DynamoDB's range only brings the representative closer to the value
