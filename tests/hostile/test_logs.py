@@ -7,6 +7,7 @@ from unittest.mock import patch
 
 import pytest
 
+from functions.archive.app import handler as archive
 from functions.ingest.app import handler
 from local.in_memory.errors import client_error
 from tailrace.encoding.keys import group_list_key, key_owner, row_key, value_rows_key
@@ -58,11 +59,27 @@ def misplaced(world: Entrances) -> None:
         world.deliver([world.record(keys, None, image)])
 
 
+def unreadable(world: Entrances) -> None:
+    data: dict[str, Any] = {"sequence": "1", "shard": None, SECRET: SECRET}
+    whole = {"specversion": "1.0", "id": "1", "type": "tailrace.things.inserted", "time": "2024-06-01T00:00:00Z"}
+    events: list[dict[str, Any]] = [
+        {"data": data | {"sequence": SECRET}},
+        {"data": data, "time": SECRET},
+        {"data": data, "type": SECRET},
+    ]
+    events += [{"data": SECRET}, {"dataref": SECRET}, {"dataref": [SECRET]}, {"data": data, "id": [SECRET]}]
+    bodies = [json.dumps([whole | one]) for one in events]
+    bodies += [SECRET, f'["{SECRET}"]', f'[{{"{SECRET}":{SECRET}}}]', f'[{{"{SECRET}":1,"{SECRET}":2}}]']
+    failed = archive({"Records": [message(body) for body in bodies]}, None)
+    assert failed == {"batchItemFailures": [{"itemIdentifier": "1"}]}
+    assert f'"MessagesUnreadable":[{len(bodies)}.0]' in world.logs.getvalue()
+
+
 def message(body: str) -> dict[str, Any]:
     return {"messageId": "1", "body": body, "attributes": {"MessageGroupId": "g", "SentTimestamp": "1700000000000"}}
 
 
-@pytest.mark.parametrize("fail", [overflow, unmeasurable, overtaken, throttled, refused, misplaced])
+@pytest.mark.parametrize("fail", [overflow, unmeasurable, overtaken, throttled, refused, misplaced, unreadable])
 def test_no_log_shows_content(fail: Callable[[Entrances], None]) -> None:
     world = Entrances()
     with world.listening():

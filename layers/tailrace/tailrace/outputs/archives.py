@@ -147,9 +147,7 @@ def _parse_event(event: Any, text: str) -> Event | DataRef:
         return _validated_event(event, text if "\n" not in text and "\r" not in text else dumps(loads(text)))
     found = _DATA_REFERENCE.fullmatch(str(event["dataref"]))
     if found is None:
-        raise InvalidMessage(
-            f"dataref must be s3://<bucket>/oversize/<digest>.json, not {str(event['dataref'])[:200]!r}"
-        )
+        raise InvalidMessage("dataref must be s3://<bucket>/oversize/<digest>.json")
     return DataRef(event, *found.groups())
 
 
@@ -181,7 +179,7 @@ def _parse_time(time: str) -> datetime:
             return moment.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    raise InvalidMessage(f"the time of an event must have an offset from UTC, not {time[:40]!r}")
+    raise InvalidMessage("the time of an event must be in ISO 8601 and have an offset from UTC")
 
 
 def archive_object(partition: Partition, events: Iterable[Event]) -> StoredObject:
