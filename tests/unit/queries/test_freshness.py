@@ -68,6 +68,9 @@ def idle(newest: int) -> ShardProgress:
         ({"a": idle(0), "b": reached(29, 29.5)}, {"a": idle(0)}, Freshness(at(29), 1, 1)),
         # the rest of a batch is missing, for as long as it takes
         ({"a": reached(-100, -95.0, -99)}, {"a": reached(-100, -95.0)}, Freshness(at(-100), 130, 130)),
+        # both stand still, and only the other one has told at which change
+        ({"a": reached(-100, -99.0)}, {"a": reached(-100, -99.0, -90)}, Freshness(at(-100), 130, 121)),
+        ({"a": reached(-90, -89.0)}, {"a": reached(-100, -99.0, -90)}, Freshness(at(-90), 120, None)),
         # clock skew
         ({"a": reached(40, 30.0)}, {"a": reached(40, 30.0)}, Freshness(at(40), 0, 1)),
     ],
