@@ -88,15 +88,13 @@ class Archiver(Struct, frozen=True):
             held.add(message, events)
             if held.characters > MAX_HELD_CHARACTERS:
                 stored, unstored = self._store(held)
-                written += stored
-                failed |= dict.fromkeys(unstored)
+                written, failed = written + stored, failed | dict.fromkeys(unstored)
                 held = HeldMessages()
         if unread:
             logger().warning("no time is left; messages will be redelivered", extra={"messages": unread})
         # objects of messages that fail anyway are written as well: redelivery writes the same objects again
         stored, unstored = self._store(held)
-        written += stored
-        failed |= dict.fromkeys(unstored)
+        written, failed = written + stored, failed | dict.fromkeys(unstored)
         log_events("changes archived", (one for message in ids.keys() - failed.keys() for one in ids[message]))
         count_metrics(
             EventsReceived=received,
