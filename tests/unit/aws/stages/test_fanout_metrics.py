@@ -8,7 +8,9 @@ from tailrace.aws.runtime.clients import client
 from tailrace.encoding.tagged_json import loads
 from tailrace.testing import event, history, record
 from tests.unit.aws.conftest import Cloud
-from tests.unit.aws.stages.test_fanout import LARGE, SMALL
+
+SMALL = {"shop": "a", "placed": "2024-10-27T00:30:00Z", "amount": 5}
+LARGE = SMALL | {"amount": 500}
 
 
 def test_only_what_was_sent_and_stored_is_counted_so(
