@@ -94,6 +94,41 @@ def test_empty_pages_of_groups_are_passed_over(serve: Serve, visit: Visit) -> No
     assert found == [{"value": "7", "items": 1}]
 
 
+def test_rows_of_several_responses_are_as_fresh_as_the_least_fresh_of_them(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(FakeApi(rows=day()).respond).url)
+    found = page.evaluate(
+        """async () => {
+            const { readAllRows } = await import('./data/queries.js');
+            const at = (second, ageS, behindS) => ({
+                newest_change: second && `2026-03-01T12:00:0${second}Z`, age_s: ageS, behind_s: behindS });
+            const aggregate = { path: (resource) => resource };
+            const read = async (...pages) => {
+                const left = [...pages];
+                const get = async () => left.shift();
+                const { rows, freshness } = await readAllRows({ get }, aggregate, [[['a', '1']], [['a', '2']]]);
+                return [rows.length, ...Object.values(freshness)];
+            };
+            const [late, well, idle, none] = [at(1, 60, 58), at(9, 1, 1), at(9, 30, null), at(null, null, null)];
+            const given = (freshness, cursor) => ({ rows: [{}], freshness, cursor });
+            return [
+                await read(given(late, 'next'), given(well), given(well)),
+                await read(given(late), given(idle)),
+                await read(given(well), given(late)),
+                await read(given(none), given(idle)),
+                await read(given(none), given(none)),
+            ];
+        }"""
+    )
+    first, ninth = "2026-03-01T12:00:01Z", "2026-03-01T12:00:09Z"
+    assert found == [
+        [3, first, 60, 58],
+        [2, first, 60, 58],
+        [2, first, 60, 58],
+        [2, ninth, 30, None],
+        [2, None, None, None],
+    ]
+
+
 def test_the_time_of_a_text_among_bars_is_in_the_panels_zone(serve: Serve, visit: Visit) -> None:
     page = visit(serve(FakeApi(rows=day()).respond).url)
     found = page.evaluate(

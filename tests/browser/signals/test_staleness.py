@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.fake_api import FakeApi, day, hours, stages
@@ -49,6 +50,21 @@ def test_a_panel_out_of_view_and_a_page_that_slept_are_not_stale(serve: Serve, v
         return [...new Set(seen)];
     }"""
     assert set(page.evaluate(slept)) <= {"well", "none"}
+
+
+@pytest.mark.parametrize("groups", [["sensor", "hour"], ["sensor"], ["sensor", "kind"], ["sensor", "kind", "hour"]])
+def test_an_empty_panel_warns_when_aggregation_is_behind(serve: Serve, visit: Visit, groups: list[str]) -> None:
+    definition = hours()
+    known = {group["name"]: group for group in definition["groups"]} | {"kind": {"name": "kind", "kind": "field"}}
+    bucket = definition["bucket"] if "hour" in groups else None
+    api = FakeApi([definition | {"groups": [known[name] for name in groups], "bucket": bucket}])
+    page = visit(serve(api.respond).url, ready=False)
+    expect(page.locator(".panel .fresh")).to_have_text("no rows")
+    expect(page.locator(".panel .warning")).to_be_hidden()
+    api.freshness |= {"behind_s": 30}
+    expect(page.locator(".panel .warning")).to_contain_text("Stale: aggregation is 3")
+    api.freshness |= {"behind_s": None}
+    expect(page.locator(".panel .fresh")).to_have_text("no rows")
 
 
 def test_an_idle_table_is_not_stale(serve: Serve, visit: Visit) -> None:

@@ -76,6 +76,12 @@ def test_age_and_lag(own: dict[str, ShardProgress], others: dict[str, ShardProgr
     assert freshness(own, others, NOW) == expected
 
 
+def test_both_stand_still_and_only_the_other_has_told_at_which_change() -> None:
+    told = {"a": reached(-100, -99.0, -90)}
+    assert freshness({"a": reached(-100, -99.0)}, told, NOW) == Freshness(at(-100), 130, 121)
+    assert freshness({"a": reached(-90, -89.0)}, told, NOW) == Freshness(at(-90), 120, None)
+
+
 shards = st.dictionaries(
     st.sampled_from("abc"),
     st.builds(reached, st.integers(-200, 30), st.floats(-200, 30), st.none() | st.integers(-200, 30)),

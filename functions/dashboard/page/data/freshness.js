@@ -37,6 +37,15 @@ export function describeFreshness(read, silenceS, failure, limitS) {
   return { ...describeChange(freshness, ageS), warning: null };
 }
 
+/** Return what holds for the rows of two responses: the older change, the greater age and the greater lag. */
+export function leastFresh(one, other) {
+  if (!one || !other) return one ?? other ?? null;
+  const newest = [one.newest_change, other.newest_change].filter((time) => time !== null);
+  const greatest = (name) =>
+    [one[name], other[name]].filter((value) => value !== null).sort((a, b) => b - a)[0] ?? null;
+  return { newest_change: newest.sort()[0] ?? null, age_s: greatest("age_s"), behind_s: greatest("behind_s") };
+}
+
 function describeChange(freshness, ageS) {
   if (freshness === null) return { state: "none", text: "freshness unknown" };
   const { newest_change: newest, age_s: changeS, behind_s: behindS } = freshness;

@@ -1,6 +1,7 @@
 /** Reading rows and groups in a bounded number of requests. */
 
 import { parameterName } from "./aggregate.js";
+import { leastFresh } from "./freshness.js";
 import { MAX_ROWS, ROWS_PER_REQUEST } from "./ranges.js";
 
 /** How many groups are listed at once. */
@@ -45,7 +46,8 @@ export async function readAllRows(api, aggregate, queries, { signal, max = MAX_R
     all.truncated ||= all.rows.length >= max;
     if (all.truncated) break;
     const read = await readRows(api, aggregate, query, { signal, max: max - all.rows.length });
-    Object.assign(all, read, { rows: [...all.rows, ...read.rows], requests: all.requests + read.requests });
+    const freshness = leastFresh(all.freshness, read.freshness);
+    Object.assign(all, read, { rows: [...all.rows, ...read.rows], requests: all.requests + read.requests, freshness });
   }
   return all;
 }
@@ -57,29 +59,31 @@ export async function readAllRows(api, aggregate, queries, { signal, max = MAX_R
  */
 export async function readRows(api, aggregate, parameters, { signal, max = MAX_ROWS } = {}) {
   const rows = [];
-  let cursor = null;
+  let [cursor, freshness] = [null, null];
   for (let requests = 1; ; requests += 1) {
     const limit = Math.min(ROWS_PER_REQUEST, max - rows.length);
     const next = cursor === null ? [] : [["cursor", cursor]];
     const page = await api.get(aggregate.path("rows"), [...parameters, ["limit", String(limit)], ...next], { signal });
     rows.push(...page.rows);
+    freshness = leastFresh(freshness, page.freshness);
     cursor = page.cursor ?? null;
     // pages can be short or even empty, so the number of requests is bounded too
     if (cursor === null || rows.length >= max || requests * ROWS_PER_REQUEST >= 2 * max) {
       const bucketName = page.bucket ?? aggregate.bucket?.name;
-      return { rows, bucketName, freshness: page.freshness, truncated: cursor !== null, requests };
+      return { rows, bucketName, freshness, truncated: cursor !== null, requests };
     }
   }
 }
 
 /**
  * Return the values of the first group, those with the most items first. If there are too many to rank, return the
- * first ones in key order; if the aggregate does not list its groups, return none.
+ * first ones in key order; if the aggregate does not list its groups, return none. `onFreshness` gets that of the list.
  */
-export async function topGroups(api, aggregate, { signal, max = GROUPS_PER_REQUEST } = {}) {
+export async function topGroups(api, aggregate, { signal, max = GROUPS_PER_REQUEST, onFreshness } = {}) {
   if (!aggregate.listsGroups) return [];
   try {
-    const { groups } = await api.get(aggregate.path("groups"), [["n", String(max)]], { signal });
+    const { groups, freshness } = await api.get(aggregate.path("groups"), [["n", String(max)]], { signal });
+    onFreshness?.(freshness ?? null);
     return groups.map(groupEntry);
   } catch (error) {
     if (error.type !== "too-much") throw error;

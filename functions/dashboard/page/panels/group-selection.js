@@ -19,6 +19,8 @@ export class GroupSelection {
   selected = null;
   /** The values to select from, the largest first, as `{value, items}`. */
   candidates = [];
+  /** The freshness of the list of values, which shows how an empty one is meant. */
+  freshness = null;
 
   constructor(api, aggregate) {
     this.api = api;
@@ -54,10 +56,10 @@ export class GroupSelection {
 
   /** Load the values to show; return false if there are none. */
   async load(signal) {
-    const { aggregate, api } = this;
+    const { aggregate } = this;
     if (aggregate.isMultiValue) {
       if (this.candidates.length === 0 || performance.now() - this.#loadedAt > RELOAD_AFTER_MS) {
-        this.candidates = await topGroups(api, aggregate, { signal });
+        this.candidates = await this.#topGroups(signal);
         this.#loadedAt = performance.now();
       }
       return this.candidates.length > 0 || this.selected !== null;
@@ -71,9 +73,16 @@ export class GroupSelection {
     return true;
   }
 
+  #topGroups(signal) {
+    const onFreshness = (freshness) => {
+      this.freshness = freshness;
+    };
+    return topGroups(this.api, this.aggregate, { signal, onFreshness });
+  }
+
   async #fixedCandidates(index, signal) {
     const { aggregate, api } = this;
-    if (index === 0) return topGroups(api, aggregate, { signal });
+    if (index === 0) return this.#topGroups(signal);
     const before = this.fixedPairs.slice(0, index);
     const values = await valuesWithin(api, aggregate, before, aggregate.fixedGroups[index], { signal });
     return values.map((value) => ({ value, items: null }));

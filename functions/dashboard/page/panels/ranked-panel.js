@@ -51,7 +51,7 @@ export class RankedPanel extends Panel {
     if (this.#searched !== null && (hasValues || aggregate.isMultiValue))
       return this.#draw(await this.#readOne(this.#searched, signal), 1);
     this.queries = [];
-    if (!hasValues) return this.#draw({ freshness: null, rows: [], requests: 1 }, 0);
+    if (!hasValues) return this.#draw({ freshness: groups.freshness, rows: [], requests: 1 }, 0);
     if (!aggregate.isMultiValue) return this.#draw(await this.#readTop(signal), MAX_BARS);
     return this.#draw(await this.#readCandidates(signal), groups.candidates.length);
   }

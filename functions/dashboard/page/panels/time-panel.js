@@ -101,7 +101,7 @@ export class TimePanel extends Panel {
   async load(signal) {
     const { aggregate, api, groups } = this;
     const now = Date.now();
-    if (!(await groups.load(signal))) return this.#showNothing(groups.emptyText);
+    if (!(await groups.load(signal))) return this.#showNothing(groups.emptyText, groups.freshness);
     const extent = await this.#loadExtent(now, signal);
     if (extent === null) return this.#showNothing("No rows in this group.");
     const range = this.range.current(now);
@@ -243,13 +243,13 @@ export class TimePanel extends Panel {
       setText(this.fixedButtons[index], this.groups.fixedText(group));
   }
 
-  #showNothing(text) {
+  #showNothing(text, freshness = null) {
     this.#nameFixed();
     this.queries = [];
     for (const element of [this.plot, this.list, this.bars, this.legendBar]) element.hidden = true;
     this.empty.hidden = false;
     setText(this.empty, text);
-    return { freshness: null, rows: [], requests: 1 };
+    return { freshness, rows: [], requests: 1 };
   }
 
   #movePoint(index, lineIndex) {

@@ -12,7 +12,7 @@ from decimal import localcontext
 from tailrace.aggregation.contributions import contribution_of
 from tailrace.aggregation.evaluator import Evaluator
 from tailrace.aggregation.marks import Lineage
-from tailrace.aggregation.row_changes import FoldResult, RowAccumulator
+from tailrace.aggregation.row_changes import FoldResult, Poison, RowAccumulator
 from tailrace.backfill.boundaries import ancestors_of
 from tailrace.backfill.generations import Generation
 from tailrace.backfill.journal import ChangeId
@@ -55,7 +55,8 @@ def base_rows(items: Iterable[Item], evaluator: Evaluator, lane_hash: int = 0) -
     """Return what items (fields as stored) add up to, row by row, including value rows and lists of groups.
 
     Each row's steps have one and the same number, so that the committer writes a row once under
-    :func:`base_lineage`. An item that is invalid, or that an aggregate cannot count, adds nothing there.
+    :func:`base_lineage`. An item that is invalid, or that an aggregate cannot count, adds nothing there; the result's
+    ``poison`` has the latter.
     """
     rows = RowAccumulator(lane_hash)
     with localcontext(EXACT):
@@ -66,6 +67,8 @@ def base_rows(items: Iterable[Item], evaluator: Evaluator, lane_hash: int = 0) -
                 continue
             found = map(contribution_of, *evaluator.contributions(prepared))
             for aggregate, worth in zip(evaluator.aggregates, found, strict=True):
-                if not isinstance(worth, InvalidItem):
+                if isinstance(worth, InvalidItem):
+                    rows.poison.append(Poison("", aggregate.name, worth))
+                else:
                     rows.add(aggregate, _AT_THE_BOUNDARY, None, worth)
     return rows.result()

@@ -4,7 +4,7 @@ Every change in the stream has a time. For each shard, each reader records the t
 processed, and when that was. Nobody but the readers sees the stream, so how far they lag behind the table follows from
 three signs:
 
-* The other reader is ahead: the changes in between are missing.
+* The other reader is ahead, or stuck at a later change: the changes in between are missing.
 * A batch was processed only in part: the rest is missing.
 * The newest change was already old when it was processed. A reader that works through a backlog shows nothing else,
   because the other reader may be just as late.
@@ -86,6 +86,8 @@ def _lag(own: ShardProgress | None, other: ShardProgress | None, now: datetime) 
     signs = []
     if other is not None and own.newest < other.newest:
         signs.append(_since(own.newest, now))
+    if other is not None and other.missing_since is not None and own.newest < other.missing_since:
+        signs.append(_since(other.missing_since, now))  # both are stuck there, and only the other one could say so
     if own.missing_since is not None:
         signs.append(_since(own.missing_since, now))
     late = datetime.fromisoformat(own.told_at) - datetime.fromisoformat(own.newest)

@@ -12,7 +12,7 @@ from tailrace.aws.jobs.context import JobEnded
 from tailrace.aws.jobs.job import Job, JobTable
 from tailrace.aws.jobs.steps.machine import abandon, advance
 from tailrace.aws.jobs.steps.tasks import do_task
-from tailrace.backfill.generations import State, created, interrupt
+from tailrace.backfill.generations import State, created, doubt, interrupt, meaning_changed
 from tailrace.definition.pipeline import Pipeline
 from tailrace.errors import NotFound
 from tests.simulation.jobs.world import World
@@ -185,6 +185,17 @@ def test_what_has_changed_its_meaning_is_built_and_not_verified(world: World, st
         commands.start("verify", ["large"])
     assert commands.start("verify", [])["targets"] == ["pages@1", "shops@1"]
     assert commands.start("build", [])["targets"] == ["large@1"]
+
+
+def test_of_what_has_changed_its_meaning_the_status_says_what_readers_are_told(world: World, states: States) -> None:
+    control = world.job_context().control
+    large = control.read().generations["large", 1]
+    assert control.replace(large, doubt(large, "some rows differ: run `tailrace verify large --repair`"))
+    world.deploy("lanes")
+    client: Any = states
+    shown = Commands(world.job_context(), "machine", lambda: client).status()["generations"]
+    (described,) = [one for one in shown if one["aggregate"] == "large"]
+    assert (described["exact"], described["reason"]) == (False, meaning_changed("large"))
 
 
 def test_undo_needs_an_earlier_generation_that_is_live(commands: Commands) -> None:

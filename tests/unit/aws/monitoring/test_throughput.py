@@ -136,8 +136,11 @@ def test_processes_are_added_up_and_the_newest_wait_is_told(process: Count, clou
     clock.later(seconds=1)
     second.count(4, 2, 1)
     clock.later(seconds=5)
-    first.count(1)
-    assert counted(cloud, "load") == StageCounts(8, 2, 9)
+    first.count(1)  # lines of its next file, which is not done: the newest that is done is the second's
+    assert counted(cloud, "load") == StageCounts(8, 2, 1)
+    clock.later(seconds=5)
+    first.count(0, waited_s=30)
+    assert counted(cloud, "load") == StageCounts(8, 2, 30)
     assert counted(cloud, "api") == StageCounts(0, 0, None)
 
 

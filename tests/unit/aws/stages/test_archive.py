@@ -158,6 +158,20 @@ def test_only_messages_of_objects_that_could_not_be_written_come_again() -> None
 
 
 @pytest.mark.usefixtures("cloud")
+@pytest.mark.parametrize("most_held", [1, archiving.MAX_HELD_CHARACTERS])
+def test_only_objects_that_were_written_are_counted_as_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], most_held: int
+) -> None:
+    monkeypatch.setattr(archiving, "MAX_HELD_CHARACTERS", most_held)
+    with Stubber(client("s3")) as stub:
+        stub.add_client_error("put_object", "SlowDown", http_status_code=503)
+        stub.add_response("put_object", {}, {"Bucket": ANY, "Key": ANY, "Body": ANY, "ContentType": ANY})
+        handler(batch([event(1)], [event(2, time=NEXT_HOUR)]), None)
+    (counted,) = [loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    assert (counted["EventsReceived"], counted["ObjectsWritten"], counted["MessagesFailed"]) == ([2], [1], [1])
+
+
+@pytest.mark.usefixtures("cloud")
 def test_every_message_of_an_object_that_could_not_be_written_comes_again() -> None:
     with Stubber(client("s3")) as stub:
         stub.add_client_error("put_object", "InternalError", http_status_code=500)

@@ -239,4 +239,7 @@ def distrust(table: ControlTable, control: Control, progress: ProgressRows) -> N
         after = distrusted(one, OLDER_CODE)
         if after != one and not table.replace(one, after):
             raise Transient("a control row has changed; the control rows are read again")
+        if one.exact or one.state is State.BUILDING:
+            # a job may find it, too: the alarm watches the stage that the rows are of
+            count_metrics({"service": "aggregate"}, GenerationsInterrupted=1)
     progress.accept_counts()

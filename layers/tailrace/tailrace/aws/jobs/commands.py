@@ -159,7 +159,9 @@ class Commands(Struct, frozen=True):
         }
         if found is not None and meaning is not None and found.fingerprint != meaning:
             described["exact"] = False
-            described["reason"] = described["reason"] or meaning_changed(name[0])
+            # what was wrong with a live one before cannot be repaired any more
+            earlier = "" if found.state is State.LIVE else found.reason
+            described["reason"] = earlier or meaning_changed(name[0])
         if found is not None and found.frontier is not None:
             described["frontier"] = found.frontier.time
         if found is not None and found.floor is not None:

@@ -114,18 +114,19 @@ class ThroughputCounter(Struct):
             log("throughput not recorded", extra={"error": str(failure)})
 
     def _update(self, row: str, flushing: StageCounts, now: datetime) -> Json:
-        values = {
-            ":told_at": now.isoformat(timespec="milliseconds"),
+        values: dict[str, Any] = {
             ":expires_at": int((now + _RETENTION).timestamp()),
             ":changes": flushing.changes,
             ":failed": flushing.failed,
-        } | ({} if flushing.waited_s is None else {":waited_s": flushing.waited_s})
-        waited = "" if flushing.waited_s is None else ", #waited_s = :waited_s"
+        }
+        waited = ""
+        if flushing.waited_s is not None:  # told_at is the time of the wait: what is counted later must not renew it
+            values |= {":told_at": now.isoformat(timespec="milliseconds"), ":waited_s": flushing.waited_s}
+            waited = ", #told_at = :told_at, #waited_s = :waited_s"
         return {
             "TableName": self.table,
             "Key": encode_item({"pk": self.stage, "sk": row}),
-            "UpdateExpression": f"SET #told_at = :told_at, #expires_at = :expires_at{waited} "
-            "ADD #changes :changes, #failed :failed",
+            "UpdateExpression": f"SET #expires_at = :expires_at{waited} ADD #changes :changes, #failed :failed",
             "ExpressionAttributeNames": {f"#{value[1:]}": value[1:] for value in values},
             "ExpressionAttributeValues": encode_item(values),
         }

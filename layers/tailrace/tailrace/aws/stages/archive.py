@@ -87,14 +87,14 @@ class Archiver(Struct, frozen=True):
                 ids[message] = [one.id for one in events]
             held.add(message, events)
             if held.characters > MAX_HELD_CHARACTERS:
-                written += len(held.groups)
-                failed |= dict.fromkeys(self._store(held))
+                stored, unstored = self._store(held)
+                written, failed = written + stored, failed | dict.fromkeys(unstored)
                 held = HeldMessages()
         if unread:
             logger().warning("no time is left; messages will be redelivered", extra={"messages": unread})
-        written += len(held.groups)
         # objects of messages that fail anyway are written as well: redelivery writes the same objects again
-        failed |= dict.fromkeys(self._store(held))
+        stored, unstored = self._store(held)
+        written, failed = written + stored, failed | dict.fromkeys(unstored)
         log_events("changes archived", (one for message in ids.keys() - failed.keys() for one in ids[message]))
         count_metrics(
             EventsReceived=received,
@@ -128,8 +128,8 @@ class Archiver(Struct, frozen=True):
             data = self.s3.get_object(Bucket=reference.bucket, Key=reference.key)["Body"].read()
         return reference.resolve(data)
 
-    def _store(self, held: HeldMessages) -> list[str]:
-        """Write an object for each group; return the messages with events that were not stored."""
+    def _store(self, held: HeldMessages) -> tuple[int, list[str]]:
+        """Write an object for each group; return how many were written, and the messages with events that were not."""
         members = list(held.groups.values())
         objects = [archive_object(partition, [event for _, event in found]) for partition, found in held.groups.items()]
         unstored = put_objects(self.s3, self.archive_bucket, objects)
@@ -137,7 +137,7 @@ class Archiver(Struct, frozen=True):
             logger().warning(
                 "objects not written; their messages will be redelivered", extra={"objects": len(unstored)}
             )
-        return [message for position in unstored for message, _ in members[position]]
+        return len(objects) - len(unstored), [message for position in unstored for message, _ in members[position]]
 
 
 def _read_messages(event: Mapping[str, Any]) -> Sequence[tuple[str, str]]:

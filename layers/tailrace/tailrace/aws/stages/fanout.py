@@ -79,19 +79,22 @@ class Fanout:
         decides = _time_check(remaining_time_ms, min(_MIN_TIME_LEFT_MS, at_first_ms // 2))
         sends = _time_check(remaining_time_ms, min(_LONGEST_CALL_MS, at_first_ms // 3))
         dispatched = dispatch(batch, self.pipeline, self.images, decides)
-        failed = [*dispatched.undecided, *self._quarantine(dispatched)]
-        failed += self.send_to_archive(dispatched.archive, sends)
+        unstored = self._quarantine(dispatched)
+        unarchived = self.send_to_archive(dispatched.archive, sends)
+        failed = [*dispatched.undecided, *unstored, *unarchived]
+        routed = 0
         for route, events in dispatched.routes.items():
             unsent = self.send_to_route(route, events, sends)
             failed += unsent
+            routed += len(events) - len(unsent)
             if route in self.route_throughput:
                 self.route_throughput[route].count(len(events) - len(unsent))
         if failed:
             logger().warning("changes not sent; they will be redelivered", extra={"changes": len(failed)})
         count_metrics(
-            ChangesSent=len(dispatched.archive),
-            ChangesRouted=sum(len(events) for events in dispatched.routes.values()),
-            ItemsQuarantined=len(dispatched.quarantine),
+            ChangesSent=len(dispatched.archive) - len(unarchived),
+            ChangesRouted=routed,
+            ItemsQuarantined=len(dispatched.quarantine) - len(unstored),
             ItemsUnmatched=dispatched.unmatched,
             ChangesFailed=len(failed),
         )

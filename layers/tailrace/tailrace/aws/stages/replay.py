@@ -51,7 +51,7 @@ class Replayer(Struct, frozen=True):
             failed += self.fanout.send_to_archive(found.archive)
             for route, events in found.routes.items():
                 failed += self.fanout.send_to_route(route, events)
-            count_metrics(ItemsReplayed=len(records) - len(found.violations))
+            count_metrics(ItemsReplayed=len(records) - len(found.violations.keys() | set(failed)))
         violations = {str(position): _as_json(reasons) for position, reasons in found.violations.items()}
         return {"failed": sorted(set(failed)), "violations": violations}
 

@@ -204,8 +204,12 @@ def run_older_code(world: World) -> None:
 
 
 @pytest.mark.parametrize("finds", ["the stage", "a job"])
-def test_after_older_code_has_run_nothing_else_is_known_to_be_exact(player: Calm, finds: str) -> None:
+def test_after_older_code_has_run_nothing_else_is_known_to_be_exact(
+    player: Calm, finds: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sum(one.exact for one in player.world.job_context().control.read().generations.values())
     run_older_code(player.world)
+    capsys.readouterr()
     if finds == "the stage":
         player.world.write("orders#2", {"shop": "a", "amount": 5})
         player.world.settle()
@@ -214,6 +218,8 @@ def test_after_older_code_has_run_nothing_else_is_known_to_be_exact(player: Calm
     generations = player.world.job_context().control.read().generations
     assert (generations["large", 1].reason, generations["pages", 1].exact) == (OLDER_CODE, finds == "a job")
     assert not player.world.job_context().progress.is_miscounted()
+    lines = [loads(line) for line in capsys.readouterr().out.splitlines() if "GenerationsInterrupted" in line]
+    assert [line["service"] for line in lines] == ["aggregate"] * before  # for the alarm, whoever has found it
 
 
 def test_older_code_that_runs_beside_a_job_ends_it(player: Calm, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from tailrace.aws.aggregates.batch_reads import MAX_KEYS_PER_READ
 from tailrace.aws.aggregates.expiry import EmptyRowExpiry
 from tailrace.aws.aggregates.outcomes import Failed, SumOverflow
 from tailrace.aws.backfill.control import Control
+from tailrace.aws.backfill.left_out import count_left_out
 from tailrace.aws.jobs.context import JobContext, JobEnded, boundary_id, boundary_of, label
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.next_step import Again, Next, Now
@@ -39,9 +40,10 @@ def commit_base(context: JobContext, job: Job, partition: int) -> None:
             failed = [one for one in outcomes if isinstance(one, Failed)]
             if failed:
                 raise Transient(f"{len(failed)} rows of the base could not be written: {failed[0].error}")
-            for overflow in outcomes:
-                if isinstance(overflow, SumOverflow):
-                    logger().error("the table cannot hold a sum of the base", extra={"aggregate": generation.aggregate})
+            overflows = [one for one in outcomes if isinstance(one, SumOverflow)]
+            for _ in overflows:
+                logger().error("the table cannot hold a sum of the base", extra={"aggregate": generation.aggregate})
+            count_left_out(sums=len(overflows))
 
 
 def base_of(context: JobContext, job: Job, generation: Generation, partition: int) -> dict[RowKey, RowChange]:
