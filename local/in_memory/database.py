@@ -206,8 +206,7 @@ class Database:
 
     def _target(self, statement: Statement, entry: Json) -> tuple[Table, Key, list[Value]]:
         """Return a statement's table, key and parameters."""
-        written = [*(name for name, _ in statement.update.sets), *statement.update.removes]
-        if len(set(written)) < len(written):
+        if len(statement.written) < statement.update.actions():
             raise invalid("Two document paths overlap with each other")
         values = [canonical(value) for value in entry.get("Parameters", ())]
         if len(values) != statement.parameters:
@@ -216,7 +215,7 @@ class Database:
         table = self._table(statement.table)
         if not set(table.key_names) <= set(statement.equal):
             raise invalid("Where clause does not contain a mandatory equality on all key attributes")
-        if not set(table.key_names).isdisjoint(written):
+        if not statement.written.isdisjoint(table.key_names):
             raise invalid("Cannot update attribute. This attribute is part of the key")
         return table, table.key({name: values[statement.equal[name]] for name in table.key_names}), values
 

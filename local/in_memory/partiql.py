@@ -19,7 +19,7 @@ _TOKEN = re.compile(r"""\s*("(?:[^"]|"")+"|<=|>=|<>|[=<>()+,?-]|\w+)""")
 class Statement(Struct):
     """An UPDATE: its table, its actions, the parameter of each key attribute, and all conditions.
 
-    The notes name a parameter by its index.
+    The notes name a parameter by its index; `written` holds the attributes of all actions.
     """
 
     table: str
@@ -28,6 +28,7 @@ class Statement(Struct):
     conditions: list[Condition] = field(default_factory=list)
     parameters: int = 0
     notes: Notes = field(default_factory=Notes)
+    written: frozenset[str] = frozenset()
 
 
 @lru_cache(maxsize=4096)
@@ -52,6 +53,7 @@ def parse_statement(text: str) -> Statement:
     _where(tokens, statement)
     if tokens.peek:
         raise errors.Unsupported(f"cannot read {tokens.peek!r} in a statement")
+    statement.written = frozenset([name for name, _ in statement.update.sets] + statement.update.removes)
     return statement
 
 
