@@ -7,8 +7,6 @@
 However this process ends, the emulator and its workers end with it.
 """
 
-import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from copy import replace
@@ -22,9 +20,11 @@ from msgspec import Struct, field
 from local.dashboard import dashboard
 from local.deployment import deploy
 from local.deployment.build import build
-from local.deployment.emulator import NO_FILES, ROOT, Emulator, EmulatorFiles
-from local.deployment.mappings import resources
-from local.deployment.template import pipeline_reference
+from local.deployment.emulator import NO_FILES, Emulator, EmulatorFiles
+from local.deployment.mappings import list_mappings, resources
+from local.deployment.template import pipeline_reference, template
+from local.endpoint_file import ENDPOINT_FILE, write_endpoint_file
+from local.errors import LocalError
 from local.existing_table import TableFile, attach
 from local.history import LocalHistory
 from local.keep import STATE, Keeper, Kept
@@ -34,7 +34,6 @@ from local.pollers.pollers import Pollers
 from local.pollers.source_poller import Statistics
 from local.unfinished_files import load_unfinished_files
 
-ENDPOINT_FILE = ROOT / ".tailrace" / "endpoint.json"
 LOCAL_PARAMETERS = {"ArchiveWindowSeconds": "5"}  # instead of a minute
 type ReportProgress = Callable[[str], None]
 type Parameters = Mapping[str, str] | Callable[[str], Mapping[str, str]]
@@ -46,7 +45,7 @@ class Stack(Struct):
 
     `parameters` are those of the template that differ from its defaults; `shards` is the number of virtual shards of
     each shard of the stream; `dashboard` is the page's address, if it is served; `keeper` saves the stack, if it is
-    kept.
+    kept; `built` is the build that is deployed.
     """
 
     endpoint: str
@@ -58,6 +57,7 @@ class Stack(Struct):
     shards: int = 1
     dashboard: str | None = None
     keeper: Keeper | None = None
+    built: Path | None = None
     _clients: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -94,13 +94,41 @@ class Stack(Struct):
 
     def update(self, built: Path) -> None:
         """Deploy another build, between two calls of the pollers. Raises a LocalError; the stack is then as before."""
+        template.cache_clear()  # it may have been edited, too
         deploy.prepare(self.endpoint, built)
         with self.pollers.paused():
-            self.outputs = deploy.deploy(self.endpoint, built, self.parameters)
-            self.resources = resources(self.endpoint)
-            name_shards(self.endpoint, self.outputs, self.shards)
+            self._deploy(built)
+            try:
+                self._follow_mappings()
+            except LocalError:
+                if self.built is not None:
+                    self._deploy(self.built)
+                raise
+            self.built = built
         if self.dashboard is not None:  # it is announced, and may have more queues now
-            _write_endpoint_file(self)
+            self.announce()
+
+    def _deploy(self, built: Path) -> None:
+        self.outputs = deploy.deploy(self.endpoint, built, self.parameters)
+        self.resources = resources(self.endpoint)
+        name_shards(self.endpoint, self.outputs, self.shards)
+
+    def _follow_mappings(self) -> None:
+        """Replace the pollers, which have paused, if the deployment has changed their mappings.
+
+        Raises DeployFailed if Lambda would refuse a mapping; the pollers then stay.
+        """
+        if list_mappings(self.endpoint) == self.pollers.mappings:
+            return
+        others = Pollers(self.endpoint, shards=self.shards, positions=self.pollers.positions)
+        self.pollers.stop()
+        self.pollers = others
+        others.start()
+
+    def announce(self) -> None:
+        """Write the stack's addresses to the endpoint file."""
+        addresses = {"endpoint": self.endpoint, "api_url": self.api_url, "dashboard": self.dashboard}
+        write_endpoint_file(addresses, self.outputs)
 
     def history(self, show: ReportProgress | None = None) -> LocalHistory:
         """Return what rebuilds and verifies this stack's aggregates; `show` is called with each phase of a job."""
@@ -200,7 +228,7 @@ def _running(
         name_shards(emulator.endpoint, outputs, kept.shards)
         pollers = Pollers(emulator.endpoint, shards=kept.shards, positions=kept.positions)
         known = resources(emulator.endpoint)
-        stack = Stack(emulator.endpoint, outputs, known, pollers, emulator, chosen, kept.shards)
+        stack = Stack(emulator.endpoint, outputs, known, pollers, emulator, chosen, kept.shards, built=built)
         try:
             report("Starting the functions")
             pollers.warm_up([known["LoadFunction"], known["CatalogFunction"]])
@@ -257,36 +285,8 @@ def _announced(stack: Stack, kept: Kept) -> Iterator[None]:
     """Serve the dashboard and write the endpoint file. A stale file is harmless: readers check its pid."""
     with dashboard(stack.api_url, kept.dashboard_port or kept.free_port_beside()) as server:
         stack.dashboard = server.address
-        with _endpoint_file(stack):
+        stack.announce()
+        try:
             yield
-
-
-@contextmanager
-def _endpoint_file(stack: Stack) -> Iterator[None]:
-    _write_endpoint_file(stack)
-    try:
-        yield
-    finally:
-        ENDPOINT_FILE.unlink(missing_ok=True)
-
-
-def _write_endpoint_file(stack: Stack) -> None:
-    ENDPOINT_FILE.parent.mkdir(exist_ok=True)
-    description = {
-        "endpoint": stack.endpoint,
-        "api_url": stack.api_url,
-        "dashboard": stack.dashboard,
-        "pid": os.getpid(),
-        "outputs": dict(stack.outputs),
-    }
-    ENDPOINT_FILE.write_text(json.dumps(description, indent=2) + "\n")
-
-
-def read_endpoint_file() -> dict[str, Any] | None:
-    """Return what a running stack has announced (endpoint, api_url, dashboard, pid, outputs); None without a stack."""
-    try:
-        description = json.loads(ENDPOINT_FILE.read_text())
-        os.kill(description["pid"], 0)
-    except (OSError, ValueError, KeyError):
-        return None
-    return dict(description)
+        finally:
+            ENDPOINT_FILE.unlink(missing_ok=True)

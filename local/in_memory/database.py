@@ -4,9 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from local.in_memory.errors import Rejected, Unsupported, invalid
-from local.in_memory.expressions import Scope, parse_condition, parse_update, placeholders
+from local.in_memory.expressions import Scope
+from local.in_memory.parser import parse_condition, parse_update
 from local.in_memory.partiql import Statement, parse_statement
 from local.in_memory.reads import page, partition_of, projected
+from local.in_memory.requests import check_condition, check_placeholders, check_values, scope_of
 from local.in_memory.table import ChangeListener, Key, Table
 from local.in_memory.transactions import Prepared, transact
 from local.in_memory.values import Row, Value, canonical
@@ -62,6 +64,9 @@ class Database:
 
         def get() -> Json:
             found = {name: [self._get(name, key, part) for key in part["Keys"]] for name, part in RequestItems.items()}
+            for name, part in RequestItems.items():
+                if len({self._table(name).key(key) for key in part["Keys"]}) < len(part["Keys"]):
+                    raise invalid("Provided list of item keys contains duplicates")
             if not 1 <= sum(map(len, found.values())) <= _MAX_KEYS:
                 raise invalid(f"1 to {_MAX_KEYS} keys")
             present = {name: [row for row in rows if row is not None] for name, rows in found.items()}
@@ -125,9 +130,11 @@ class Database:
 
     def _get(self, name: str, key: Mapping[str, Value], options: Mapping[str, Any]) -> Row | None:
         table = self._table(name)
-        found = table.rows.get(table.key(key))
-        names = options.get("ExpressionAttributeNames", {})
-        return None if found is None else projected(found, options.get("ProjectionExpression"), names)
+        projection, scope = options.get("ProjectionExpression"), scope_of(None, options)
+        check_placeholders(scope, (projection,))
+        projected({}, projection, scope.names)  # an invalid one is rejected whether or not there is a row
+        found = table.rows.get(table.exact_key(key))
+        return None if found is None else projected(found, projection, scope.names)
 
     def _page(self, name: str, request: Json) -> Json:
         table = self._table(name)
@@ -137,9 +144,14 @@ class Database:
 
     def _replace(self, name: str, given: Mapping[str, Value], new: Row | None, options: Json) -> Json:
         table = self._table(name)
-        key = table.key(given)
+        key = table.exact_key(given) if new is None else table.key(given)
         old = table.rows.get(key)
-        _check(_condition_expression(options), _scope(old, options), options)
+        condition, scope = _condition_expression(options), scope_of(old, options)
+        if options.get("ReturnValues", "NONE") not in ("NONE", "ALL_OLD"):
+            raise invalid("Return values set to invalid value")
+        check_placeholders(scope, (condition,))
+        check_condition(condition, scope)
+        _check(condition, scope, options)
         table.replace(key, new)
         wanted = old is not None and options.get("ReturnValues") == "ALL_OLD"
         return {"ResponseMetadata": _METADATA} | ({"Attributes": dict(old or {})} if wanted else {})
@@ -159,22 +171,28 @@ class Database:
     def _updated(self, name: str, given: Mapping[str, Value], expression: str, options: Json) -> tuple[Table, Key, Row]:
         """Return a row as it would be after an update, with its table and key."""
         table = self._table(name)
-        key = table.key(given)
-        scope = _scope(table.rows.get(key), options)
+        key = table.exact_key(given)
+        scope = scope_of(table.rows.get(key), options)
         update = parse_update(expression)
         condition = _condition_expression(options)
-        _check_placeholders(scope, f"{expression} {condition or ''}")
+        check_placeholders(scope, (expression, condition))
+        check_values(update.notes, scope.values)
+        check_condition(condition, scope)
         written = set(update.written_attributes(scope))
         if len(written) < update.actions():
             raise invalid("Two document paths overlap with each other")
         if not written.isdisjoint(table.key_names):
             raise invalid("Cannot update attribute. This attribute is part of the key")
         _check(condition, scope, options)
-        return table, key, update.apply(scope) | {part: dict(given[part]) for part in table.key_names}
+        # unlike the condition, the update finds the key in a row that it creates
+        before = scope if scope.row else Scope(dict(given), scope.names, scope.values)
+        return table, key, update.apply(before) | {part: dict(given[part]) for part in table.key_names}
 
     def _execute_entry(self, entry: Json) -> Json:
-        statement = parse_statement(entry["Statement"])
+        named: Json = {}
         try:
+            statement = parse_statement(entry["Statement"])
+            named = {"TableName": statement.table}
             table, key, values = self._target(statement, entry)
             shown = self.returns_rejected_item and entry.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
             self._execute(table, key, statement, values, shown=shown)
@@ -183,17 +201,22 @@ class Database:
             error_body: Json = {"Code": code, "Message": error.message}
             if error.item is not None:
                 error_body["Item"] = error.item
-            return {"Error": error_body, "TableName": statement.table}
-        return {"TableName": statement.table}
+            return {"Error": error_body} | named
+        return named
 
     def _target(self, statement: Statement, entry: Json) -> tuple[Table, Key, list[Value]]:
         """Return a statement's table, key and parameters."""
+        if len(statement.written) < statement.update.actions():
+            raise invalid("Two document paths overlap with each other")
         values = [canonical(value) for value in entry.get("Parameters", ())]
         if len(values) != statement.parameters:
             raise invalid("Number of parameters in request and statement don't match.")
+        check_values(statement.notes, dict(enumerate(values)))
         table = self._table(statement.table)
         if not set(table.key_names) <= set(statement.equal):
             raise invalid("Where clause does not contain a mandatory equality on all key attributes")
+        if not statement.written.isdisjoint(table.key_names):
+            raise invalid("Cannot update attribute. This attribute is part of the key")
         return table, table.key({name: values[statement.equal[name]] for name in table.key_names}), values
 
     @staticmethod
@@ -208,8 +231,8 @@ class Database:
         """Reject a whole batch that names a row twice, before any statement runs."""
         seen: set[tuple[str, Key]] = set()
         for entry in statements:
-            statement = parse_statement(entry["Statement"])
             try:
+                statement = parse_statement(entry["Statement"])
                 target = (statement.table, self._target(statement, entry)[1])
             except Rejected:
                 continue  # reported when the statement runs
@@ -229,25 +252,12 @@ def _condition_expression(options: Json) -> str | None:
     return condition
 
 
-def _scope(row: Row | None, options: Json) -> Scope:
-    values = {name: canonical(value) for name, value in options.get("ExpressionAttributeValues", {}).items()}
-    return Scope(row or {}, options.get("ExpressionAttributeNames", {}), values)
-
-
 def _check(condition: str | None, scope: Scope, options: Json) -> None:
-    if condition is None or parse_condition(condition)(scope):
+    if condition is None or parse_condition(condition).holds(scope):
         return
     # every row has at least its key, so an empty one does not exist
     shown = scope.row and options.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
     raise Rejected(*_CONDITION_FAILED, item=dict(scope.row) if shown else None)
-
-
-def _check_placeholders(scope: Scope, text: str) -> None:
-    # DynamoDB rejects a name or value that no expression uses
-    used = placeholders(text)
-    if not (used.issuperset(scope.names) and used.issuperset(scope.values)):
-        token = next(token for token in (*scope.names, *scope.values) if token not in used)
-        raise invalid(f"Value provided in ExpressionAttributeNames or Values unused in expressions: {token}")
 
 
 def _returned(wanted: str, old: Row | None, new: Row) -> Json:

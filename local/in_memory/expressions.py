@@ -1,12 +1,11 @@
-"""Update and condition expressions on top-level attributes, parsed once and cached.
+"""What update and condition expressions mean, on top-level attributes.
 
 Grammar: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.UpdateExpressions.html and
 …/Expressions.OperatorsAndFunctions.html. Every operand reads the row as it was before the update.
 """
 
-import re
 from collections.abc import Callable, Mapping
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 from msgspec import Struct, field
@@ -37,9 +36,31 @@ type Condition = Callable[[Scope], bool]
 type Action = tuple[str, Operand]
 
 
+class Notes(Struct):
+    """What an expression says before it is applied to a row.
+
+    Attributes:
+        types: the types that a value may have, by its placeholder, for each operator that it is an operand of.
+        bounds: the placeholders of each BETWEEN with two values, the lower first.
+        uses: each operator with the attribute that it is applied to, and its other operands.
+    """
+
+    types: list[tuple[str | int, str]] = field(default_factory=list)
+    bounds: list[tuple[str, str]] = field(default_factory=list)
+    uses: list[tuple[str, str, tuple[str, ...]]] = field(default_factory=list)
+
+
+class ParsedCondition(Struct):
+    """A condition with its notes."""
+
+    holds: Condition
+    notes: Notes
+
+
 class Update(Struct, dict=True):
     """The actions of an update, by attribute token: values to set, numbers to add, attributes to remove."""
 
+    notes: Notes = field(default_factory=Notes)
     sets: list[Action] = field(default_factory=list)
     adds: list[Action] = field(default_factory=list)
     removes: list[str] = field(default_factory=list)
@@ -50,7 +71,7 @@ class Update(Struct, dict=True):
         for token, operand in self.sets:
             value = operand(scope)
             if value is None:
-                raise errors.invalid("The provided expression refers to an attribute that does not exist in the item")
+                raise _missing()
             row[names[token] if token in names else scope.name(token)] = value
         for token, operand in self.adds:
             name = names[token] if token in names else scope.name(token)
@@ -96,10 +117,26 @@ def addition(left: Operand, sign: int, right: Operand) -> Operand:
     def read(scope: Scope) -> Value:
         first, second = left(scope), right(scope)
         if first is None or second is None:
-            raise errors.invalid("The provided expression refers to an attribute that does not exist in the item")
+            raise _missing()
         return add_numbers(first, second, sign)
 
     return read
+
+
+def if_not_exists(path: Operand, otherwise: Operand) -> Operand:
+    """Return an operand that reads an attribute, or another operand, which must exist in any case."""
+
+    def read(scope: Scope) -> Value:
+        found, other = path(scope), otherwise(scope)
+        if other is None:
+            raise _missing()
+        return other if found is None else found
+
+    return read
+
+
+def _missing() -> Exception:
+    return errors.invalid("The provided expression refers to an attribute that does not exist in the item")
 
 
 def comparison(left: Operand, sign: str, right: Operand) -> Condition:
@@ -108,7 +145,7 @@ def comparison(left: Operand, sign: str, right: Operand) -> Condition:
     def is_equal(scope: Scope) -> bool:
         first, second = left(scope), right(scope)
         if first is None or second is None:
-            return sign == "<>" and first is not second
+            return sign == "<>"
         return equal(first, second) == (sign == "=")
 
     smaller, larger = (left, right) if sign in ("<", ">=") else (right, left)
@@ -122,149 +159,13 @@ def comparison(left: Operand, sign: str, right: Operand) -> Condition:
     return is_equal if sign in ("=", "<>") else is_ordered
 
 
-_TOKEN = re.compile(r"\s*(<=|>=|<>|[=<>()+,-]|[#:]?\w+)")
-_PLACEHOLDER = re.compile(r"[#:]\w+")
-COMPARISONS = ("=", "<>", "<", "<=", ">", ">=")
+def begins_with(path: Operand, prefix: Operand) -> Condition:
+    """Return whether one operand begins with another; not if one is missing or they differ in type."""
 
-
-class Tokens:
-    """The tokens of an expression, consumed one by one."""
-
-    def __init__(self, text: str, pattern: re.Pattern[str] = _TOKEN) -> None:
-        self.all: list[str] = []
-        position = 0
-        while text[position:].strip():
-            match = pattern.match(text, position)
-            if match is None:
-                raise errors.Unsupported(f"cannot read {text[position:]!r}")
-            self.all.append(match[1])
-            position = match.end()
-        self._next = 0
-
-    @property
-    def peek(self) -> str:
-        """The next token, or "" at the end."""
-        return self.all[self._next] if self._next < len(self.all) else ""
-
-    def expect(self, *expected: str) -> str:
-        """Consume the next token, which must be one of `expected` (in any case) if any are given."""
-        token = self.peek
-        if not token or (expected and token.upper() not in expected):
-            raise errors.invalid(f'Syntax error; token: "{token or "<EOF>"}"')
-        self._next += 1
-        return token
-
-    def accept(self, *expected: str) -> bool:
-        """Consume the next token if it is one of `expected`."""
-        if self.peek.upper() not in expected:
+    def begins(scope: Scope) -> bool:
+        value, start = path(scope), prefix(scope)
+        if value is None or start is None:
             return False
-        self._next += 1
-        return True
+        return any(tag in value and tag in start and value[tag].startswith(start[tag]) for tag in ("S", "B"))
 
-
-@lru_cache(maxsize=4096)
-def parse_update(text: str) -> Update:
-    """Parse an update expression with SET, ADD and REMOVE clauses."""
-    tokens = Tokens(text)
-    update = Update()
-    while tokens.peek:
-        clause = tokens.expect("SET", "ADD", "REMOVE").upper()
-        while True:
-            token = tokens.expect()
-            if clause == "SET":
-                tokens.expect("=")
-                update.sets.append((token, _sum(tokens)))
-            elif clause == "ADD":
-                update.adds.append((token, _operand(tokens)))
-            else:
-                update.removes.append(token)
-            if not tokens.accept(","):
-                break
-    return update
-
-
-def _sum(tokens: Tokens) -> Operand:
-    left = _operand(tokens)
-    if tokens.peek not in ("+", "-"):
-        return left
-    sign = 1 if tokens.expect() == "+" else -1
-    return addition(left, sign, _operand(tokens))
-
-
-def _operand(tokens: Tokens) -> Operand:
-    if tokens.accept("IF_NOT_EXISTS"):
-        tokens.expect("(")
-        path = attribute(tokens.expect())
-        tokens.expect(",")
-        otherwise = _operand(tokens)
-        tokens.expect(")")
-        return lambda scope: found if (found := path(scope)) is not None else otherwise(scope)
-    token = tokens.expect()
-    return parameter(token) if token.startswith(":") else attribute(token)
-
-
-@lru_cache(maxsize=4096)
-def placeholders(text: str) -> frozenset[str]:
-    """Return the names and values that an expression uses."""
-    return frozenset(_PLACEHOLDER.findall(text))
-
-
-@lru_cache(maxsize=4096)
-def parse_condition(text: str) -> Condition:
-    """Parse a condition: comparisons, BETWEEN and functions, combined with AND, OR, NOT and parentheses."""
-    tokens = Tokens(text)
-    condition = _disjunction(tokens)
-    if tokens.peek:
-        raise errors.invalid(f'Syntax error; token: "{tokens.peek}"')
-    return condition
-
-
-def _disjunction(tokens: Tokens) -> Condition:
-    parts = [_conjunction(tokens)]
-    while tokens.accept("OR"):
-        parts.append(_conjunction(tokens))
-    return parts[0] if len(parts) == 1 else lambda scope: any(part(scope) for part in parts)
-
-
-def _conjunction(tokens: Tokens) -> Condition:
-    parts = [_negation(tokens)]
-    while tokens.accept("AND"):
-        parts.append(_negation(tokens))
-    return parts[0] if len(parts) == 1 else lambda scope: all(part(scope) for part in parts)
-
-
-def _negation(tokens: Tokens) -> Condition:
-    if tokens.accept("NOT"):
-        inner = _negation(tokens)
-        return lambda scope: not inner(scope)
-    if tokens.accept("("):
-        inner = _disjunction(tokens)
-        tokens.expect(")")
-        return inner
-    if tokens.peek in ("attribute_exists", "attribute_not_exists"):
-        wanted = tokens.expect() == "attribute_exists"
-        tokens.expect("(")
-        path = attribute(tokens.expect())
-        tokens.expect(")")
-        return lambda scope: (path(scope) is not None) == wanted
-    if tokens.accept("BEGINS_WITH"):
-        tokens.expect("(")
-        path = attribute(tokens.expect())
-        tokens.expect(",")
-        prefix = _operand(tokens)
-        tokens.expect(")")
-        return lambda scope: _begins_with(path(scope), prefix(scope))
-    left = _operand(tokens)
-    if tokens.accept("BETWEEN"):
-        low = comparison(left, ">=", _operand(tokens))
-        tokens.expect("AND")
-        high = comparison(left, "<=", _operand(tokens))
-        return lambda scope: low(scope) and high(scope)
-    sign = tokens.expect(*COMPARISONS)
-    return comparison(left, sign, _operand(tokens))
-
-
-def _begins_with(value: Value | None, prefix: Value | None) -> bool:
-    if value is None or prefix is None:
-        return False
-    return "S" in value and "S" in prefix and value["S"].startswith(prefix["S"])
+    return begins

@@ -9,29 +9,26 @@ from functools import lru_cache
 from msgspec import Struct, field
 
 from local.in_memory import errors
-from local.in_memory.expressions import (
-    COMPARISONS,
-    Condition,
-    Operand,
-    Tokens,
-    Update,
-    addition,
-    attribute,
-    comparison,
-    parameter,
-)
+from local.in_memory.expressions import Condition, Notes, Operand, Update, addition, attribute, comparison, parameter
+from local.in_memory.names import RESERVED
+from local.in_memory.parser import COMPARISONS, ORDERED, SAME_OPERANDS, Tokens, syntax_error
 
 _TOKEN = re.compile(r"""\s*("(?:[^"]|"")+"|<=|>=|<>|[=<>()+,?-]|\w+)""")
 
 
 class Statement(Struct):
-    """An UPDATE: its table, its actions, the parameter of each key attribute, and all conditions."""
+    """An UPDATE: its table, its actions, the parameter of each key attribute, and all conditions.
+
+    The notes name a parameter by its index; `written` holds the attributes of all actions.
+    """
 
     table: str
     update: Update = field(default_factory=Update)
     equal: dict[str, int] = field(default_factory=dict)
     conditions: list[Condition] = field(default_factory=list)
     parameters: int = 0
+    notes: Notes = field(default_factory=Notes)
+    written: frozenset[str] = frozenset()
 
 
 @lru_cache(maxsize=4096)
@@ -46,15 +43,17 @@ def parse_statement(text: str) -> Statement:
             continue
         name = _name(tokens.expect())
         tokens.expect("=")
-        operand = _operand(tokens, statement)
+        first, operand = statement.parameters, _operand(tokens, statement)
         if tokens.peek in ("+", "-"):
             sign = 1 if tokens.expect() == "+" else -1
             operand = addition(operand, sign, _operand(tokens, statement))
+            statement.notes.types += [(index, "N") for index in range(first, statement.parameters)]
         statement.update.sets.append((name, operand))
     tokens.expect("WHERE")
     _where(tokens, statement)
     if tokens.peek:
         raise errors.Unsupported(f"cannot read {tokens.peek!r} in a statement")
+    statement.written = frozenset([name for name, _ in statement.update.sets] + statement.update.removes)
     return statement
 
 
@@ -75,6 +74,10 @@ def _condition(tokens: Tokens, statement: Statement) -> Condition:
     sign = tokens.expect(*COMPARISONS)
     if sign == "=" and tokens.peek == "?" and not negated:
         statement.equal[name] = statement.parameters
+    if tokens.peek != "?" and _name(tokens.peek) == name:
+        raise errors.invalid(SAME_OPERANDS)
+    if tokens.peek == "?" and sign not in ("=", "<>"):
+        statement.notes.types.append((statement.parameters, ORDERED))
     found = comparison(attribute(name), sign, _operand(tokens, statement))
     return (lambda scope: not found(scope)) if negated else found
 
@@ -87,4 +90,8 @@ def _operand(tokens: Tokens, statement: Statement) -> Operand:
 
 
 def _name(token: str) -> str:
-    return token[1:-1].replace('""', '"') if token.startswith('"') else token
+    if token.startswith('"'):
+        return token[1:-1].replace('""', '"')
+    if token.upper() in RESERVED:
+        raise syntax_error(token)
+    return token

@@ -30,6 +30,12 @@ class Table(Struct):
             raise invalid("One or more parameter values are not valid. A key attribute cannot be an empty string value")
         return key
 
+    def exact_key(self, given: Mapping[str, Value]) -> Key:
+        """Return the key that a request names; refuse one with other attributes."""
+        if len(given) != len(self.key_names):
+            raise invalid("The provided key element does not match the schema")
+        return self.key(given)
+
     def replace(self, key: Key, new: Row | None) -> Row | None:
         """Replace or remove a row and return the old one. A write that changes nothing does not call `on_change`."""
         old = self.rows.get(key)

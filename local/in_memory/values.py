@@ -4,7 +4,8 @@ Sources: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItW
 …/Constraints.html: 38 digits, magnitudes from 1E-130 to 9.99…E+125; strings are compared by their UTF-8 bytes.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from decimal import Context, Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
@@ -14,6 +15,7 @@ from local.in_memory import errors
 type Value = Mapping[str, Any]
 type Row = dict[str, Value]
 
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _MAX_DIGITS = 38
 _MIN_EXPONENT, _MAX_EXPONENT = -130, 125
 _WIDE_CONTEXT = Context(prec=400, Emin=-999_999, Emax=999_999)
@@ -22,12 +24,12 @@ _WIDE_CONTEXT = Context(prec=400, Emin=-999_999, Emax=999_999)
 @lru_cache(maxsize=65_536)
 def number(text: str) -> Decimal:
     """Parse a number; reject one that DynamoDB cannot store."""
+    if not _NUMBER.fullmatch(text):
+        raise _not_a_number(text)
     try:
         value = Decimal(text)
     except InvalidOperation:
         raise _not_a_number(text) from None
-    if not value.is_finite():
-        raise _not_a_number(text)
     return _check_range(value)
 
 
@@ -74,8 +76,12 @@ def _canonical_number(text: str) -> Value:
 
 def canonical(value: Value) -> Value:
     """Return a value in the form in which it is stored: numbers normalized, sets sorted."""
+    if len(value) != 1:
+        raise errors.invalid("Supplied AttributeValue must contain exactly one of the supported datatypes")
     ((tag, inner),) = value.items()
     match tag:
+        case "NULL" if inner is not True:
+            raise errors.invalid("Null attribute value types must have the value of true")
         case "S" | "B" | "BOOL" | "NULL":
             return value
         case "N":
@@ -85,10 +91,18 @@ def canonical(value: Value) -> Value:
         case "L":
             return {"L": [canonical(part) for part in inner]}
         case "NS":
-            return {"NS": [_number_value(part)["N"] for part in sorted({number(member) for member in inner})]}
+            return {"NS": [_number_value(part)["N"] for part in _members([number(member) for member in inner])]}
         case "SS" | "BS":
-            return {tag: sorted(set(inner))}
+            return {tag: _members(inner)}
     raise errors.invalid(f"Supplied AttributeValue has an unknown type: {tag}")
+
+
+def _members(given: Sequence[Any]) -> list[Any]:
+    """Return a set's members in order; reject an empty set, and members that are equal."""
+    found = sorted(set(given))
+    if not found or len(found) < len(given):
+        raise errors.invalid("An attribute value may not contain an empty set, or a member twice")
+    return found
 
 
 def equal(left: Value, right: Value) -> bool:

@@ -32,8 +32,8 @@ class Pollers:
     ) -> None:
         """Read the mappings deployed at `endpoint`. Each shard of a stream is split into `shards` virtual shards.
 
-        `positions` are those of earlier pollers: the mappings exist then, and Lambda does not ask the queues again how
-        long they hide messages. Raises DeployFailed if Lambda would refuse a mapping.
+        `positions` are those of earlier pollers: the mappings that they name exist, and Lambda does not ask their
+        queues again how long they hide messages. Raises DeployFailed if Lambda would refuse a mapping.
         """
         self._emulator = EmulatorClient(endpoint)
         self.mappings = list_mappings(endpoint)
@@ -55,7 +55,8 @@ class Pollers:
                 url = sqs.get_queue_url(QueueName=mapping.source_arn.rsplit(":", 1)[-1])["QueueUrl"]
                 attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
                 with _naming(mapping):
-                    queue = QueuePoller(mapping, self._emulator, url=url, attributes=attributes, is_new=not positions)
+                    is_new = mapping.name not in (positions or {})
+                    queue = QueuePoller(mapping, self._emulator, url=url, attributes=attributes, is_new=is_new)
                 self._queues.append(queue)
 
     def warm_up(self, notified: Sequence[str] = ()) -> None:
@@ -94,8 +95,13 @@ class Pollers:
 
     @property
     def positions(self) -> dict[str, Position | None]:
-        """Where later pollers may continue reading, by mapping: every change before was delivered."""
-        return {poller.mapping.name: poller.position for poller in self._streams}
+        """Where later pollers may continue reading, by mapping: every change before was delivered.
+
+        A queue keeps its own position, so its mapping has none.
+        """
+        return {mapping.name: None for mapping in self.mappings} | {
+            poller.mapping.name: poller.position for poller in self._streams
+        }
 
     @property
     def statistics(self) -> list[Statistics]:

@@ -16,8 +16,9 @@ import pytest
 import urllib3
 
 from local.deployment.emulator import ROOT, Emulator, free_port, is_listening
+from local.endpoint_file import ENDPOINT_FILE, read_endpoint_file
 from local.errors import DeployFailed, EmulatorFailed, PortInUse, SetupMissing
-from local.stack import ENDPOINT_FILE, read_endpoint_file, running_stack
+from local.stack import running_stack
 from pipeline.definition import pipeline
 
 UP_SECONDS = 180.0

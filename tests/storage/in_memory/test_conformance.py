@@ -9,11 +9,13 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from local.in_memory import Database
+from local.in_memory import Database, Unsupported
+from local.in_memory.names import RESERVED
 from tailrace.encoding.json_types import Json
 from tailrace.encoding.numbers import EXACT
 from tests import strategies
 from tests.storage.in_memory.cases import CASES, KEY, OTHER, Requests, update
+from tests.storage.in_memory.refusals import REFUSALS
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -73,12 +75,51 @@ def _ordered(tag: str, inner: Any) -> Any:
     return [_plain({"": part}) for part in inner] if tag == "L" else inner
 
 
-@pytest.mark.parametrize("name", CASES, ids=lambda name: name.replace(" ", "-"))
+ALL_CASES = CASES | REFUSALS
+
+
+@pytest.mark.parametrize("name", ALL_CASES, ids=lambda name: name.replace(" ", "-"))
 def test_the_model_answers_as_dynamodb_does(dynamodb: "DynamoDBClient", table: Callable[..., str], name: str) -> None:
     real = table("pk", "sk")
     model = Database()
     model.create(real, "pk", "sk")
-    assert responses(model, real, CASES[name]) == responses(dynamodb, real, CASES[name])
+    assert responses(model, real, ALL_CASES[name]) == responses(dynamodb, real, ALL_CASES[name])
+
+
+def test_the_same_words_are_reserved(dynamodb: "DynamoDBClient", table: Callable[..., str]) -> None:
+    real = table("pk", "sk")
+    refused = {word for word in RESERVED if _is_refused(dynamodb, real, word.lower())}
+    assert refused == RESERVED - {"CONVERT", "SIZE"}  # which DynamoDB's documentation lists, too
+    assert not any(_is_refused(dynamodb, real, word) for word in ("mark", "heir", "done", "updated_at", "expires_at"))
+
+
+def _is_refused(dynamodb: "DynamoDBClient", table: str, word: str) -> bool:
+    try:
+        dynamodb.get_item(TableName=table, Key=KEY, ProjectionExpression=word)
+    except ClientError as error:
+        return error.response["Error"]["Code"] == "ValidationException"
+    return False
+
+
+@pytest.mark.parametrize(
+    ("expression", "condition", "value"),
+    [
+        ("DELETE t :v", None, {"x"}),
+        ("ADD t :v", None, {"x"}),
+        ("SET t = list_append(t, :v)", None, [1]),
+        ("SET t = (n + :v)", None, 1),
+        ("SET t.u = :v", None, 1),
+        ("SET t = :v", "contains(a, :v)", "x"),
+        ("SET t = :v", "size(a) = :v", 1),
+        ("SET t = :v", "attribute_type(a, :v)", "S"),
+        ("SET t = :v", "n IN (:v)", 1),
+    ],
+)
+def test_what_the_model_lacks_is_no_answer_of_dynamodb(expression: str, condition: str | None, value: Any) -> None:
+    model = Database()
+    model.create("t", "pk", "sk")
+    with pytest.raises(Unsupported):
+        model.update_item(TableName="t", **update(expression, condition, v=value)[1])
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

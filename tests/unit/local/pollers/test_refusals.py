@@ -49,3 +49,18 @@ def test_the_sentence_names_the_mapping_and_says_what_to_do(
     with pytest.raises(DeployFailed) as refused:
         pollers.Pollers("http://127.0.0.1:1")
     assert str(refused.value) == sentence
+
+
+@pytest.mark.parametrize(("known", "is_refused"), [({}, True), ({"Other": None}, True), ({"TheMapping": None}, False)])
+def test_a_queue_is_asked_how_long_it_hides_messages_when_its_mapping_is_new(
+    known: dict[str, None], is_refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if other mappings exist, as in a stack that is kept or deployed again."""
+    mapping = EventSourceMapping("TheMapping", "uuid", "function", "arn:function", QUEUE, 60, {})
+    monkeypatch.setattr(pollers, "list_mappings", lambda _: [mapping])
+    monkeypatch.setattr(pollers, "client", lambda *_: Sqs())
+    if is_refused:
+        with pytest.raises(DeployFailed, match="VisibilityTimeout of 30 s is less than the Timeout of 60 s"):
+            pollers.Pollers("http://127.0.0.1:1", positions=known)
+    else:
+        assert pollers.Pollers("http://127.0.0.1:1", positions=known).positions == known
