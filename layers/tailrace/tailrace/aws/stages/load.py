@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 _FLUSH_LINES, _FLUSH_BYTES = 500, 2 * 1024 * 1024
 _MIN_TIME_LEFT_MS = 60_000  # what a busy table may take for that many lines
 _CHECKPOINT_EVERY_MS = 5_000  # what a crash costs at most
-_LARGE_BYTES = 512 * 1024  # the checkpoint of such a file is looked for and written at the beginning
 
 
 class OutOfTime(Exception):
@@ -138,8 +137,7 @@ class Loader(Struct, frozen=True):
                 return None
             tally.resume(begun)
             return self._finish(tally, [ObjectReplaced()])
-        if upload.continued or version.size > _LARGE_BYTES:
-            tally.resume(checkpoints.take(tally.checkpoint()))
+        tally.resume(checkpoints.take(tally.checkpoint()))  # of a small file, too: its notification may come twice
         clock = _Clock(remaining_time_ms, remaining_time_ms() - _CHECKPOINT_EVERY_MS)
         return self._work(_Work(version, tally, checkpoints, clock))
 
@@ -162,8 +160,7 @@ class Loader(Struct, frozen=True):
             )
         if not failures and not tally.accepted and not tally.rejected:
             failures.append(InvalidMessage("the file holds no items"))
-        if work.checkpoints.is_held:  # still, or another invocation finishes the file
-            work.checkpoints.keep(tally.checkpoint())
+        work.checkpoints.keep(tally.checkpoint())  # if it is still held; else another invocation finishes the file
         return self._finish(tally, failures)
 
     def _finish(self, tally: Tally, failures: list[TailraceError]) -> Item | None:
