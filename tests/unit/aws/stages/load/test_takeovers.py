@@ -116,6 +116,29 @@ def test_a_file_that_is_replaced_between_two_invocations_is_left_to_its_new_uplo
     assert len(told) == (0 if late else 1)
 
 
+@pytest.mark.parametrize("writes", [1, 2, 3])
+def test_lines_of_one_item_do_not_overwrite_a_new_upload(monkeypatch: pytest.MonkeyPatch, writes: int) -> None:
+    """Each of them is written on its own, before many lines are read."""
+    monkeypatch.setattr(load, "_FLUSH_LINES", 500)
+    monkeypatch.setattr(load, "_CHECK_EVERY_MS", 0)
+    inbox, seen = Inbox(), 0
+    lines = "".join(json.dumps(GOOD | {"id": "0", "lines": n}) + "\n" for n in range(5))
+    event = inbox.upload("orders/x.jsonl", lines.encode())
+    inbox.events.clear()
+
+    def interfere(call: str, _key: str, done: bool) -> None:
+        nonlocal seen
+        seen += call == "write" and done
+        if seen == writes:
+            seen = 100
+            inbox.invoke(inbox.upload("orders/x.jsonl", OTHER))
+
+    inbox.on_call = interfere
+    assert inbox.invoke(event) == []
+    assert inbox.items["orders#0"]["lines"] == 777
+    assert inbox.receipt("orders/x.jsonl")["sequencer"] == "0002"
+
+
 @pytest.mark.parametrize("budget", [1, 4, 9])
 def test_the_same_content_again_is_loaded_by_the_later_upload(budget: int) -> None:
     inbox = Inbox()
