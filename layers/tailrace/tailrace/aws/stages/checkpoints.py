@@ -95,10 +95,15 @@ class Checkpoints(Struct):
             if self._put(body):
                 return
             found = self._read()
-            if found.get("holder", self.holder) != self.holder:
+            if found.get("holder", self.holder) != self.holder and not self._is_of_earlier_upload(found):
                 raise FileTakenOver
-            # the object is gone, or an earlier attempt was written although its response was lost
+            # the object is gone, an earlier upload has written it once more (and will stop, because its file was
+            # replaced), or an earlier attempt was written although its response was lost
         raise Transient(f"{self._key}: cannot be written now")
+
+    def _is_of_earlier_upload(self, found: Item) -> bool:
+        sequencer = str(found.get("sequencer", ""))
+        return bool(sequencer and self.upload.sequencer) and is_later(self.upload.sequencer, sequencer)
 
     @property
     def _key(self) -> str:

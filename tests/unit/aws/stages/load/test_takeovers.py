@@ -116,6 +116,28 @@ def test_a_file_that_is_replaced_between_two_invocations_is_left_to_its_new_uplo
     assert len(told) == (0 if late else 1)
 
 
+def test_an_upload_is_loaded_though_an_earlier_one_writes_its_checkpoint_at_this_moment() -> None:
+    """Otherwise, it would be left to the earlier one, which stops because its file was replaced."""
+    inbox = Inbox()
+    file, body = FILES["lines"]
+    assert inbox.invoke(inbox.upload(file, body), 4) == []
+    inbox.events.clear()
+    place = ("archive", f"checkpoints/{file}.json")
+    seen: list[str] = []
+
+    def interfere(call: str, key: str, done: bool) -> None:
+        if call == "put" and key == place[1] and not done and not seen:
+            seen.append(key)
+            inbox.objects[place] = (inbox.objects[place][0] + b" ", '"written by the earlier one"', {})
+
+    event = inbox.upload(file, OTHER)
+    inbox.on_call = interfere
+    (receipt,) = inbox.invoke(event)
+    assert seen
+    assert (receipt["sequencer"], receipt["accepted"]) == ("0002", 1)
+    assert inbox.items["orders#0"]["lines"] == 777
+
+
 @pytest.mark.parametrize("writes", [1, 2, 3])
 def test_lines_of_one_item_do_not_overwrite_a_new_upload(monkeypatch: pytest.MonkeyPatch, writes: int) -> None:
     """Each of them is written on its own, before many lines are read."""
