@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from cli.console import counted, make_state_folder, say, show_progress, uninterrupted
 from cli.errors import CommandError, UsageError
@@ -31,7 +31,8 @@ events the route gets. They are sent in order for each item.
 
 An interrupted replay continues where it stopped when it is repeated."""
 
-_MAX_BATCH, _MAX_BATCH_BYTES = 200, 4_000_000  # an invocation has at most 6 MB
+_MAX_BATCH, _MAX_BATCH_BYTES = 200, 4_000_000
+_MAX_EVENT_BYTES = 6_000_000  # an invocation has at most 6 MB; the rest is for the request around the event
 _MAX_ATTEMPTS = 6
 _MAX_HOURS = 10
 _FIRST_PAUSE_S = 0.5
@@ -62,7 +63,7 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Send the events; return 1 if some are gone from the archive.
+    """Send the events; return 1 if some are gone from the archive, or too long.
 
     Raises:
         CommandError: there is no such route, or AWS rejects a request.
@@ -89,20 +90,22 @@ def run(options: argparse.Namespace) -> int:
         finally:
             would = "would be sent" if options.dry_run else "sent"
             say(f"{counted(paced.tally.put_back, 'event')} {would} to {options.route}")
-            for line in _described(replay.archive.gone):
-                say(line)
-    return 1 if replay.archive.gone else 0
+            gone, too_long = replay.archive.gone, replay.too_long
+            be = "is" if gone.total() == 1 else "are"
+            text = f"{counted(gone.total(), 'object')} of the archive {be} gone, so the events in them were left out:"
+            _say_hours(text, gone)
+            _say_hours(f"{counted(too_long.total(), 'event')} left out, too long for a call of fanout:", too_long)
+    return 1 if gone or too_long else 0
 
 
-def _described(gone: Counter[str]) -> Iterator[str]:
-    if not gone:
+def _say_hours(text: str, hours: Counter[str]) -> None:
+    if not hours:
         return
-    verb = "is" if gone.total() == 1 else "are"
-    yield f"{counted(gone.total(), 'object')} of the archive {verb} gone, so the events in them were left out:"
-    for hour, count in sorted(gone.items())[:_MAX_HOURS]:
-        yield f"  {hour}: {count:,}"
-    if len(gone) > _MAX_HOURS:
-        yield f"  … {counted(len(gone) - _MAX_HOURS, 'hour')} more, the last {max(gone)}"
+    say(text)
+    for hour, count in sorted(hours.items())[:_MAX_HOURS]:
+        say(f"  {hour}: {count:,}")
+    if len(hours) > _MAX_HOURS:
+        say(f"  … {counted(len(hours) - _MAX_HOURS, 'hour')} more, the last {max(hours)}")
 
 
 type Batch = list[tuple[Position, Event]]
@@ -133,19 +136,23 @@ class Bookmark(Struct, frozen=True):
 
 
 class Replay(Struct, frozen=True):
-    """Sends a route's archived events through fanout, which knows the definition and the queue."""
+    """Sends a route's archived events through fanout, which knows the definition and the queue.
+
+    ``too_long`` has, by hour, the number of events that no call of fanout can hold; the others are sent.
+    """
 
     archive: Archive
     functions: Functions
     route: str
     sleep: Callable[[float], None] = time.sleep
+    too_long: Counter[str] = field(default_factory=Counter)
 
     def send(self, start: datetime, end: datetime, run: Run, bookmark: Bookmark) -> None:
         """Send the events of a time range, from the bookmark on."""
         after = None if run.dry_run else bookmark.read()
         events = self.archive.events(self._collection(), start, end)
         fresh = ((position, event) for position, event in events if after is None or position > after)
-        for batch in self._limited(_batches(fresh, run), run):
+        for batch in self._limited(_batches(self._short(fresh), run), run):
             run.wait()
             with uninterrupted():
                 matched = self._send([event.text for _, event in batch], run.dry_run)
@@ -158,6 +165,15 @@ class Replay(Struct, frozen=True):
                 return
         if not run.dry_run:
             bookmark.remove()
+
+    def _short(self, events: Iterable[tuple[Position, Event]]) -> Iterator[tuple[Position, Event, int]]:
+        """Yield the events that a call can hold, with their sizes in it."""
+        for position, event in events:
+            size = len(json.dumps(event.text))
+            if size > _MAX_EVENT_BYTES:
+                self.too_long[position[0]] += 1
+            else:
+                yield position, event, size
 
     def _limited(self, batches: Iterable[Batch], run: Run) -> Iterator[Batch]:
         """Split the batches whose events could exceed the limit; most events may not be the route's."""
@@ -203,12 +219,11 @@ def _replay(stack: DeployedStack, route: str) -> Replay:
     return Replay(archive, Functions(stack.client("lambda", read_timeout_s=TIMEOUT_S), stack.name), route)
 
 
-def _batches(events: Iterable[tuple[Position, Event]], run: Run) -> Iterator[Batch]:
+def _batches(events: Iterable[tuple[Position, Event, int]], run: Run) -> Iterator[Batch]:
     """Split events into invocations, none of which can send more than the rate allows in a second."""
     batch: Batch = []
     size = 0
-    for position, event in events:
-        length = len(json.dumps(event.text))
+    for position, event, length in events:
         if batch and (len(batch) >= _batch_size(run) or size + length > _MAX_BATCH_BYTES):
             yield batch
             batch, size = [], 0

@@ -54,8 +54,10 @@ class Intake(Struct, frozen=True):
             return str(error.response["Error"].get("Message", ""))
         return None
 
-    def send_dead_letters(self, messages: Sequence[Message], bodies: Sequence[str]) -> set[int]:
-        """Send messages of different groups; return the positions of those that were not accepted."""
+    def send_dead_letters(
+        self, messages: Sequence[Message], bodies: Sequence[str]
+    ) -> Iterator[tuple[Sequence[int], Sequence[int]]]:
+        """Send messages of different groups, as :func:`send_entries` does."""
         entries = [
             entry(
                 message,
@@ -159,7 +161,7 @@ class IntakeDeadLetters(Struct, frozen=True):
 
     def _send(self, sending: Sequence[tuple[Letter, Verdict]], run: Run) -> list[Letter]:
         """Send messages, with the conditions of their verdicts; return those that were sent."""
-        items = self.gate.items
+        items, done = self.gate.items, []
         stamped = [one.operation and items.stamped(one.operation, one.stamp) for one, _ in sending]
         bodies = [
             conditional_message(one.message.body, operation, verdict.conditions)
@@ -169,18 +171,20 @@ class IntakeDeadLetters(Struct, frozen=True):
         ]
         with uninterrupted():
             messages = [one.message for one, _ in sending]
-            unsent = set() if run.dry_run or not sending else self.intake.send_dead_letters(messages, bodies)
-            for place, (one, verdict) in enumerate(sending):
-                operation = stamped[place]
-                if place in unsent:
-                    run.tally.leave(REJECTED, describe(one.operation))
-                elif operation is None or not verdict.before:
-                    self.gate.expectations.add(one.message.id, stored=not run.dry_run)
-                else:
-                    self.gate.sent(one.message.id, operation, verdict, dry_run=run.dry_run)
-            self.gate.expectations.flush()
-            run.done(self.name, len(sending) - len(unsent))
-        return [one for place, (one, _) in enumerate(sending) if place not in unsent]
+            would_be_sent = [(range(len(sending)), range(0))]
+            for sent, failed in would_be_sent if run.dry_run else self.intake.send_dead_letters(messages, bodies):
+                for place in sent:
+                    (one, verdict), operation = sending[place], stamped[place]
+                    if operation is None or not verdict.before:
+                        self.gate.expectations.add(one.message.id, stored=not run.dry_run)
+                    else:
+                        self.gate.sent(one.message.id, operation, verdict, dry_run=run.dry_run)
+                    done.append(one)
+                self.gate.expectations.flush()
+                run.done(self.name, len(sent))
+                for place in failed:
+                    run.tally.leave(REJECTED, describe(sending[place][0].operation))
+        return done
 
 
 def _rounds(batch: Sequence[Message], items: ItemTable) -> Iterator[list[Letter]]:

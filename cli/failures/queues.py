@@ -31,14 +31,19 @@ def entry(message: Message, body: str, **fifo: str) -> dict[str, Any]:
     return {"MessageBody": body, **attributes, **fifo}
 
 
-def send_entries(sqs: Any, queue: str, entries: Sequence[Mapping[str, Any]]) -> set[int]:
-    """Send messages in as few requests as possible; return the positions of those that were not accepted."""
-    failed: set[int] = set()
+def send_entries(
+    sqs: Any, queue: str, entries: Sequence[Mapping[str, Any]]
+) -> Iterator[tuple[Sequence[int], Sequence[int]]]:
+    """Send messages in as few requests as possible.
+
+    Yields the positions of those that were accepted and of those that were not, after each request: what was sent must
+    be remembered before the next one, which may fail.
+    """
     for places in _requests(entries):
         numbered = [{"Id": str(place), **entries[place]} for place in places]
         response = sqs.send_message_batch(QueueUrl=queue, Entries=numbered)
-        failed |= {int(refused["Id"]) for refused in response.get("Failed", ())}
-    return failed
+        failed = {int(refused["Id"]) for refused in response.get("Failed", ())}
+        yield [place for place in places if place not in failed], sorted(failed)
 
 
 def _requests(entries: Sequence[Mapping[str, Any]]) -> Iterator[list[int]]:
@@ -112,12 +117,12 @@ class DeadLetters(Struct, frozen=True):
             run.done(self.name, len(messages))
         elif messages:
             with uninterrupted():
-                failed = send_entries(self.sqs, self.queue, [entry(message, message.body) for message in messages])
-                sent = [message for place, message in enumerate(messages) if place not in failed]
-                log.add(message.id for message in sent)
-                log.forget(message.id for message in leases.delete(sent))
-                run.done(self.name, len(sent))
-            unsent = [message for message in messages if message not in sent]
-            leases.keep(unsent)
-            for message in unsent:
-                run.tally.leave(REJECTED, message.id)
+                entries = [entry(message, message.body) for message in messages]
+                for places, failed in send_entries(self.sqs, self.queue, entries):
+                    sent = [messages[place] for place in places]
+                    log.add(message.id for message in sent)
+                    log.forget(message.id for message in leases.delete(sent))
+                    run.done(self.name, len(sent))
+                    leases.keep(messages[place] for place in failed)
+                    for place in failed:
+                        run.tally.leave(REJECTED, messages[place].id)

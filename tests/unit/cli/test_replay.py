@@ -179,6 +179,15 @@ def test_objects_that_are_gone_are_told_and_the_others_sent(
     assert ("  … 3 hours more, the last 2026-11-25T22\n" in printed) is not kept
 
 
+def test_an_event_that_is_too_long_for_a_call_holds_up_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MAX_EVENT_BYTES", 400)
+    world.archive([change(1, "a"), change(2, "a" * 400), change(3, "a")])
+    replay = world.replay()
+    replay.send(START, START + timedelta(hours=1), Run(), world.bookmark)
+    assert sequences(world) == [1, 3]
+    assert replay.too_long == {"2026-11-25T10": 1}
+
+
 def test_a_limit_does_not_cost_an_invocation_for_each_event(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.archive([change(number, "a", number=1 + number // 900) for number in range(1, 1001)])
     invoke, invocations = module.Replay._invoke, 0

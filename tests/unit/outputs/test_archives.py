@@ -10,7 +10,16 @@ import pytest
 
 from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.errors import InvalidMessage
-from tailrace.outputs.archives import DataRef, Event, ObjectSummary, Partition, archive_object, parse_events, parse_key
+from tailrace.outputs.archives import (
+    MAX_LINE_BYTES,
+    DataRef,
+    Event,
+    ObjectSummary,
+    Partition,
+    archive_object,
+    parse_events,
+    parse_key,
+)
 from tests.unit.outputs.events import event
 
 PARTITION = Partition("orders", "2024-10-27", "00")
@@ -146,6 +155,24 @@ def test_modified_data_is_rejected() -> None:
 @pytest.mark.parametrize("data", [b"", b"[]", b"{}", b"\xff"])
 def test_data_that_is_not_a_change_is_rejected(data: bytes) -> None:
     with pytest.raises(InvalidMessage):
+        reference(data).resolve(data)
+
+
+def test_data_of_any_depth_is_resolved_or_rejected() -> None:
+    """fanout may have a few more levels left than archive."""
+    outcomes = set()
+    for depth in range(850, 1000):
+        data = b'{"old":null,"new":{"x":%b1%b},"shard":"s1","sequence":"1"}' % (b"[" * depth, b"]" * depth)
+        try:
+            reference(data).resolve(data)
+        except InvalidMessage as error:
+            outcomes.add(str(error))
+    assert outcomes == {"JSON nested too deeply", "the event is nested too deeply"}
+
+
+def test_an_event_that_the_catalog_could_not_read_is_rejected() -> None:
+    data = dumps(event(1, new={"text": "x" * MAX_LINE_BYTES})["data"]).encode()
+    with pytest.raises(InvalidMessage, match="longer than"):
         reference(data).resolve(data)
 
 

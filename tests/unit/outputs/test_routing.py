@@ -14,7 +14,8 @@ from tailrace.aggregation.fold import fold_records
 from tailrace.encoding.numbers import EXACT
 from tailrace.encoding.tagged_json import loads
 from tailrace.inputs.changes import parse_raw_batch
-from tailrace.outputs.prepared_images import PreparedImages
+from tailrace.outputs.archives import MAX_LINE_BYTES
+from tailrace.outputs.prepared_images import MAX_ITEM_TEXT_BYTES, PreparedImages
 from tailrace.outputs.routing import dispatch
 from tailrace.testing import event, record
 from tests import strategies
@@ -91,6 +92,28 @@ def test_fanout_leaves_what_the_fold_would_find_in_the_cache_that_they_share() -
     dispatch(parse_raw_batch(event(records)), counted, PreparedImages(counted))
     (row,) = fold_records(records, counted).rows
     assert row.deltas() == (1, 1)
+
+
+def test_an_item_that_becomes_too_long_for_an_event_is_refused() -> None:
+    """An object of the archive with its event would have no catalog row, so none of its events could be sent again."""
+    long = Collection("notes", schema={}, transform=lambda item: item | {"text": "x" * item["length"]})
+    defined, images = Pipeline([long]), PreparedImages(Pipeline([long]))
+    fits = MAX_ITEM_TEXT_BYTES - len('{"length":20000000,"text":""}')
+
+    def dispatched(old: int | None, new: int | None) -> Any:
+        before, after = (None if length is None else {"length": length} for length in (old, new))
+        return dispatch(parse_raw_batch(event([record(1, "notes", ("1", before, after))])), defined, images)
+
+    found = dispatched(None, fits + 1)
+    (report,) = found.quarantine
+    assert found.archive == []
+    assert "more than 20 MB" in loads(report.object.body)["violations"][0]["message"]
+    assert loads(report.object.body)["refused"]
+    (sent,) = dispatched(fits, fits).archive
+    assert 2 * fits < len(sent.text) < MAX_LINE_BYTES
+    assert not dispatched(fits, fits).quarantine
+    assert '"tailrace.notes.inserted"' in dispatched(fits + 1, 1).archive[0].text
+    assert not dispatched(fits + 1, None).archive
 
 
 class Records(list[Any]):

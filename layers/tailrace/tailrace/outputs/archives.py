@@ -19,13 +19,14 @@ from msgspec import Struct
 
 from tailrace.encoding.keys import COLLECTION_NAME
 from tailrace.encoding.tagged_json import dumps, loads
+from tailrace.encoding.text import utf8_size
 from tailrace.errors import InvalidMessage
 from tailrace.outputs.stored_object import StoredObject
 
 CONTENT_TYPE = "application/gzip"
 
-MAX_LINE_BYTES = 16 * 1024 * 1024
-"""Two items of 400 KB need less, even with every character escaped; a longer line is not one of Tailrace's events."""
+MAX_LINE_BYTES = 48 * 1024 * 1024
+"""An event with two items of the longest JSON (``MAX_ITEM_TEXT_BYTES``) needs less."""
 
 _TYPE = re.compile(rf"tailrace\.({COLLECTION_NAME.pattern})\.(inserted|modified|removed|expired)")
 _SEQUENCE = re.compile(r"[0-9]{1,64}", re.ASCII)
@@ -83,12 +84,18 @@ class DataRef(Struct, frozen=True):
         """Return the event with its data.
 
         Raises:
-            InvalidMessage: the data is not what the event was sent with.
+            InvalidMessage: the data is not what the event was sent with, or its line would be too long for an object.
         """
         if hashlib.sha256(data).hexdigest() != self.digest:
             raise InvalidMessage(f"the content of {self.key} does not match the digest in its name")
         restored = {name: value for name, value in self.event.items() if name != "dataref"} | {"data": loads(data)}
-        return _validated_event(restored, dumps(restored))
+        try:
+            text = dumps(restored)
+        except RecursionError as error:  # it takes more levels than reading
+            raise InvalidMessage("the event is nested too deeply") from error
+        if utf8_size(text) >= MAX_LINE_BYTES:  # a line also has an end
+            raise InvalidMessage(f"the event is longer than {MAX_LINE_BYTES} bytes")
+        return _validated_event(restored, text)
 
 
 def parse_events(body: str) -> list[Event | DataRef]:

@@ -15,12 +15,19 @@ from tailrace.definition.pipeline import Pipeline, Route
 from tailrace.encoding.dynamodb import Image
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.tagged_json import dumps
+from tailrace.encoding.text import utf8_size
 from tailrace.errors import InvalidItem, Violation
 from tailrace.inputs.changes import decode_fields
 from tailrace.inputs.effects import validated_version
 from tailrace.inputs.newest_images import NewestImages
 
 ABSENT_TEXT = "null"
+
+_TOO_LONG = "the transformed item takes more than 20 MB as JSON, so no event can hold it"
+
+MAX_ITEM_TEXT_BYTES = 20_000_000
+"""The longest JSON of an item in an event. An item of 400 KB takes less, even if all of it are numbers such as 1E+125,
+which need three bytes in the table and 126 digits here; a transform may return more."""
 
 _NESTING = frozenset([dict, list])
 
@@ -83,6 +90,9 @@ class PreparedImages:
                 decoded.prepared = version.rejection or InvalidItem([])
             else:
                 text = dumps(version.item)  # before a route's predicate sees the item
+                if utf8_size(text) > MAX_ITEM_TEXT_BYTES:
+                    decoded.prepared = InvalidItem([Violation("", "transform", _TOO_LONG)])
+                    return decoded.prepared
                 matches = tuple([route_matches(route, version.item) for route in self.routes[collection.name]])
                 decoded.prepared = PreparedItem(version.item, text, matches)
         return decoded.prepared

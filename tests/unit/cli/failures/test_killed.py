@@ -52,7 +52,8 @@ def sends_cut_off(lives: list[Life], name: str) -> int:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_messages_of_a_queue(stack: Stack, place: str, seed: int) -> None:
     chance = randomness(f"{place} {seed}")
-    sent = [json.dumps({"id": number}) for number in range(chance.randint(1, 45))]
+    padding = "x" * chance.choice([0, 250_000])  # four such messages fill a request
+    sent = [json.dumps({"id": number, "padding": padding}) for number in range(chance.randint(1, 45))]
     for body in sent:
         stack.sqs.send_message(QueueUrl=f"{place}-dead", MessageBody=body, MessageAttributes={"a": {"DataType": "N"}})
     stack.sqs.refuses_sends = chance.randint(0, 5)

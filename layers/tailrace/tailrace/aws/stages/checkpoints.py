@@ -1,4 +1,4 @@
-"""Checkpoints of files that take long to load: where to continue, what became of earlier lines, and who continues."""
+"""Checkpoints of files: where to continue, what became of earlier lines, and who continues."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +53,6 @@ class Checkpoints(Struct):
     upload: Upload
     etag: str
     holder: str
-    is_held: bool = False
     _condition: dict[str, Any] | None = None
 
     def find(self) -> Checkpoint | None:
@@ -76,6 +75,8 @@ class Checkpoints(Struct):
             Overtaken: a later upload, or another invocation of this moment, has the file.
         """
         found = self.find() or beginning
+        if not self.upload.sequencer and not self.upload.continued:
+            found = beginning  # the checkpoint may be that of an earlier upload with the same content
         self.keep(found)
         return found
 
@@ -92,13 +93,17 @@ class Checkpoints(Struct):
         body = dumps(about | asdict(checkpoint)).encode()
         for _ in range(_MAX_ATTEMPTS):
             if self._put(body):
-                self.is_held = True
                 return
             found = self._read()
-            if found.get("holder", self.holder) != self.holder:
+            if found.get("holder", self.holder) != self.holder and not self._is_of_earlier_upload(found):
                 raise FileTakenOver
-            # the object is gone, or an earlier attempt was written although its response was lost
+            # the object is gone, an earlier upload has written it once more (and will stop, because its file was
+            # replaced), or an earlier attempt was written although its response was lost
         raise Transient(f"{self._key}: cannot be written now")
+
+    def _is_of_earlier_upload(self, found: Item) -> bool:
+        sequencer = str(found.get("sequencer", ""))
+        return bool(sequencer and self.upload.sequencer) and is_later(self.upload.sequencer, sequencer)
 
     @property
     def _key(self) -> str:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _FLUSH_LINES, _FLUSH_BYTES = 500, 2 * 1024 * 1024
 _MIN_TIME_LEFT_MS = 60_000  # what a busy table may take for that many lines
 _CHECKPOINT_EVERY_MS = 5_000  # what a crash costs at most
-_LARGE_BYTES = 512 * 1024  # the checkpoint of such a file is looked for and written at the beginning
+_CHECK_EVERY_MS = 200  # a new upload takes longer than this to write its first line
 
 
 class OutOfTime(Exception):
@@ -68,6 +68,7 @@ class _Work(Struct):
     tally: Tally
     checkpoints: Checkpoints
     clock: _Clock
+    checked_at_ms: int
     is_compressed: bool = False
     is_out_of_time: bool = False
 
@@ -138,10 +139,9 @@ class Loader(Struct, frozen=True):
                 return None
             tally.resume(begun)
             return self._finish(tally, [ObjectReplaced()])
-        if upload.continued or version.size > _LARGE_BYTES:
-            tally.resume(checkpoints.take(tally.checkpoint()))
+        tally.resume(checkpoints.take(tally.checkpoint()))  # of a small file, too: its notification may come twice
         clock = _Clock(remaining_time_ms, remaining_time_ms() - _CHECKPOINT_EVERY_MS)
-        return self._work(_Work(version, tally, checkpoints, clock))
+        return self._work(_Work(version, tally, checkpoints, clock, remaining_time_ms()))
 
     def _work(self, work: _Work) -> Item | None:
         tally, start = work.tally, work.tally.bookmark
@@ -162,8 +162,7 @@ class Loader(Struct, frozen=True):
             )
         if not failures and not tally.accepted and not tally.rejected:
             failures.append(InvalidMessage("the file holds no items"))
-        if work.checkpoints.is_held:  # still, or another invocation finishes the file
-            work.checkpoints.keep(tally.checkpoint())
+        work.checkpoints.keep(tally.checkpoint())  # if it is still held; else another invocation finishes the file
         return self._finish(tally, failures)
 
     def _finish(self, tally: Tally, failures: list[TailraceError]) -> Item | None:
@@ -201,7 +200,7 @@ class Loader(Struct, frozen=True):
         )
         try:
             for line in reader:
-                self._process(line, tally)
+                self._process(line, work)
                 tally.buffered_lines += 1
                 tally.buffered_bytes += line.size
                 is_full = tally.buffered_lines >= _FLUSH_LINES or tally.buffered_bytes >= _FLUSH_BYTES
@@ -212,7 +211,8 @@ class Loader(Struct, frozen=True):
         finally:
             tally.bookmark = reader.bookmark
 
-    def _process(self, line: Line | BadLine, tally: Tally) -> None:
+    def _process(self, line: Line | BadLine, work: _Work) -> None:
+        tally = work.tally
         if isinstance(line, BadLine):
             tally.refuse(line, (line.violation,))
             return
@@ -228,12 +228,14 @@ class Loader(Struct, frozen=True):
             tally.refuse(line, (Violation("/id", "id", str(error)),))
         else:
             if line.id in tally.rows:  # two lines for one item must be written in order
+                if work.clock.remaining_ms() <= work.checked_at_ms - _CHECK_EVERY_MS:
+                    self._require_current(work)
                 self._flush(tally)
             tally.rows[line.id] = (line, row)
             tally.accepted += 1
 
-    def _flush_current(self, work: _Work) -> None:
-        """Write what the tally holds, unless a later upload has replaced the file: its items may be written already."""
+    def _require_current(self, work: _Work) -> None:
+        """Give up what the tally holds if a later upload has replaced the file: its items may be written already."""
         tally = work.tally
         try:
             work.version.require_current(self.s3)
@@ -242,6 +244,12 @@ class Loader(Struct, frozen=True):
             tally.rows.clear()
             self._flush(tally)  # what was refused stays refused
             raise
+        work.checked_at_ms = work.clock.remaining_ms()
+
+    def _flush_current(self, work: _Work) -> None:
+        """Write what the tally holds, unless a later upload has replaced the file."""
+        tally = work.tally
+        self._require_current(work)
         self._flush(tally)
         tally.buffered_lines = tally.buffered_bytes = 0
         if work.clock.is_checkpoint_due():

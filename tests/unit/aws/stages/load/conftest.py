@@ -7,7 +7,6 @@ from tailrace.aws.stages import load
 
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Write after each line, and treat every file as a large one."""
+    """Write after each line, and read a few lines at a time."""
     monkeypatch.setattr(load, "_FLUSH_LINES", 1)
-    monkeypatch.setattr(load, "_LARGE_BYTES", -1)
     monkeypatch.setattr("tailrace.aws.runtime.object_reader.RANGE_BYTES", 250)

@@ -99,27 +99,13 @@ def test_a_plain_file_without_time_for_one_line_is_tried_again() -> None:
         inbox.invoke(event, 0)
 
 
-def test_small_files_make_no_checkpoint_and_large_ones_one_at_the_beginning_and_the_end(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_every_file_has_a_checkpoint_at_the_beginning_and_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "_FLUSH_LINES", 500)
-    for threshold, expected in ((4_000_000, 0), (1000, 2)):
-        monkeypatch.setattr(load, "_LARGE_BYTES", threshold)
-        puts: list[str] = []
-        inbox = Inbox(on_call=lambda call, key, done, puts=puts: puts.append(key) if call == "put" and done else None)  # type: ignore[misc]
-        inbox.upload(*FILES["lines"])
-        inbox.run()
-        assert sum(key.startswith("checkpoints/") for key in puts) == expected
-
-
-def test_a_small_file_that_takes_long_is_continued_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load, "_LARGE_BYTES", 4_000_000)
-    for budget in (1, 7, 12):
-        inbox = Inbox()
-        inbox.upload(*FILES["lines"])
-        inbox.run(lambda budget=budget: budget)  # type: ignore[misc]
-        assert inbox.invocations > 2
-        assert_same(inbox, at_once("lines"), "lines")
+    puts: list[str] = []
+    inbox = Inbox(on_call=lambda call, key, done: puts.append(key) if call == "put" and done else None)
+    inbox.upload(*FILES["lines"])
+    inbox.run()
+    assert sum(key.startswith("checkpoints/") for key in puts) == 2
 
 
 def test_the_second_file_of_a_notification_is_handed_on_when_the_first_has_used_the_time() -> None:

@@ -116,6 +116,51 @@ def test_a_file_that_is_replaced_between_two_invocations_is_left_to_its_new_uplo
     assert len(told) == (0 if late else 1)
 
 
+def test_an_upload_is_loaded_though_an_earlier_one_writes_its_checkpoint_at_this_moment() -> None:
+    """Otherwise, it would be left to the earlier one, which stops because its file was replaced."""
+    inbox = Inbox()
+    file, body = FILES["lines"]
+    assert inbox.invoke(inbox.upload(file, body), 4) == []
+    inbox.events.clear()
+    place = ("archive", f"checkpoints/{file}.json")
+    seen: list[str] = []
+
+    def interfere(call: str, key: str, done: bool) -> None:
+        if call == "put" and key == place[1] and not done and not seen:
+            seen.append(key)
+            inbox.objects[place] = (inbox.objects[place][0] + b" ", '"written by the earlier one"', {})
+
+    event = inbox.upload(file, OTHER)
+    inbox.on_call = interfere
+    (receipt,) = inbox.invoke(event)
+    assert seen
+    assert (receipt["sequencer"], receipt["accepted"]) == ("0002", 1)
+    assert inbox.items["orders#0"]["lines"] == 777
+
+
+@pytest.mark.parametrize("writes", [1, 2, 3])
+def test_lines_of_one_item_do_not_overwrite_a_new_upload(monkeypatch: pytest.MonkeyPatch, writes: int) -> None:
+    """Each of them is written on its own, before many lines are read."""
+    monkeypatch.setattr(load, "_FLUSH_LINES", 500)
+    monkeypatch.setattr(load, "_CHECK_EVERY_MS", 0)
+    inbox, seen = Inbox(), 0
+    lines = "".join(json.dumps(GOOD | {"id": "0", "lines": n}) + "\n" for n in range(5))
+    event = inbox.upload("orders/x.jsonl", lines.encode())
+    inbox.events.clear()
+
+    def interfere(call: str, _key: str, done: bool) -> None:
+        nonlocal seen
+        seen += call == "write" and done
+        if seen == writes:
+            seen = 100
+            inbox.invoke(inbox.upload("orders/x.jsonl", OTHER))
+
+    inbox.on_call = interfere
+    assert inbox.invoke(event) == []
+    assert inbox.items["orders#0"]["lines"] == 777
+    assert inbox.receipt("orders/x.jsonl")["sequencer"] == "0002"
+
+
 @pytest.mark.parametrize("budget", [1, 4, 9])
 def test_the_same_content_again_is_loaded_by_the_later_upload(budget: int) -> None:
     inbox = Inbox()
