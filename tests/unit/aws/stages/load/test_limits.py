@@ -50,9 +50,9 @@ def test_lines_that_take_long_are_handed_on_in_time(cloud: Cloud, monkeypatch: p
     context, process, handed_on = Context(), Loader._process, list[Any]()
     flush, flushed = Loader._flush, list[int]()
 
-    def slowly(self: Loader, line: Any, tally: Tally) -> None:
+    def slowly(self: Loader, line: Any, work: Any) -> None:
         context.left_ms -= 2_000
-        process(self, line, tally)
+        process(self, line, work)
 
     def watched(self: Loader, tally: Tally) -> None:
         flushed.append(len(tally.rows))
