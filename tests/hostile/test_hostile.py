@@ -110,10 +110,12 @@ def check(world: Entrances, given_ids: set[str]) -> None:
             if len(texts) < len(names):  # only the definition tells a lone "-" from no second group
                 texts = (*texts, "-")
             assert [_text(row[name]) for name in names] == list(texts)
+    prefixes = {
+        "failures": ("quarantine/", "oversize/"),
+        "archive": ("archive/", "checkpoints/", "inbox/", "receipts/"),
+    }
     for (bucket, key), body in world.bucket.objects.items():
-        assert key.startswith(
-            ("quarantine/", "oversize/") if bucket == "failures" else ("archive/", "inbox/", "receipts/")
-        )
+        assert key.startswith(prefixes[bucket])
         if key.startswith("quarantine/"):
             json.loads(body)
             assert key.split("/")[1] in ("things", "orders", "unknown")

@@ -208,7 +208,6 @@ def test_partiql_is_tried_against_its_action(
 
 
 ON_AWS = "on AWS, Lambda does this with the role; its managed policies for these sources ask for it"
-FOR_LARGE_FILES = "a file that takes longer than one invocation goes on in the next"
 UNUSED = {
     "aggregate ListStreams dynamodb:ListStreams": ON_AWS,
     "fanout ListStreams dynamodb:ListStreams": ON_AWS,
@@ -219,9 +218,7 @@ UNUSED = {
     "api StoreResponses dynamodb:GetItem": "reads the entry of a request whose response does not fit",
     "archive ReadOversize s3:GetObject": "reads changes that do not fit into a message; no flight is that large",
     "catalog DetectMissingObject s3:ListBucket": "tells a missing object from a forbidden one; S3 asks for it",
-    "load Checkpoints s3:GetObject": FOR_LARGE_FILES,
-    "load Checkpoints s3:PutObject": FOR_LARGE_FILES,
-    "load ContinueFile lambda:InvokeFunction": FOR_LARGE_FILES,
+    "load ContinueFile lambda:InvokeFunction": "a file that takes longer than one invocation goes on in the next",
     "load DetectMissingReceipt s3:ListBucket": "tells a missing receipt from a forbidden one; S3 asks for it",
     "load WriteItems dynamodb:PutItem": "writes items whose key another collection may use, too, on a condition",
     "history ReadProgress dynamodb:UpdateItem": "marks what a build has covered; there is nothing to build",
