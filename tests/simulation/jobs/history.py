@@ -225,7 +225,7 @@ class Player:
         """Do what the state machine does: call, wait, work on parts side by side, and repeat what fails."""
         worked = ""
         for _ in range(_MAX_CALLS):
-            outcome = self._repeated(lambda: advance(self._context(), name, worked=worked))  # noqa: B023 - called at once
+            outcome = self.repeated(lambda: advance(self._context(), name, worked=worked))  # noqa: B023 - called at once
             worked = ""
             match outcome["next"]:
                 case "end":
@@ -234,19 +234,13 @@ class Player:
                     self._run_late()
                     self._some(3)
                     self.world.now += outcome["seconds"]
-                    for _ in range(self.random.randrange(2 * self.world.roots + 1)):
-                        self.world.deliver(most=60)
-                    if self.random.random() < 0.02:
-                        self.world.settle()
-                    if self.random.random() < 0.01:
-                        self._give_up()
+                    self._deliver_some(gives_up=0.01)
                 case "parts":
-                    numbers = list(outcome["numbers"])
-                    self.random.shuffle(numbers)
+                    self.random.shuffle(numbers := list(outcome["numbers"]))
                     self._begin_late(name, outcome["step"], numbers)
                     for number in numbers:
                         self._run_late()
-                        self._repeated(lambda: work_on(self._context(), name, number))  # noqa: B023
+                        self.repeated(lambda: work_on(self._context(), name, number))  # noqa: B023
                     worked = outcome["step"]
         raise AssertionError(f"{name} never ends")
 
@@ -266,7 +260,15 @@ class Player:
                 self.late_runs.pop(self.random.randrange(len(self.late_runs)))()
                 self.world.note("a part that was repeated has run again")
 
-    def _repeated(self, call: Any) -> Any:
+    def _deliver_some(self, *, gives_up: float) -> None:
+        for _ in range(self.random.randrange(2 * self.world.roots + 1)):
+            self.world.deliver(most=60)
+        if self.random.random() < 0.02:
+            self.world.settle()
+        if self.random.random() < gives_up:
+            self._give_up()
+
+    def repeated(self, call: Any) -> Any:
         for _ in range(_MAX_DEATHS_IN_A_ROW):
             try:
                 return call()

@@ -1,7 +1,6 @@
 """Histories in which several executions work at a time, on one job or on two, stop for good, and pause for hours."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.steps.machine import abandon, advance, work_on
@@ -58,10 +57,6 @@ class Execution:
 
 class Rivals(Player):
     """Lets jobs be resumed while they run, stopped and resumed, verified beside each other, and overtaken by code."""
-
-    def repeated(self, call: Any) -> Any:
-        """Make a call as Step Functions does, which repeats it."""
-        return self._repeated(call)
 
     def _execute(self, name: str) -> None:
         jobs = [name, *self._begin_beside(name)]
@@ -123,12 +118,7 @@ class Rivals(Player):
             return
         self._some(3)
         self.world.now = max(self.world.now, min(one.waits_until for one in executions))
-        for _ in range(self.random.randrange(2 * self.world.roots + 1)):
-            self.world.deliver(most=60)
-        if self.random.random() < 0.02:
-            self.world.settle()
-        if self.random.random() < 0.005:
-            self._give_up()
+        self._deliver_some(gives_up=0.005)
 
     def _check_beside(self, name: str) -> None:
         with self.world.calm():

@@ -3,7 +3,8 @@
  *
  * A view's parts are drawn as one line each: `low`, `middle` and `high` of a band, otherwise only `middle`.
  * `isAdditive`: rows can be rolled up to longer buckets. `hasWindow`: there are moving sums of it. `isZeroWhenEmpty`:
- * a bucket without a row counts as zero, not as unknown. `shown`: the names of the fields that come with ranked values, or null.
+ * a bucket without a row counts as zero, not as unknown. `shown`: the names of the fields that come with ranked values;
+ * null if the values are not ranked.
  */
 
 import { humanize, shownFields, spaced, toFloat, withoutTime } from "../values/format.js";
