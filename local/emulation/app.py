@@ -16,11 +16,13 @@ from local.emulation.forking import fork_functions
 from local.emulation.payload_limit import limit_payload
 from local.emulation.policies import enforce_policies
 from local.emulation.sequence_numbers import find_by_number
+from local.emulation.source_mappings import leave_mappings
 from local.emulation.state import keep_state
 
 record_expiries()
 fork_functions(vars(lambda_runtime))
 limit_events(vars(lambda_svc))
+leave_mappings(vars(lambda_svc))
 read_template_names(vars(apigateway))
 find_by_number(vars(dynamodb_streams))
 app = limit_payload(limit_concurrency(ministack))
