@@ -42,7 +42,7 @@ class EventSourceMapping(Struct, frozen=True):
 def list_mappings(endpoint: str) -> list[EventSourceMapping]:
     """All mappings of the stack that are polled here and enabled on AWS.
 
-    Raises DeployFailed if a property cannot be resolved.
+    Raises DeployFailed if a property cannot be resolved, or if two mappings pass the same source to the same function.
     """
     cloudformation = client("cloudformation", endpoint)
     functions = client("lambda", endpoint)
@@ -52,13 +52,24 @@ def list_mappings(endpoint: str) -> list[EventSourceMapping]:
     intrinsics = Intrinsics(template, parameters)
     on_aws = Intrinsics(template, {**parameters, "Emulated": "false"})
     mappings = []
+    names: dict[tuple[str, str], str] = {}
     for name, uuid in resources(endpoint, MAPPING_TYPE).items():
         mapping, properties = listed_mappings[uuid], template["Resources"][name]["Properties"]
+        _refuse_second(name, names.setdefault((mapping["FunctionArn"], mapping["EventSourceArn"]), name))
         enabled = _resolved(name, "Enabled", properties.get("Enabled", True), on_aws)
         if not is_polled(mapping) or str(enabled).lower() == "false":
             continue
         mappings.append(_mapping(name, mapping, _given(name, properties, mapping, intrinsics), functions))
     return mappings
+
+
+def _refuse_second(name: str, first: str) -> None:
+    """Raise DeployFailed if a mapping has the function and the source of another one, enabled or not.
+
+    https://github.com/radkawar/stackd/blob/9dc356f5e5cc49d2d334178a09c1398dd1c62617/testdata/aws/lambda/sqs_mapping_controls.json
+    """
+    if name != first:
+        raise DeployFailed(f"Lambda would refuse {name}: {first} passes the same source to the same function.")
 
 
 def _given(name: str, properties: Json, mapping: Json, intrinsics: Intrinsics) -> dict[str, object]:

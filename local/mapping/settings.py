@@ -58,6 +58,14 @@ _STREAMS_ONLY = {
 }
 """Properties that mappings of some sources do not have, and what to do about each."""
 
+_ALL_SOURCES = {
+    *("BatchSize", "Enabled", "EventSourceArn", "FilterCriteria", "FunctionName", "FunctionResponseTypes", "KmsKeyArn"),
+    *("LoggingConfig", "MaximumBatchingWindowInSeconds", "MetricsConfig", "Tags"),
+}
+_KNOWN = {*_ALL_SOURCES, *_QUEUES_ONLY, *_STREAMS_ONLY, *(name for names in _OTHER_SOURCES.values() for name in names)}
+"""The properties of a mapping
+(https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html)."""
+
 _DESTINATION = re.compile(r"arn:aws[a-z-]*:(?:s3:::[^:/]+|(?:sqs|sns):[^:]+:[^:]+:[^:]+)")
 
 
@@ -158,6 +166,7 @@ class QueueSettings(Struct, frozen=True):
             raise MappingError(
                 f"a BatchSize above {MAX_RECEIVED_MESSAGES} requires MaximumBatchingWindowInSeconds of at least 1"
             )
+        _check_pollers(properties)
         scaling = _object(properties, "ScalingConfig", {"MaximumConcurrency"})
         return cls(
             batch_size=size,
@@ -197,7 +206,24 @@ def _object(properties: Properties, name: str, known: Collection[str]) -> Mappin
     return value or {}
 
 
+def _check_pollers(properties: Properties) -> None:
+    """Refuse a provisioned mode that Lambda refuses; here, it has no effect on the number of calls.
+
+    https://docs.aws.amazon.com/lambda/latest/api/API_ProvisionedPollerConfig.html, services-sqs-scaling
+    """
+    pollers = _object(properties, "ProvisionedPollerConfig", {"MinimumPollers", "MaximumPollers"})
+    if _is_set(pollers) and _is_set(properties.get("ScalingConfig")):
+        raise MappingError("ProvisionedPollerConfig and ScalingConfig exclude each other: remove one")
+    fewest = _integer(pollers, "MinimumPollers", 2, 2, 200)
+    most = _integer(pollers, "MaximumPollers", 200, 2, 10_000)
+    if fewest > most:
+        raise MappingError(f"MinimumPollers must not be more than MaximumPollers: {fewest} is more than {most}")
+
+
 def _refuse_other_sources(properties: Properties) -> None:
+    unknown = next((name for name in properties if name not in _KNOWN), None)
+    if unknown is not None:
+        raise MappingError(f"a mapping has no property {unknown}: correct its name, or remove it")
     for sources, names in _OTHER_SOURCES.items():
         _refuse(properties, sources, dict.fromkeys(names, "remove it"))
 

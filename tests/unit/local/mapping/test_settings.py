@@ -1,6 +1,7 @@
 """What a mapping's properties mean, and which of them are refused, as CreateEventSourceMapping refuses them."""
 
 import re
+from collections.abc import Callable
 
 import pytest
 
@@ -226,3 +227,47 @@ def test_properties_without_a_value_are_not_set() -> None:
     empty: dict[str, object] = {"DestinationConfig": {"OnFailure": {}}, "StartingPosition": None}
     assert QueueSettings.parse(empty, fifo=False, visibility_s=30) == QueueSettings()
     assert stream_settings({"ScalingConfig": {}, "FunctionResponseTypes": []}) == StreamSettings()
+
+
+@pytest.mark.parametrize(
+    "parse", [stream_settings, lambda given: QueueSettings.parse(given, fifo=False, visibility_s=30)]
+)
+def test_a_property_that_mappings_do_not_have_is_refused(parse: Callable[[dict[str, object]], object]) -> None:
+    """https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html
+
+    A misspelled one would have no effect.
+    """
+    for name in ("Batchsize", "MaximumRetryAttempt"):
+        with pytest.raises(MappingError, match=f"^a mapping has no property {name}: correct its name, or remove it$"):
+            parse({name: 5})
+    parse({"Tags": [], "KmsKeyArn": "arn:aws:kms:key", "MetricsConfig": {"Metrics": ["EventCount"]}})
+
+
+@pytest.mark.parametrize(
+    ("pollers", "scaling", "reason"),
+    [
+        ({"MinimumPollers": 1}, {}, "MinimumPollers must be from 2 to 200, not 1"),
+        ({"MinimumPollers": 201}, {}, "MinimumPollers must be from 2 to 200, not 201"),
+        ({"MaximumPollers": 1}, {}, "MaximumPollers must be from 2 to 10000, not 1"),
+        ({"MaximumPollers": 10_001}, {}, "MaximumPollers must be from 2 to 10000, not 10001"),
+        ({"MinimumPollers": 5, "MaximumPollers": 4}, {}, "MinimumPollers must not be more than MaximumPollers: 5 is"),
+        ({"PollerGroupName": "a"}, {}, "ProvisionedPollerConfig has no PollerGroupName: use"),
+        ({"MinimumPollers": 2}, {"MaximumConcurrency": 2}, "ProvisionedPollerConfig and ScalingConfig exclude each"),
+    ],
+)
+def test_a_provisioned_mode_that_is_refused(
+    pollers: dict[str, object], scaling: dict[str, object], reason: str
+) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
+
+    https://docs.aws.amazon.com/lambda/latest/api/API_ProvisionedPollerConfig.html
+    """
+    properties: dict[str, object] = {"ProvisionedPollerConfig": pollers, "ScalingConfig": scaling}
+    with pytest.raises(MappingError, match=f"^{re.escape(reason)}"):
+        QueueSettings.parse(properties, fifo=False, visibility_s=30)
+
+
+def test_a_queue_may_have_provisioned_pollers() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"""
+    properties: dict[str, object] = {"ProvisionedPollerConfig": {"MinimumPollers": "2", "MaximumPollers": 10_000}}
+    assert QueueSettings.parse(properties, fifo=False, visibility_s=30) == QueueSettings()

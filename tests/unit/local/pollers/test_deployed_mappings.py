@@ -217,6 +217,48 @@ def test_a_mapping_that_is_disabled_on_aws_is_not_polled(
     assert bool(mappings.list_mappings("http://127.0.0.1:1")) is polled
 
 
+class Twice(Services):
+    """A deployed stack with two mappings, whose functions are given."""
+
+    def __init__(self, *functions: str, enabled: bool) -> None:
+        super().__init__(FUNCTION)
+        self.functions = {f"Mapping{index}": function for index, function in enumerate(functions)}
+        self.enabled = enabled
+
+    def get_template(self, **_: str) -> dict[str, Any]:
+        return {
+            "TemplateBody": {"Resources": {name: {"Properties": {"Enabled": self.enabled}} for name in self.functions}}
+        }
+
+    def describe_stack_resources(self, **_: str) -> dict[str, Any]:
+        kind = mappings.MAPPING_TYPE
+        found = [
+            {"LogicalResourceId": name, "PhysicalResourceId": name, "ResourceType": kind} for name in self.functions
+        ]
+        return {"StackResources": found}
+
+    def paginate(self) -> Iterator[dict[str, Any]]:
+        source = {"EventSourceArn": "arn:aws:dynamodb:stream"}
+        yield {
+            "EventSourceMappings": [
+                {"UUID": name, "FunctionArn": function, **source} for name, function in self.functions.items()
+            ]
+        }
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_second_mapping_of_the_same_source_to_the_same_function_is_refused(
+    enabled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Recorded in sqs_mapping_controls.json (docs/local.md): such pairs are refused; aliases count as functions."""
+    monkeypatch.setattr(mappings, "client", lambda *_: Twice(FUNCTION, FUNCTION, enabled=enabled))
+    reason = "Lambda would refuse Mapping1: Mapping0 passes the same source to the same function"
+    with pytest.raises(DeployFailed, match=reason):
+        mappings.list_mappings("http://127.0.0.1:1")
+    monkeypatch.setattr(mappings, "client", lambda *_: Twice(FUNCTION, f"{FUNCTION}:live", enabled=True))
+    assert [one.qualifier for one in mappings.list_mappings("http://127.0.0.1:1")] == [None, "live"]
+
+
 @pytest.mark.parametrize(
     ("source", "polled"),
     [("arn:aws:dynamodb:stream", True), ("arn:aws:sqs:queue", True), ("arn:aws:kinesis:stream", False), ("", False)],
