@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from local.deployment.deploy import client
-from local.deployment.mappings import EventSourceMapping, list_mappings
+from local.deployment.mappings import MAPPING_TYPE, EventSourceMapping, list_mappings, resources
 from local.errors import DeployFailed, SettleTimeout
 from local.mapping import MappingError, StreamSettings
 from local.pollers.destinations import FailureDestination
@@ -33,10 +33,14 @@ class Pollers:
         """Read the mappings deployed at `endpoint`. Each shard of a stream is split into `shards` virtual shards.
 
         `positions` are those of earlier pollers: the mappings that they name exist, and Lambda does not ask their
-        queues again how long they hide messages. Raises DeployFailed if Lambda would refuse a mapping.
+        queues again how long they hide messages. A mapping that is disabled keeps its position. Raises DeployFailed if
+        Lambda would refuse a mapping.
         """
         self._emulator = EmulatorClient(endpoint)
         self.mappings = list_mappings(endpoint)
+        others = (positions or {}).keys() - {mapping.name for mapping in self.mappings}
+        disabled = others & resources(endpoint, MAPPING_TYPE).keys() if others else set()
+        self._disabled = {name: (positions or {})[name] for name in disabled}
         self._streams = []
         pages = StreamPages(self._emulator)
         for mapping in self.mappings:
@@ -46,7 +50,7 @@ class Pollers:
                 destination = FailureDestination(mapping, settings.on_failure, partial(client, endpoint=endpoint))
                 poller = StreamPoller(mapping, settings, self._emulator, destination, shards=shards)
                 poller.pages = pages
-                poller.read_from((positions or {}).get(mapping.name))
+                poller.read_from(_of_source(mapping, (positions or {}).get(mapping.name)))
                 self._streams.append(poller)
         sqs = client("sqs", endpoint)
         self._queues = []
@@ -99,9 +103,12 @@ class Pollers:
 
         A queue keeps its own position, so its mapping has none.
         """
-        return {mapping.name: None for mapping in self.mappings} | {
-            poller.mapping.name: poller.position for poller in self._streams
+        streams = {
+            poller.mapping.name: {**position, "source": poller.mapping.source_arn}
+            for poller in self._streams
+            if (position := poller.position) is not None
         }
+        return {**self._disabled, **dict.fromkeys(mapping.name for mapping in self.mappings), **streams}
 
     @property
     def statistics(self) -> list[Statistics]:
@@ -158,6 +165,11 @@ class Pollers:
             if statistics.pending or statistics.last_error
         ]
         return f"Not settled after {timeout_s:.0f} seconds: {'; '.join(parts) or 'a queue is not empty'}."
+
+
+def _of_source(mapping: EventSourceMapping, position: Position | None) -> Position | None:
+    """Return a position in the mapping's stream; None if it is in another one, which the mapping had before."""
+    return position if position and position.get("source", mapping.source_arn) == mapping.source_arn else None
 
 
 @contextmanager

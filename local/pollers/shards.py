@@ -13,7 +13,10 @@ from local.mapping import StreamShard
 from local.mapping.settings import LATEST, TRIM_HORIZON
 
 type Position = Mapping[str, Any]
-"""How far a stream was delivered: `reading`, the parameters of GetShardIterator by shard, and the shards `done`."""
+"""How far a stream was delivered: `reading`, the parameters of GetShardIterator by shard, and the shards `done`.
+
+Pollers add the `source`, the stream's ARN.
+"""
 
 
 class ReadShard(Struct):

@@ -16,13 +16,14 @@ from local.mapping import (
     StreamSettings,
     StreamShard,
 )
+from local.mapping.settings import LATEST
 from local.mapping.windows import TumblingWindow
 from local.pollers.destinations import FailureDestination
 from local.pollers.emulator_client import CallFailed, EmulatorClient
 from local.pollers.events import payload, virtual_shard, virtual_shard_ids
 from local.pollers.shards import Position, ReadShard, StreamShards
 from local.pollers.source_poller import MAX_CONCURRENT_INVOCATIONS, SourcePoller
-from local.pollers.stream_pages import StreamPages
+from local.pollers.stream_pages import StreamPages, newest_position
 
 logger = logging.getLogger(__name__)
 
@@ -185,13 +186,18 @@ class StreamPoller(SourcePoller[Call]):
             self._undelivered.popleft()
 
     def _note_position(self) -> None:
-        waiting = [discarded for discarded in reversed(self._undelivered) if discarded.records]  # a final call has none
-        held = {discarded.shard_id: discarded.records[0].sequence for discarded in waiting}
+        held: dict[str, str] = {}
+        for discarded in self._undelivered:
+            for record in discarded.records[:1]:  # a final call has none
+                # not in the order of the stream: the partitions of a shard discard independently
+                held[discarded.shard_id] = min(held.get(discarded.shard_id, record.sequence), record.sequence, key=int)
         self.position = self._shards.position(held)
 
     def _page(self, shard: ReadShard) -> tuple[StreamRecord[bytes], ...]:
         """The next records of a shard, up to 1,000. At the end of the shard, its iterator is None afterwards."""
         arn = self.mapping.source_arn
+        if shard.iterator is None and shard.position["ShardIteratorType"] == LATEST:
+            shard.resume = newest_position(self._emulator, arn, shard.id)
         try:
             if shard.iterator is None:
                 found = self._emulator.call(

@@ -11,6 +11,7 @@ from typing import Any, cast
 from msgspec import Struct
 
 from local.mapping import StreamRecord
+from local.mapping.settings import LATEST, TRIM_HORIZON
 from local.pollers.emulator_client import EmulatorClient
 from local.pollers.events import stream_record
 
@@ -57,3 +58,32 @@ class StreamPages:
             tuple(stream_record(record, arn) for record in records),
             cast("str | None", response.get("NextShardIterator")),
         )
+
+
+def newest_position(emulator: EmulatorClient, arn: str, shard_id: str) -> dict[str, str]:
+    """Return the place after a shard's newest record, for a poller that begins with LATEST. Raises CallFailed.
+
+    LATEST itself is another place each time: a poller that goes on there misses what was written in the meantime.
+    """
+    stream = {"StreamArn": arn, "ShardId": shard_id}
+
+    def iterator(kind: str) -> str:
+        return cast(
+            "str", emulator.call("dynamodb", "GetShardIterator", **stream, ShardIteratorType=kind)["ShardIterator"]
+        )
+
+    def numbers(found: dict[str, object]) -> list[str]:
+        return [record["dynamodb"]["SequenceNumber"] for record in cast("list[dict[str, Any]]", found["Records"])]
+
+    latest, following, newest = iterator(LATEST), iterator(TRIM_HORIZON), ""
+    while following:
+        found = emulator.call("dynamodb", "GetRecords", ShardIterator=following, Limit=1000)
+        newest = (numbers(found) or [newest])[-1]
+        following = cast("str", found.get("NextShardIterator") or "") if found["Records"] else ""
+    # written since the first call
+    later = numbers(emulator.call("dynamodb", "GetRecords", ShardIterator=latest, Limit=1))
+    if later:
+        return {"ShardIteratorType": "AT_SEQUENCE_NUMBER", "SequenceNumber": later[0]}
+    if newest:
+        return {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": newest}
+    return {"ShardIteratorType": TRIM_HORIZON}

@@ -97,7 +97,7 @@ class RollingStream:
                 place = len(shard.records)
             case _:
                 numbers = [record["dynamodb"]["SequenceNumber"] for record in shard.records]
-                place = numbers.index(SequenceNumber) + 1
+                place = numbers.index(SequenceNumber) + (ShardIteratorType == "AFTER_SEQUENCE_NUMBER")
         return f"{ShardId}/{place}"
 
     def _records(self, *, ShardIterator: str, **_: object) -> dict[str, Any]:  # noqa: N803

@@ -59,6 +59,7 @@ def test_a_queue_is_asked_how_long_it_hides_messages_when_its_mapping_is_new(
     mapping = EventSourceMapping("TheMapping", "uuid", "function", "arn:function", QUEUE, 60, {})
     monkeypatch.setattr(pollers, "list_mappings", lambda _: [mapping])
     monkeypatch.setattr(pollers, "client", lambda *_: Sqs())
+    monkeypatch.setattr(pollers, "resources", lambda *_: {"TheMapping": "uuid"})
     if is_refused:
         with pytest.raises(DeployFailed, match="VisibilityTimeout of 30 s is less than the Timeout of 60 s"):
             pollers.Pollers("http://127.0.0.1:1", positions=known)
