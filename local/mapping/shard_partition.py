@@ -58,6 +58,15 @@ class ShardPartition[C]:
         """Whether the shard is closed and no further invocation will be made."""
         return self._caught_up_at == math.inf and not (self._pending or self._batches or self._window)
 
+    @property
+    def window(self) -> TumblingWindow | None:
+        """The open window, with the state of the records that are settled."""
+        return self._window
+
+    def resume(self, window: TumblingWindow) -> None:
+        """Continue an open window; to be called before records are added."""
+        self._window = window
+
     def add(self, record: StreamRecord[C], now: float) -> None:
         """Add the next record."""
         if not self._pending:

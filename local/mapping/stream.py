@@ -6,13 +6,20 @@ a shard at a time and keeps the order of each item's records: the items are dist
 
 import zlib
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from msgspec import convert, to_builtins
 
 from local.mapping.records import DiscardedRecords, StreamInvocation, StreamOutcome, StreamRecord
 from local.mapping.results import InvocationResult
 from local.mapping.retries import Backoff
 from local.mapping.settings import StreamSettings
 from local.mapping.shard_partition import ShardPartition
+from local.mapping.windows import TumblingWindow
+
+type OpenWindow = Mapping[str, Any]
+"""A window's fields, and `after`, the number of the last record that its state has counted: values of JSON."""
 
 
 class StreamShard[C]:
@@ -42,6 +49,7 @@ class StreamShard[C]:
         ]
         self._unsettled: deque[str] = deque()  # sequence numbers after the checkpoint
         self._settled_ahead: set[str] = set()  # the settled ones among them
+        self._resumed_after = -1  # records up to this number are in the state of the window that was resumed
 
     @property
     def pending(self) -> int:
@@ -52,6 +60,24 @@ class StreamShard[C]:
     def first_unsettled(self) -> str | None:
         """The first record that is not settled: reading again from here on misses nothing."""
         return self._unsettled[0] if self._unsettled else None
+
+    def window(self, held: str | None) -> OpenWindow | None:
+        """The open window, for a later poller; None without one.
+
+        `held` is the first record that is settled and yet to be read again, if any.
+        """
+        window = self._partitions[0].window
+        if window is None:
+            return None
+        settled = max(int(self.checkpoint or -1), self._resumed_after)
+        after = settled if held is None else min(settled, int(held) - 1)
+        return {**to_builtins(window), "after": str(after)}
+
+    def resume(self, window: OpenWindow) -> None:
+        """Continue an open window. Records that it has counted are passed over when they are read again."""
+        if self.settings.tumbling_window_s:
+            self._partitions[0].resume(convert(window, TumblingWindow))
+            self._resumed_after = int(window["after"])
 
     @property
     def pending_bytes(self) -> int:
@@ -70,7 +96,7 @@ class StreamShard[C]:
         """
         for record in records:
             self._unsettled.append(record.sequence)
-            if record.passes:
+            if record.passes and int(record.sequence) > self._resumed_after:
                 self._partition_for(record).add(record, now)
             else:
                 self._settle((record,))

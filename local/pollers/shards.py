@@ -15,7 +15,7 @@ from local.mapping.settings import LATEST, TRIM_HORIZON
 type Position = Mapping[str, Any]
 """How far a stream was delivered: `reading`, the parameters of GetShardIterator by shard, and the shards `done`.
 
-Pollers add the `source`, the stream's ARN.
+`windows` holds the tumbling windows that are open, by virtual shard. Pollers add the `source`, the stream's ARN.
 """
 
 
@@ -75,6 +75,7 @@ class StreamShards:
         self._split = split
         self._resume: dict[str, dict[str, str]] = dict(position["reading"]) if position else {}
         self._done: set[str] = set(position["done"]) if position else set()
+        self._windows: dict[str, Any] = dict(position.get("windows", {})) if position else {}
 
     @property
     def parts(self) -> list[StreamShard[bytes]]:
@@ -95,8 +96,7 @@ class StreamShards:
         for shard in described:
             name, parent = shard["ShardId"], shard.get("ParentShardId")
             if name in waiting and name not in self.reading and parent not in waiting and parent not in self.reading:
-                resume = self._resume.pop(name, None)
-                self.reading[name] = ReadShard(name, self._start, self._split(name), resume=resume)
+                self.reading[name] = self._opened(name)
         if described:
             self._start = TRIM_HORIZON
 
@@ -111,7 +111,18 @@ class StreamShards:
     def position(self, held: Mapping[str, str]) -> Position:
         """Return where a later poller continues reading: see `ReadShard.settled_position`."""
         reading = {name: shard.settled_position(held) for name, shard in self.reading.items()}
-        return {"reading": {**self._resume, **reading}, "done": sorted(self._done)}
+        found = {part.shard_id: part.window(held.get(part.shard_id)) for part in self.parts}
+        windows = self._windows | {name: window for name, window in found.items() if window is not None}
+        position = {"reading": {**self._resume, **reading}, "done": sorted(self._done)}
+        return {**position, "windows": windows} if windows else position
+
+    def _opened(self, name: str) -> ReadShard:
+        parts = self._split(name)
+        for part in parts:
+            window = self._windows.pop(part.shard_id, None)
+            if window is not None:
+                part.resume(window)
+        return ReadShard(name, self._start, parts, resume=self._resume.pop(name, None))
 
 
 def _is_closed(shard: Mapping[str, Any]) -> bool:
