@@ -7,6 +7,7 @@ the inbox, but a few running ones serve them all in that time.
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar, copy_context
 from typing import Any
@@ -18,6 +19,12 @@ MAX_CONCURRENT_REQUESTS = 4
 
 MAX_CONCURRENT_EVENTS = 4
 """Asynchronous calls of one function at a time."""
+
+THROTTLED_WAITS_S = (1.0, 10.0)
+"""The first and the longest wait before a throttled asynchronous call is tried again."""
+
+MAX_EVENT_AGE_S = 6 * 3600
+"""How long Lambda keeps an event that it cannot pass on (Lambda guide, invocation-async)."""
 
 type Application = Callable[[Any, Any, Any], Awaitable[None]]
 """An ASGI application: https://asgi.readthedocs.io/en/latest/specs/main.html"""
@@ -45,8 +52,9 @@ def limit_concurrency(application: Application, limit: int = MAX_CONCURRENT_REQU
 def limit_events(functions: Json, limit: int = MAX_CONCURRENT_EVENTS) -> None:
     """Let the emulator's module with these names handle at most `limit` asynchronous calls of a function at a time.
 
-    Fewer, if the function reserves fewer: the emulator would count a throttled call as a failure.
-    Lambda keeps the others in a queue for up to six hours (Lambda guide, invocation-async).
+    Fewer, if the function reserves fewer. Lambda keeps the others in a queue for up to six hours, and so it does with
+    throttled ones (Lambda guide, invocation-async): the emulator would count those as failures, and give an event up
+    after three seconds in which another program calls the function.
     """
     begin, execute = functions["invoke_async_with_retry"], functions["_execute_function"]
     slots: dict[tuple[str, int], threading.Semaphore] = {}
@@ -64,9 +72,19 @@ def limit_events(functions: Json, limit: int = MAX_CONCURRENT_EVENTS) -> None:
         waits = _waits.set(False)  # executing may begin anew within the call, in the scope of the function's account
         try:
             with slots.setdefault((name, allowed), threading.Semaphore(allowed)):
-                return dict(execute(function, event))
+                return _admitted(lambda: dict(execute(function, event)), reserves_none=function.get("concurrency") == 0)
         finally:
             _waits.reset(waits)
 
     functions["invoke_async_with_retry"] = begin_waiting
     functions["_execute_function"] = execute_in_turn
+
+
+def _admitted(call: Callable[[], Json], *, reserves_none: bool) -> Json:
+    """Make a call that is repeated as long as it is throttled; not if the function reserves none, which refuses all."""
+    deadline = time.monotonic() + MAX_EVENT_AGE_S
+    wait, longest = THROTTLED_WAITS_S
+    while (result := call()).get("throttle") and not reserves_none and time.monotonic() < deadline:
+        time.sleep(wait)
+        wait = min(2 * wait, longest)
+    return result

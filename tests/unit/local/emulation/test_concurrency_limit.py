@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from local.emulation import concurrency_limit
 from local.emulation.concurrency_limit import API_PATH_PREFIX, limit_concurrency, limit_events
 
 
@@ -81,6 +82,8 @@ class LambdaModule(dict[str, Any]):
             time.sleep(0.001)
         with self.lock:
             self.active[name] -= 1
+        if self.calls[name] <= event.get("throttled", 0):
+            return {"error": True, "throttle": True}
         return {"error": event.get("fails")}
 
     def peak(self, name: str, events: list[dict[str, Any]], *, waits: bool, reserved: int | None = None) -> int:
@@ -121,3 +124,23 @@ def test_other_calls_do_not_wait() -> None:
     module = LambdaModule()
     limit_events(module, 1)
     assert module.peak("fanout", meeting(5), waits=False) == 5
+
+
+def test_a_throttled_event_waits_and_uses_up_no_retry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/invocation-async.html
+
+    Another program may call the function, which reserves one call at a time. A function that reserves none is never
+    called: its events fail at once.
+    """
+    monkeypatch.setattr(concurrency_limit, "THROTTLED_WAITS_S", (0.001, 0.002))
+    module = LambdaModule()
+    limit_events(module)
+    module.peak("load", [{"throttled": 7}], waits=True, reserved=1)
+    assert module.calls["load"] == 8
+    module.peak("catalog", [{"throttled": 7, "fails": True}], waits=True)
+    assert module.calls["catalog"] == 9  # and one retry after its own failure
+    module.peak("archive", [{"throttled": 7}], waits=True, reserved=0)
+    assert module.calls["archive"] == 2
+    monkeypatch.setattr(concurrency_limit, "MAX_EVENT_AGE_S", 0)
+    module.peak("fanout", [{"throttled": 7}], waits=True, reserved=1)
+    assert module.calls["fanout"] == 2
