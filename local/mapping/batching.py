@@ -1,8 +1,14 @@
 """Batching windows and payload sizes, the same for streams and queues (invocation-eventsourcemapping)."""
 
+import json
 import math
 
 FRAME_BYTES = len('{"Records":[]}')
+
+
+def json_size(value: object) -> int:
+    """The length of a value's JSON in bytes of UTF-8, in which half of a surrogate pair is an escape sequence."""
+    return len(json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace"))
 
 
 def batching_deadline(began: float, oldest: float, length_s: float) -> float:

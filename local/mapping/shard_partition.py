@@ -5,14 +5,13 @@ services-ddb, invocation-eventsourcemapping: a batch is sent when it holds Batch
 it is processed or discarded.
 """
 
-import json
 import math
 from collections import deque
 from collections.abc import Sequence
 
 from msgspec import Struct
 
-from local.mapping.batching import FRAME_BYTES, batching_deadline
+from local.mapping.batching import FRAME_BYTES, batching_deadline, json_size
 from local.mapping.failures import AGE_EXCEEDED, RETRIES_EXHAUSTED
 from local.mapping.records import DiscardedRecords, StreamInvocation, StreamOutcome, StreamRecord
 from local.mapping.results import LATEST_VERSION, Failed, InvocationResult, Returned, Throttled, reported_failures
@@ -235,7 +234,7 @@ class ShardPartition[C]:
     def _next_records(self) -> tuple[StreamRecord[C], ...]:
         end = self._current_window().end if self.settings.tumbling_window_s else math.inf
         fields = self._window_fields(is_final=False)
-        remaining_bytes = self.settings.payload_limit - FRAME_BYTES - len(json.dumps(fields).encode())
+        remaining_bytes = self.settings.payload_limit - FRAME_BYTES - json_size(fields)
         batch: list[StreamRecord[C]] = []
         while self._pending and len(batch) < self.settings.batch_size and self._pending[0].arrived < end:
             remaining_bytes -= self._pending[0].size + 1  # plus a comma

@@ -5,11 +5,12 @@ insertion decides its window. Each invocation receives the state that the previo
 invocation is marked as final.
 """
 
-import json
 from datetime import UTC, datetime
 from typing import Self
 
 from msgspec import Struct, field
+
+from local.mapping.batching import json_size
 
 IDLE_WAIT_S = 120
 """How long after its end a window without new records is over (services-ddb-windows)."""
@@ -45,7 +46,7 @@ class TumblingWindow(Struct):
     def carry_state(self, state: State, limit: int) -> None:
         """Keep the state that an invocation returned. If it exceeds `limit` bytes, the window terminates early."""
         self.state = state
-        self.terminated_early = len(json.dumps(state).encode()) > limit
+        self.terminated_early = json_size(state) > limit
 
 
 def returned_state(value: object) -> State | None:

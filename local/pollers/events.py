@@ -83,4 +83,5 @@ def virtual_shard(key: str, count: int) -> int:
 
 
 def _json(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    # half of a surrogate pair, as in a state whose text was cut, has no UTF-8: it stays an escape sequence
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")

@@ -259,13 +259,14 @@ def test_records_after_an_early_end_continue_the_window_without_state() -> None:
     assert (following["isFinalInvokeForWindow"], following["isWindowTerminatedEarly"]) == (False, False)
 
 
-def test_a_state_of_exactly_one_megabyte_is_allowed() -> None:
+@pytest.mark.parametrize("text", ["x", "é" * 9])
+def test_a_state_of_exactly_one_megabyte_is_allowed(text: str) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
     frame = len('{"names": ""}')
     for more, early in ((0, False), (1, True)):
         one = shard()
         one.add([record(1, 0)], START)
-        state = {"names": "x" * (1024 * 1024 - frame + more)}
+        state = {"names": text + "x" * (1024 * 1024 - frame - len(text.encode()) + more)}
         one.complete(made(one, 0), Returned({"state": state}), START)
         one.add([record(2, 1)], START + 1)
         assert made(one, 1).fields["isWindowTerminatedEarly"] is early

@@ -113,3 +113,11 @@ def test_an_item_stays_in_its_virtual_shard_and_items_are_distributed() -> None:
     assert set(counts) == {0, 1, 2, 3}
     assert min(counts.values()) > 50
     assert virtual_shard("flights#7", 4) == virtual_shard("flights#7", 4)
+
+
+def test_half_of_a_surrogate_pair_in_a_state_stays_an_escape_sequence() -> None:
+    """A function in JavaScript that cuts a text returns it. It has no UTF-8, and ended the poller with an error."""
+    fields = {"state": json.loads(r'{"name": "Zoë \ud83d"}')}
+    event = payload([], fields)
+    assert event == r'{"Records":[],"state":{"name":"Zoë \ud83d"}}'.encode()
+    assert json.loads(event) == {"Records": [], **fields}
