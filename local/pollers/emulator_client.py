@@ -112,5 +112,5 @@ def _error_text(payload: bytes) -> str:
     try:
         body = json.loads(payload)
         return f"{body['errorType']}: {body['errorMessage']}"
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return payload[:500].decode(errors="replace")

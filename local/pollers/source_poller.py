@@ -254,5 +254,7 @@ def _invoke_function(
         return Failed(response.error, response.request_id, response.version)
     try:
         return Returned(json.loads(response.payload or b"null"), response.request_id, response.version)
-    except ValueError:
-        return Failed("the function's response is not JSON", response.request_id, response.version)
+    except (ValueError, RecursionError):
+        return Failed(
+            "the function's response is not JSON, or nested too deeply", response.request_id, response.version
+        )

@@ -9,6 +9,7 @@ import pytest
 
 from local.deployment import deploy, mappings
 from local.errors import DeployFailed
+from local.mapping import Failed
 from local.pollers.emulator_client import EmulatorClient
 from local.pollers.source_poller import SourcePoller
 
@@ -26,9 +27,10 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("X-Amz-Executed-Version", "7")
         if "fails" in self.path:
             self.send_header("X-Amz-Function-Error", "Unhandled")
-        self.send_header("Content-Length", "2")
+        body = b"[" * 50_000 + b"]" * 50_000 if "deep" in self.path else b"{}"
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(b"{}")
+        self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Log nothing."""
@@ -58,6 +60,14 @@ def test_the_version_that_ran_is_known_to_the_mapping(
     assert getattr(result, "version", None) == version
     suffix = "" if qualifier is None else "?Qualifier=live"
     assert Handler.paths == [f"/2015-03-31/functions/{function}/invocations{suffix}"]
+
+
+@pytest.mark.parametrize("function", ["deep", "deep-fails"])
+def test_a_response_that_is_nested_too_deeply_is_a_failure(emulator: EmulatorClient, function: str) -> None:
+    """Before, the call never ended for its poller, which waited for it forever."""
+    mapping = mappings.EventSourceMapping("Mapping", "uuid", function, FUNCTION, "arn", 60, {})
+    poller: SourcePoller[object] = SourcePoller(mapping, emulator, calls=1, warm_calls=1)
+    assert isinstance(poller._invoke_or_throttle(b"{}"), Failed)
 
 
 class Services:
