@@ -97,7 +97,11 @@ class Stack(Struct):
         template.cache_clear()  # it may have been edited, too
         deploy.prepare(self.endpoint, built)
         with self.pollers.paused():
-            self._deploy(built)
+            try:
+                self._deploy(built)
+            except LocalError:  # rolled back: the functions have the template's variables alone
+                name_shards(self.endpoint, self.outputs, self.shards)
+                raise
             try:
                 self._follow_mappings()
             except LocalError:

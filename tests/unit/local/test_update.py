@@ -24,9 +24,12 @@ class Cloud:
         self.deployed = OLD
         self.events: list[str] = []
         self.refusal: DeployFailed | None = None
+        self.failure: DeployFailed | None = None
 
     def deploy(self, _endpoint: str, built: Path, _parameters: object) -> dict[str, str]:
         self.events.append(f"deploy {built}")
+        if self.failure is not None:
+            raise self.failure
         self.deployed = built
         return {"build": str(built)}
 
@@ -95,4 +98,22 @@ def test_a_mapping_that_lambda_refuses_takes_the_deployment_back(cloud: Cloud) -
         updated.update(NEW)
     assert cloud.events == ["pause the first", "deploy new", "deploy old"]
     assert updated.outputs == {"build": "old"}
+    assert updated.built == OLD
+
+
+def test_a_deployment_that_was_rolled_back_leaves_the_names_of_the_shards(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The emulator gives the history function the template's variables again, and nothing waited for the shards."""
+    monkeypatch.setattr(stack, "name_shards", lambda *given: cloud.events.append(f"name {given[1:]}"))
+    updated = running(cloud)
+    updated.outputs, updated.shards = {"HistoryFunction": "history"}, 4
+    cloud.failure = DeployFailed("Stack deployment failed.")
+    with pytest.raises(DeployFailed, match="deployment failed"):
+        updated.update(NEW)
+    assert cloud.events == [
+        "pause the first",
+        "deploy new",
+        "name ({'HistoryFunction': 'history'}, 4)",
+    ]
     assert updated.built == OLD
