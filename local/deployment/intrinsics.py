@@ -6,6 +6,16 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic
 from collections.abc import Mapping
 from typing import Any
 
+from local.deployment.emulator import REGION
+
+PSEUDO_PARAMETERS = {
+    "AWS::AccountId": "000000000000",
+    "AWS::Partition": "aws",
+    "AWS::Region": REGION,
+    "AWS::URLSuffix": "amazonaws.com",
+}
+"""What the emulator's stack has; the others name the stack."""
+
 NO_VALUE = object()
 """The value of a property that `AWS::NoValue` removes."""
 
@@ -20,7 +30,7 @@ class Intrinsics:
     def __init__(self, template: Mapping[str, Any], parameters: Mapping[str, str]) -> None:
         self._mappings: Mapping[str, Any] = template.get("Mappings", {})
         self._conditions: Mapping[str, Any] = template.get("Conditions", {})
-        self._parameters = parameters
+        self._parameters = {**PSEUDO_PARAMETERS, **parameters}
 
     def resolve(self, value: object) -> object:
         """Return a value without intrinsic functions, or NO_VALUE. Raises UnresolvableError."""

@@ -163,7 +163,7 @@ class Templated(Services):
         self.updated = changes
 
 
-MAPPINGS = {"Windows": {"true": {"Length": 60}}}
+MAPPINGS = {"Windows": {"true": {"Length": 60}}, "Regions": {"us-east-1": {"Length": 30}}}
 NOTHING = {"Ref": "AWS::NoValue"}
 
 
@@ -182,6 +182,7 @@ def choice(condition: str, one: object, other: object) -> dict[str, Any]:
         (choice("IsTrue", 60, 900), 60),
         ([{"Kept": {"Ref": "Seconds"}, "Removed": NOTHING}, NOTHING], [{"Kept": "0"}]),
         ({"Fn::FindInMap": ["Windows", {"Ref": "Emulated"}, "Length"]}, 60),
+        ({"Fn::FindInMap": ["Regions", {"Ref": "AWS::Region"}, "Length"]}, 30),
     ],
 )
 def test_a_property_may_depend_on_parameters(window: object, expected: object, monkeypatch: pytest.MonkeyPatch) -> None:
