@@ -30,6 +30,8 @@ AT_ONCE = "AllAtOnce"
 """The value of the parameter Deployment that needs no CodeDeploy."""
 
 _RESERVED = "ReservedConcurrentExecutions"
+_SERVERLESS = "AWS::Serverless::Function"
+_FUNCTIONS = (_SERVERLESS, "AWS::Lambda::Function")
 _UNDER_WAY = {
     "CREATE_IN_PROGRESS",
     "ROLLBACK_IN_PROGRESS",
@@ -120,14 +122,18 @@ def apply_left_out(endpoint: str, parameters: Mapping[str, str]) -> None:
     for logical_id, resource in template()["Resources"].items():
         if "Fn::ForEach" in logical_id or logical_id not in names:  # its Condition may not hold
             continue
+        if resource.get("Type") not in _FUNCTIONS:
+            continue
         name, properties = names[logical_id], resource.get("Properties", {})
+        if resource["Type"] == _SERVERLESS:
+            properties = template().get("Globals", {}).get("Function", {}) | properties
         if "RecursiveLoop" in properties:
             functions.put_function_recursion_config(FunctionName=name, RecursiveLoop=properties["RecursiveLoop"])
         with suppress(UnresolvableError):  # of a function of the user's
             reserved = intrinsics.resolve(properties.get(_RESERVED, {"Ref": "AWS::NoValue"}))
             if reserved is not NO_VALUE:
                 functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=int(str(reserved)))
-            elif _RESERVED in properties:  # an earlier deployment may have reserved some
+            else:  # an earlier deployment may have reserved some
                 functions.delete_function_concurrency(FunctionName=name)
 
 

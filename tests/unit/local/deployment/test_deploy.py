@@ -90,33 +90,76 @@ def test_snapshots_are_refused_with_the_reason() -> None:
         deploy.deploy("http://127.0.0.1:9", Path("unused"), {"SnapStart": "Enabled"})
 
 
+class Functions:
+    """The functions of a stack: Load, whose concurrency was limited before, and a table."""
+
+    def __init__(self) -> None:
+        self.allowed: dict[str, str] = {}
+        self.concurrency: dict[str, int | None] = {"tailrace-load": 7}
+
+    def describe_stack_resources(self, **_: str) -> dict[str, Any]:
+        names = {"Load": "tailrace-load", "Table": "tailrace-items"}
+        return {
+            "StackResources": [{"LogicalResourceId": one, "PhysicalResourceId": name} for one, name in names.items()]
+        }
+
+    def put_function_recursion_config(self, **given: str) -> None:
+        self.allowed[given["FunctionName"]] = given["RecursiveLoop"]
+
+    def put_function_concurrency(self, **given: Any) -> None:
+        self.concurrency[given["FunctionName"]] = given["ReservedConcurrentExecutions"]
+
+    def delete_function_concurrency(self, **given: str) -> None:
+        self.concurrency[given["FunctionName"]] = None
+
+
+@pytest.fixture
+def functions(monkeypatch: pytest.MonkeyPatch) -> Functions:
+    services = Functions()
+    monkeypatch.setattr(deploy, "client", lambda *_: services)
+    return services
+
+
+def templated(functions: dict[str, Any], **properties: Any) -> dict[str, Any]:
+    function = {"Type": "AWS::Serverless::Function", "Properties": properties}
+    resources = {"Load": function, "Other": function, "Table": {"Type": "AWS::DynamoDB::Table"}}
+    loop = {"Fn::ForEach::Queues": ["Name", [], {}]}
+    return {**template(), "Resources": resources | loop, "Globals": {"Function": functions}}
+
+
 @pytest.mark.parametrize(("chosen", "reserved"), [("2", 2), ("0", None)])
 def test_properties_that_the_emulator_leaves_out_are_applied(
-    chosen: str, reserved: int | None, monkeypatch: pytest.MonkeyPatch
+    chosen: str, reserved: int | None, functions: Functions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To the functions whose condition holds."""
-
-    class Services:
-        allowed: dict[str, str] = {}  # noqa: RUF012 - one instance
-        concurrency: dict[str, int | None] = {"tailrace-load": 7}  # noqa: RUF012
-
-        def describe_stack_resources(self, **_: str) -> dict[str, Any]:
-            return {"StackResources": [{"LogicalResourceId": "Load", "PhysicalResourceId": "tailrace-load"}]}
-
-        def put_function_recursion_config(self, **given: str) -> None:
-            self.allowed[given["FunctionName"]] = given["RecursiveLoop"]
-
-        def put_function_concurrency(self, **given: Any) -> None:
-            self.concurrency[given["FunctionName"]] = given["ReservedConcurrentExecutions"]
-
-        def delete_function_concurrency(self, **given: str) -> None:
-            self.concurrency[given["FunctionName"]] = None
-
     concurrency = template()["Resources"]["LoadFunction"]["Properties"]["ReservedConcurrentExecutions"]
-    function = {"Properties": {"RecursiveLoop": "Allow", "ReservedConcurrentExecutions": concurrency}}
-    services, resources = Services(), {"Load": function, "Other": function, "Fn::ForEach::Queues": ["Name", [], {}]}
-    monkeypatch.setattr(deploy, "client", lambda *_: services)
-    monkeypatch.setattr(deploy, "template", lambda: {**template(), "Resources": resources})
+    given = templated({}, RecursiveLoop="Allow", ReservedConcurrentExecutions=concurrency)
+    monkeypatch.setattr(deploy, "template", lambda: given)
     deploy.apply_left_out("http://127.0.0.1:9", {"LoadConcurrency": chosen})
-    assert services.allowed == {"tailrace-load": "Allow"}
-    assert services.concurrency == {"tailrace-load": reserved}
+    assert functions.allowed == {"tailrace-load": "Allow"}
+    assert functions.concurrency == {"tailrace-load": reserved}
+
+
+@pytest.mark.parametrize(
+    ("shared", "own", "reserved"),
+    [
+        ({"ReservedConcurrentExecutions": 3}, {}, 3),
+        ({"ReservedConcurrentExecutions": 3}, {"ReservedConcurrentExecutions": 2}, 2),
+        ({}, {}, None),
+    ],
+)
+def test_they_may_be_in_the_globals_or_removed(
+    shared: dict[str, int],
+    own: dict[str, int],
+    reserved: int | None,
+    functions: Functions,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification-template-anatomy-globals.html
+
+    A concurrency that is no longer reserved does not limit the function.
+    """
+    given = templated(shared, **own)
+    monkeypatch.setattr(deploy, "template", lambda: given)
+    deploy.apply_left_out("http://127.0.0.1:9", {})
+    assert functions.concurrency == {"tailrace-load": reserved}
