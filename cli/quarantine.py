@@ -65,7 +65,7 @@ def run_list(options: argparse.Namespace) -> int:
         store = places.report_store(stack_of(options))
         keys = list(store.list_keys(options.collection))
         for report in store.read_all(islice(keys, options.limit)):
-            say(_line(report))
+            say(line_of(report))
     say(counted(len(keys), "refused item") + (f", {options.limit} shown" if len(keys) > options.limit else ""))
     return 0
 
@@ -112,9 +112,10 @@ class _Chosen:
         self._place.redrive(run, self._keys)
 
 
-def _line(report: Report) -> str:
+def line_of(report: Report) -> str:
+    """Return what the list says of a report."""
     reasons = report.reasons
-    first = f"{reasons[0]['pointer']} {reasons[0]['message']}".strip() if reasons else ""
+    first = reasons[0] if reasons else ""
     more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
     time = report.content.get("time", "")
     return visible(f"{report.name}  {time}  {report.entrance:<6}  {report.item_key or '?'}  {first[:120]}{more}")

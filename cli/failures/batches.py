@@ -90,7 +90,7 @@ class DiscardedBatches(Struct, frozen=True):
             stage = self.functions.stage_of(record["requestContext"]["functionArn"])
             payload = record["payload"]
             is_repaired = repaired_s is not None and stage == "aggregate" and _newest_s(record) < repaired_s
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             run.tally.leave(UNREADABLE, key)
             return
         if is_repaired:

@@ -147,7 +147,13 @@ class AsyncFailures(Struct, frozen=True):
             record = json.loads(body)
             stage, event = self.functions.stage_of(record["requestContext"]["functionArn"]), record["requestPayload"]
             unquote_plus("".join(one["s3"]["object"]["key"] for one in event["Records"]))
-        except (ValueError, KeyError, TypeError, AttributeError):  # whoever may call load or catalog can send anything
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+        ):  # whoever may call load or catalog can send anything
             return None, {}
         return stage, event
 
@@ -171,11 +177,12 @@ class AsyncFailures(Struct, frozen=True):
             if error.response["Error"]["Code"] in _MISSING:
                 return False
             raise
-        except ValueError:
+        except (ValueError, RecursionError):
             return False
         loaded = receipt.get("sequencer") if isinstance(receipt, dict) else None
         sequencer = described.get("sequencer")
-        return isinstance(loaded, str) and bool(loaded and sequencer) and not is_later(sequencer, loaded)
+        is_known = all(isinstance(one, str) and one for one in (loaded, sequencer))
+        return is_known and not is_later(sequencer, str(loaded))
 
 
 def _keys(event: Mapping[str, Any]) -> str:

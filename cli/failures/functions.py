@@ -20,9 +20,9 @@ class Functions(Struct, frozen=True):
     client: Any
     stack: str
 
-    def stage_of(self, arn: str) -> str | None:
+    def stage_of(self, arn: object) -> str | None:
         """Return the stage of a function's ARN, which may have a version; None if it belongs to another stack."""
-        parts = arn.split(":")
+        parts = arn.split(":") if isinstance(arn, str) else []
         name = parts[6] if len(parts) > 6 else ""  # noqa: PLR2004 - arn:aws:lambda:region:account:function:name
         prefix = f"{self.stack}-"
         return name.removeprefix(prefix) if name.startswith(prefix) else None

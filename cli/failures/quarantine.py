@@ -10,9 +10,9 @@ or a rebuild, makes their rows right.
 import base64
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
+from botocore.exceptions import ClientError
 from msgspec import Struct
 
 from cli.console import uninterrupted
@@ -23,12 +23,13 @@ from cli.failures.queues import SENT_BEFORE
 from cli.failures.reports import Report, ReportStore
 from cli.failures.run import Run
 from tailrace.aws.items.rows import stored_item
+from tailrace.aws.runtime.errors import has_code
 from tailrace.encoding.digests import item_digest
 from tailrace.encoding.dynamodb import decode_item, encode_item
 from tailrace.encoding.json_types import Row
 from tailrace.encoding.keys import item_key
 from tailrace.encoding.tagged_json import dumps
-from tailrace.errors import InvalidMessage
+from tailrace.inputs.changes import UNREADABLE as UNDECODABLE
 
 CHANGED = "describe items that were changed or deleted since"
 UNREADABLE = "hold no item that could be put back: send or upload a corrected one"
@@ -109,16 +110,17 @@ class Quarantine(Struct, frozen=True):
                     continue
                 prepared = self._prepare(report, repeats.get(entry.item_key, [])) if last is entry else None
                 if prepared is None:
-                    self._set_aside(report, CHANGED if entry.has_item else UNREADABLE, run)
+                    is_whole = entry.has_item and report.came_in_ms is not None
+                    self._set_aside(report, CHANGED if is_whole else UNREADABLE, run)
                 else:
                     yield prepared
 
     def _prepare(self, report: Report, repeats: Sequence[str]) -> Prepared | None:
         """Return the record of a report's item as it is in the table; None if it has changed since."""
         found = self._find(report)
-        if found is None:
+        if found is None or report.came_in_ms is None:
             return None
-        record = _record(report, *found, self.stream)
+        record = _record(report, *found, self.stream, report.came_in_ms)
         return Prepared(report, repeats, record, len(json.dumps(record)))
 
     def _find(self, report: Report) -> tuple[Row, Row] | None:
@@ -138,9 +140,13 @@ class Quarantine(Struct, frozen=True):
             return None
         try:
             key, image = map(_from_json, report.row)
-        except InvalidMessage:
+            row = self.gate.items.read_row(key)
+        except UNDECODABLE:
             return None
-        row = self.gate.items.read_row(key)
+        except ClientError as error:
+            if has_code(error, "ValidationException"):  # the report's key is not one of this table
+                return None
+            raise
         return None if row is None or decode_item(row) != decode_item(image) else (key, row)
 
     def _set_aside(self, report: Report, reason: str, run: Run) -> None:
@@ -157,8 +163,7 @@ class Quarantine(Struct, frozen=True):
         try:
             response = self.functions.invoke("fanout", {"replay": request})
         except FunctionFailed as error:
-            for one in some:
-                run.tally.leave(f"failed in fanout: {error}", _describe(one.report))
+            self._try_each(some, error, run)
             return
         for place, one in enumerate(some):
             reasons = response["violations"].get(str(place))
@@ -175,6 +180,14 @@ class Quarantine(Struct, frozen=True):
                     # the newest goes last: until then, a second run sends the same event, which is known by its id
                     for key in (*one.repeats, one.report.key):
                         self.store.delete(key)
+
+    def _try_each(self, some: Sequence[Prepared], error: FunctionFailed, run: Run) -> None:
+        """Replay items one by one after a call that failed, perhaps because of one of them."""
+        if len(some) == 1:
+            run.tally.leave(f"failed in fanout: {error}", _describe(some[0].report))
+            return
+        for one in some:
+            self._replay([one], run)
 
     def _resend(self, report: Report, run: Run, resent: set[str]) -> None:
         """Send the message that stores a report's item; ``resent`` are the items of those that were sent."""
@@ -244,18 +257,16 @@ def _message(report: Report) -> str | None:
     return put_message(str(content["collection"]), str(content["id"]), item, content.get("expires_at"))
 
 
-def _record(report: Report, key: Row, row: Mapping[str, Any], stream: str) -> dict[str, Any]:
+def _record(report: Report, key: Row, row: Mapping[str, Any], stream: str, made_ms: int) -> dict[str, Any]:
     """Return the stream record of a report's change, as if it had inserted the item."""
-    origin = report.content.get("origin") or {}
-    made = int(datetime.fromisoformat(str(report.content["time"])).timestamp())
     record: dict[str, Any] = {
-        "eventID": str(origin.get("event")),
+        "eventID": str(report.origin.get("event")),
         "eventName": "INSERT",
         "eventSourceARN": stream,
-        "shard": origin.get("shard"),
+        "shard": report.origin.get("shard"),
         "routes": report.refusing_routes,
         "dynamodb": {
-            "ApproximateCreationDateTime": made,
+            "ApproximateCreationDateTime": made_ms // 1000,
             "Keys": key,
             "SequenceNumber": str(report.content.get("sequence", "0")),
             "NewImage": row,

@@ -60,10 +60,17 @@ class Report(Struct, frozen=True):
         return (key, image) if isinstance(key, dict) and isinstance(image, dict) else None
 
     @property
-    def reasons(self) -> Sequence[Mapping[str, str]]:
-        """The violations."""
-        violations: Sequence[Mapping[str, str]] = self.content.get("violations") or ()
-        return violations
+    def reasons(self) -> Sequence[str]:
+        """The violations, each with its place in the item."""
+        violations = self.content.get("violations")
+        known = [one for one in violations if isinstance(one, dict)] if isinstance(violations, list) else []
+        return [f"{one.get('pointer', '')} {one.get('message', '')}".strip() for one in known]
+
+    @property
+    def origin(self) -> Mapping[str, Any]:
+        """Where the item came from; empty if the report does not say it."""
+        origin = self.content.get("origin")
+        return origin if isinstance(origin, dict) else {}
 
     @property
     def order(self) -> tuple[str, int]:
@@ -71,19 +78,22 @@ class Report(Struct, frozen=True):
 
         That is the sequence number of a change or a message, or the number of a line.
         """
-        origin = self.content.get("origin")
-        line = origin.get("line") if isinstance(origin, dict) else None
-        place = str(self.content.get("sequence", line))
+        place = str(self.content.get("sequence", self.origin.get("line")))
         return str(self.content.get("time", "")), int(place) if place.isdecimal() else 0
+
+    @property
+    def came_in_ms(self) -> int | None:
+        """When the item came in, in milliseconds since 1970; None if the report does not have a time since then."""
+        try:
+            at = datetime.fromisoformat(str(self.content.get("time"))).timestamp()
+        except (ValueError, OverflowError):
+            return None
+        return round(at * 1000) if at >= 0 else None
 
     @property
     def stamp(self) -> str | None:
         """The time at which the item came in; None if the report has none that can be read."""
-        try:
-            came_in = datetime.fromisoformat(str(self.content.get("time")))
-        except ValueError:
-            return None
-        return stamp_of(round(came_in.timestamp() * 1000))
+        return None if self.came_in_ms is None else stamp_of(self.came_in_ms)
 
     @property
     def refusing_routes(self) -> list[str] | None:

@@ -95,7 +95,7 @@ def missing_sentinels(
 
 
 class GivenUp(Struct, frozen=True):
-    """A batch in the failures bucket: its shard and its records."""
+    """A batch in the failures bucket: its shard and its records; none if they are not known."""
 
     shard: str
     positions: tuple[Position, ...]
@@ -105,7 +105,7 @@ def holes(given_up: Iterable[GivenUp], firsts: Mapping[str, int], time: int) -> 
     """Return the given-up batches that reach a boundary: what they hold may be neither in the base nor added.
 
     A batch below a shard's first number reaches it, too, if it holds a record created at or after T: it was given up
-    before it set the number, and may be younger than the snapshot.
+    before it set the number, and may be younger than the snapshot. One whose records are not known may be anywhere.
 
     Args:
         given_up: all batches that were ever given up, put back or not.
@@ -115,5 +115,6 @@ def holes(given_up: Iterable[GivenUp], firsts: Mapping[str, int], time: int) -> 
     return [
         batch
         for batch in given_up
-        if any(one.created >= time or one.sequence >= firsts.get(batch.shard, END) for one in batch.positions)
+        if not batch.positions
+        or any(one.created >= time or one.sequence >= firsts.get(batch.shard, END) for one in batch.positions)
     ]

@@ -27,8 +27,7 @@ def without(generation: Generation, batch: GivenUp, firsts: Firsts) -> Generatio
 
 
 def _reaches(batch: GivenUp, boundary: Boundary, firsts: Firsts) -> bool:
-    # without sequence numbers, a batch may be anywhere
-    return not batch.positions or bool(holes([batch], firsts(boundary.id), boundary.time))
+    return bool(holes([batch], firsts(boundary.id), boundary.time))
 
 
 def _reason(generation: Generation) -> str:

@@ -5,6 +5,7 @@ removal there and an insertion here.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import Any
 
@@ -82,12 +83,28 @@ def changes_of[Fields](
     return (change,)
 
 
-def expired_collections(records: Iterable[Mapping[str, Any]], pipeline: Pipeline) -> set[str]:
-    """Return the collections whose items have expired, by stream records, whether they keep them or not."""
+def expired_collections(
+    records: Iterable[Mapping[str, Any]], pipeline: Pipeline, others: AbstractSet[str] = frozenset()
+) -> set[str]:
+    """Return the collections whose items have expired, by stream records, whether they keep them or not.
+
+    Items of ``others``, which earlier definitions had, cannot always be told from one another.
+    """
     ttl = PLAIN_TTL if pipeline.keys is None else pipeline.keys.ttl
     gone = (one for one in records if one["dynamodb"].get("OldImage") and "NewImage" not in one["dynamodb"])
     expired = (one["dynamodb"]["OldImage"] for one in gone if is_ttl_deletion(one) or _has_ended(one, ttl))
-    return {stored_key(image, pipeline).partition("#")[0] for image in expired} & pipeline.collections_by_name.keys()
+    found: set[str] = set()
+    for image in expired:
+        name = stored_key(image, pipeline).partition("#")[0]
+        found |= {name} if name in pipeline.collections_by_name else _undefined(image, pipeline, others)
+    return found
+
+
+def _undefined(image: Image, pipeline: Pipeline, others: AbstractSet[str]) -> set[str]:
+    """Return the collections, of those that the definition has no more, which an item of none of its own may be of."""
+    missing = others - pipeline.collections_by_name.keys()
+    plain = str(image.get("pk", {}).get("S", "")).partition("#")[0]
+    return {plain} if plain in missing else {*missing}
 
 
 def stored_key(image: Image, pipeline: Pipeline) -> str:

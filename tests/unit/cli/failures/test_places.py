@@ -103,6 +103,12 @@ def test_what_is_of_another_stack_or_unreadable_is_left(stack: Stack) -> None:
             QueueUrl="async", MessageBody=json.dumps({"requestContext": context, "requestPayload": payload})
         )
     stack.discard_batch([], "ingest")
-    stack.s3.put_object(Bucket="failures", Key="aws/lambda/x", Body=b"{")
-    assert dict(stack.redrive("async").tally.left) == {files.FOREIGN: 6}
-    assert dict(stack.redrive("batches").tally.left) == {batches.FOREIGN: 1, batches.UNREADABLE: 1}
+    deep = "[" * 100_000
+    for number, body in enumerate(("{", deep, "[]", '{"requestContext": 1}')):
+        stack.s3.put_object(Bucket="failures", Key=f"aws/lambda/x{number}", Body=body.encode())
+    stack.s3.put_object(
+        Bucket="failures", Key="aws/lambda/y", Body=b'{"requestContext": {"functionArn": 7}, "payload": ""}'
+    )
+    stack.sqs.send_message(QueueUrl="async", MessageBody=deep)
+    assert dict(stack.redrive("async").tally.left) == {files.FOREIGN: 7}
+    assert dict(stack.redrive("batches").tally.left) == {batches.FOREIGN: 2, batches.UNREADABLE: 4}

@@ -8,9 +8,11 @@ from botocore.exceptions import ClientError
 
 from cli.failures import gate, quarantine
 from cli.failures.run import Policy
+from cli.quarantine import line_of
 from tailrace import Collection, Pipeline
 from tailrace.encoding.tagged_json import dumps
 from tailrace.testing import event, record
+from tests.unit.cli.failures.fakes import Life
 from tests.unit.cli.failures.world import BOTH, SAFE, Stack, pipeline_with, put
 
 LEFT_CHANGED = f"{quarantine.CHANGED} (--discard removes the reports)"
@@ -153,3 +155,74 @@ def test_a_refused_line_of_a_file_keeps_its_expiry_and_the_time_of_the_upload(st
     stack.ingest_all()
     assert stack.items() == {"a": {"n": 1, "at": content["time"], "expires_at": 2_000_000_000}}
     assert stack.s3.keys() == []
+
+
+DAMAGED = f"{quarantine.UNREADABLE} (--discard removes the reports)"
+
+
+def damage(stack: Stack, **changes: Any) -> str:
+    """Change members of the one report of the item b, as if it was written in part or by hand; None removes one."""
+    store = stack.places(Life())["quarantine"].store
+    (report,) = [one for one in store.read_all(store.list_keys()) if one.content["id"] == "b"]
+    content = {name: value for name, value in (dict(report.content) | changes).items() if value is not None}
+    key: str = report.key
+    stack.s3.put_object(Bucket="failures", Key=key, Body=dumps(content).encode())
+    return key
+
+
+@pytest.mark.parametrize(
+    ("changes", "left"),
+    [
+        ({"time": None}, {DAMAGED: 1}),
+        ({"time": "2026-13-45"}, {DAMAGED: 1}),
+        ({"origin": "by hand"}, {}),
+        ({"violations": [{"pointer": "/n"}, "x"]}, {}),
+        ({"violations": {"message": "x"}}, {}),
+    ],
+)
+def test_a_damaged_report_is_listed_and_holds_up_no_other(
+    stack: Stack, changes: dict[str, Any], left: dict[str, int]
+) -> None:
+    break_code(stack)
+    items = [("a", None, {"n": 1, "m": "x"}), ("b", None, {"n": 2, "m": "y"})]
+    stack.stream([record(number, "things", item) for number, item in enumerate(items, 1)])
+    key = damage(stack, **changes)
+    store = stack.places(Life())["quarantine"].store
+    assert len([line_of(report) for report in store.read_all(store.list_keys())]) == 2
+    stack.deploy(pipeline_with())
+    tally = stack.redrive("quarantine").tally
+    assert (tally.put_back, dict(tally.left)) == (2 - len(left), left)
+    assert stack.s3.keys("quarantine/") == ([key] if left else [])
+
+
+@pytest.mark.parametrize("part", ["Keys", "NewImage"])
+@pytest.mark.parametrize("value", [{"pk": {}}, {"pk": "x"}, {"pk": {"N": "x"}}, {"pk": {"M": {}}}])
+def test_a_damaged_report_of_a_row_holds_up_no_other(stack: Stack, part: str, value: Any) -> None:
+    break_code(stack)
+    stack.stream([record(1, "things", ("a", None, {"n": 1, "m": "x"}))])
+    row = {"Keys": {"pk": {"S": "x"}}, "NewImage": {"pk": {"S": "x"}}} | {part: value}
+    content = {"entrance": "stream", "item": {"dynamodb": row}, "time": "2026-11-27T00:00:00Z"}
+    key = "quarantine/unknown/date=2026-11-27/a.json"
+    stack.s3.put_object(Bucket="failures", Key=key, Body=dumps(content).encode())
+    stack.deploy(pipeline_with())
+    assert stack.redrive("quarantine").tally.put_back == 1
+    assert stack.s3.keys("quarantine/") == [key]
+
+
+def test_an_item_that_makes_fanout_fail_holds_up_no_other(stack: Stack) -> None:
+    """It may use up the function's time or memory, and takes the rest of its call with it."""
+    break_code(stack)
+    items = [(name, None, {"n": 1, "m": name}) for name in "abc"]
+    stack.stream([record(number, "things", item) for number, item in enumerate(items, 1)])
+    stack.deploy(pipeline_with())
+    fanout = stack.functions.functions["s-fanout"]
+
+    def exhausted(event: dict[str, Any]) -> Any:
+        if any(one["dynamodb"]["Keys"]["pk"]["S"] == "things#b" for one in event["replay"]["items"]):
+            raise MemoryError("used up")
+        return fanout(event)
+
+    stack.functions.functions["s-fanout"] = exhausted
+    tally = stack.redrive("quarantine").tally
+    assert (tally.put_back, dict(tally.left)) == (2, {"failed in fanout: MemoryError: used up": 1})
+    assert [sent["data"]["new"]["m"] for sent in stack.archived()] == ["a", "c"]

@@ -1,14 +1,15 @@
 """The control rows of all generations, in one item of the aggregates table.
 
 The item's keys are ``~control`` and ``-``. Attribute ``g:shops@2`` holds the control row of the generation shops@2 as a
-JSON text, ``p:shops`` the version that readers are shown, and ``u:orders`` the second at which items of the collection
-orders expired while their images were not kept. A control row is replaced on condition that its text is
-still the one that was read; pointers move in the same write as the row that allows it. One item means that an
-invocation sees all of them at one moment, with one read.
+JSON text, ``p:shops`` the version that readers are shown, ``c:orders`` that a definition has had the collection orders,
+and ``u:orders`` the second at which items of it expired while their images were not kept. A control row is replaced on
+condition that its text is still the one that was read; pointers move in the same write as the row that allows it. One
+item means that an invocation sees all of them at one moment, with one read.
 """
 
 import json
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -29,7 +30,8 @@ CONTROL = "~control"
 """The partition key of the control item."""
 
 _KEY = {"pk": CONTROL, "sk": "-"}
-_GENERATION, _POINTER, _UNKEPT, _SINCE_CREATION, _COUNTED = "g:", "p:", "u:", "since_creation", "counted"
+_GENERATION, _POINTER, _COLLECTION, _UNKEPT = "g:", "p:", "c:", "u:"
+_SINCE_CREATION, _COUNTED = "since_creation", "counted"
 
 
 class Counted(NamedTuple):
@@ -59,6 +61,7 @@ class Control(Struct, frozen=True):
     exists: bool = False
     counted: Counted | None = None
     unkept: Mapping[str, int] = field(default_factory=dict)
+    collections: AbstractSet[str] = frozenset()
 
     def knows_expired(self, collection: str, generation: Generation) -> bool:
         """Tell whether the images of all items of a collection that a generation has to count are kept.
@@ -129,6 +132,12 @@ class ControlTable(Struct, frozen=True):
         change = f"SET {', '.join(f'{place} = :now' for place in names)}"
         self._update(change, "attribute_exists(pk)", names, {":now": {"N": str(now)}})
 
+    def record_collections(self, collections: Iterable[str]) -> None:
+        """Store that the definition has these collections, so that another one without them is noticed."""
+        names = {f"#{place}": f"{_COLLECTION}{name}" for place, name in enumerate(sorted(collections))}
+        change = f"SET {', '.join(f'{place} = :has' for place in names)}"
+        self._update(change, "attribute_exists(pk)", names, {":has": {"BOOL": True}})
+
     def replace(self, before: Generation | None, after: Generation, *, show: bool = False) -> bool:
         """Write a control row if it is still as it was read; ``show`` also moves the readers' pointer to it.
 
@@ -191,6 +200,7 @@ def parse_control(image: Mapping[str, Any]) -> Control:
         exists=bool(item),
         counted=Counted(*item[_COUNTED]) if _COUNTED in item else None,
         unkept={name.removeprefix(_UNKEPT): int(at) for name, at in item.items() if name.startswith(_UNKEPT)},
+        collections=frozenset(name.removeprefix(_COLLECTION) for name in item if name.startswith(_COLLECTION)),
     )
 
 

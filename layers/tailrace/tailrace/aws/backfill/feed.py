@@ -1,6 +1,7 @@
 """What one invocation of the aggregate stage feeds: which generations, from which change on, and what it journals."""
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 
 from msgspec import Struct, field
@@ -32,12 +33,14 @@ class Feed(Struct, frozen=True):
             where the batch is below.
         now: the second at which the control rows were read.
         unkept: by collection, a second at which items expired whose images are not kept.
+        collections: those that a definition has had.
     """
 
     generations: Mapping[GenerationId, Generation]
     firsts: Mapping[GenerationId, Mapping[str, int | None]] = field(default_factory=dict)
     now: int = 0
     unkept: Mapping[str, int] = field(default_factory=dict)
+    collections: AbstractSet[str] = frozenset()
 
     @property
     def needs_marks(self) -> bool:

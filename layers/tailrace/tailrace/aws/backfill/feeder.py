@@ -128,7 +128,7 @@ class Feeder(Struct, frozen=True):
         self._see_claims(feeds, batch)
         firsts = {one.id: dict(self._firsts(one, batch)) for one in feeds if one.boundaries}
         now = int(self.clock().timestamp())
-        return Feed({one.id: one for one in feeds}, firsts, now, view.control.unkept)
+        return Feed({one.id: one for one in feeds}, firsts, now, view.control.unkept, view.control.collections)
 
     def is_too_old(self, batch: RawBatch) -> bool:
         """Tell whether some changes come so late that what a job has built does not add them any more."""
@@ -146,8 +146,10 @@ class Feeder(Struct, frozen=True):
 
     def write(self, feed: Feed, batch: RawBatch, mark: str, rows: FedRows, pipeline: Pipeline) -> None:
         """Journal what is about to be committed, and keep the images of expired items, or record that they are not."""
+        if new := pipeline.collections_by_name.keys() - feed.collections:
+            self.control.record_collections(new)
         known = {name for name, at in feed.unkept.items() if at > feed.now - UNKEPT_AGAIN_S}
-        unkept = expired_collections(batch.records, pipeline) - pipeline.keeping - known
+        unkept = expired_collections(batch.records, pipeline, feed.collections) - pipeline.keeping - known
         if unkept:
             self.control.record_unkept(unkept, feed.now)
         self.expired.keep(batch, pipeline)

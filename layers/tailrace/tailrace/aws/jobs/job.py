@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from tailrace.aws.backfill.job_status import JOBS
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
 from tailrace.aws.runtime.pages import partition_rows
+from tailrace.aws.runtime.telemetry import logger
 from tailrace.backfill.generations import GenerationId
 from tailrace.backfill.job_phases import SETTLING
 from tailrace.encoding.dynamodb import decode_item, encode_item
@@ -104,15 +105,16 @@ class JobTable(Struct, frozen=True):
         """Return a job.
 
         Raises:
-            NotFound: no job has this id.
+            NotFound: no job has this id, or its row is damaged.
         """
         with map_aws_errors():
             answer = self.client.get_item(
                 TableName=self.table, Key=encode_item({"pk": JOBS, "sk": name}), ConsistentRead=True
             )
-        if "Item" not in answer:
+        found = _job(answer["Item"]) if "Item" in answer else None
+        if found is None:
             raise NotFound(f"there is no job {name!r}")
-        return _job(decode_item(answer["Item"]))
+        return found
 
     def write(self, job: Job) -> Job:
         """Write a job if nobody else has since it was read, and return it as written.
@@ -126,18 +128,22 @@ class JobTable(Struct, frozen=True):
 
     def count_part(self, job: Job) -> None:
         """Count a part of the phase as done, for readers of the progress."""
-        with map_aws_errors():
+        try:
             self.client.update_item(
                 TableName=self.table,
                 Key=encode_item({"pk": JOBS, "sk": job.id}),
                 UpdateExpression="SET updated_at = :now ADD done :one",
+                ConditionExpression="attribute_exists(pk)",
                 ExpressionAttributeValues=encode_item({":now": self._now(), ":one": 1}),
             )
+        except (ClientError, BotoCoreError) as error:
+            if not has_code(error, CONDITION_FAILED):  # somebody has deleted the job meanwhile
+                raise translate(error) from error
 
     def all(self) -> Iterator[Job]:
-        """Yield the jobs, the newest first."""
+        """Yield the jobs, the newest first; without those whose rows are damaged."""
         rows = partition_rows(self.client, self.table, JOBS, ScanIndexForward=False)
-        return (_job(decode_item(image)) for image in rows)
+        return (job for job in map(_job, rows) if job is not None)
 
     def _put(self, job: Job, condition: str, values: Mapping[str, Any]) -> None:
         row = {
@@ -173,21 +179,27 @@ class JobTable(Struct, frozen=True):
         return self.clock().isoformat(timespec="seconds")
 
 
-def _job(row: Mapping[str, Any]) -> Job:
-    targets = tuple((name, int(version)) for name, _, version in (one.rpartition("@") for one in row["targets"]))
-    return Job(
-        id=row["sk"],
-        kind=row["kind"],
-        targets=targets,
-        began_at=row["began_at"],
-        repairs=row["repairs"],
-        sample=float(row["sample"]),
-        step=row["step"],
-        data=json.loads(row["data"]),
-        state=row["state"],
-        reason=row["reason"],
-        phase=row["phase"],
-        done=row["done"],
-        total=row["total"],
-        changes=row["changes"],
-    )
+def _job(image: Mapping[str, Any]) -> Job | None:
+    """Read a job's row; None if it is damaged, so that it ends no command for the others."""
+    try:
+        row = decode_item(image)
+        targets = tuple((name, int(version)) for name, _, version in (one.rpartition("@") for one in row["targets"]))
+        return Job(
+            id=row["sk"],
+            kind=row["kind"],
+            targets=targets,
+            began_at=row["began_at"],
+            repairs=row["repairs"],
+            sample=float(row["sample"]),
+            step=row["step"],
+            data=dict(json.loads(row["data"])),
+            state=row["state"],
+            reason=row["reason"],
+            phase=row["phase"],
+            done=int(row["done"]),
+            total=int(row["total"]),
+            changes=int(row["changes"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        logger().warning("the row of a job is damaged", extra={"job": image.get("sk", {}).get("S")})
+        return None

@@ -68,10 +68,73 @@ def test_rows_lack_what_expired_before_the_collection_began_to_keep_it(
     assert not player._job("verify", [("pages", 3)]).job.data.get("unknown")
 
 
-def keyed_code(name: str) -> VisitsCode:
+def keyed_code(name: str, keys: str = "visits") -> VisitsCode:
     """Return a definition of the visits under another name, with keys of their own."""
-    visits = Collection(name, schema={"type": "object"}, on_expiry="keep", key={"pk": "visits#{visit}"})
+    visits = Collection(name, schema={"type": "object"}, on_expiry="keep", key={"pk": f"{keys}#{{visit}}"})
     return VisitsCode(name, [replace(model.PAGES_1, of=visits)])
+
+
+ORDERS = VisitsCode("orders", [model.LARGE_1])
+
+
+@pytest.mark.parametrize(
+    ("first", "meanwhile"),
+    [
+        (visits_code("keep", 1), ORDERS),
+        (keyed_code("visits"), ORDERS),
+        (keyed_code("visits"), keyed_code("others", keys="others")),
+        (visits_code("keep", 1), keyed_code("others", keys="others")),
+    ],
+)
+def test_rows_lack_what_expired_while_a_deployment_did_not_have_the_collection(
+    monkeypatch: pytest.MonkeyPatch, first: VisitsCode, meanwhile: VisitsCode
+) -> None:
+    """A definition that was deployed by mistake keeps no image of what it does not know."""
+    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
+    player = Calm(1)
+    world = player.world
+    world.dies, world.busy = 0, 0
+    codes: Any = {"first": first, "meanwhile": meanwhile}
+    world.codes, world.code = codes, first
+    write_first_control_rows(world.job_context(), ("items", "aggregates", "progress"))
+    for number in (1, 2):
+        world.write(f"visits#{number}", {"page": "x", "ms": 3})
+    world.settle()
+    world.deploy("meanwhile")
+    world.write("visits#1", None, expired=True)
+    world.settle()
+    world.deploy("first")
+    world.now += 3600
+    for kind in ("build", "verify"):
+        assert player.run(kind).state == "done"
+        built = world.job_context().control.read().generations[PAGES]
+        assert (built.exact, built.reason) == (False, EXPIRED_UNKEPT)
+
+
+def test_rows_lack_nothing_if_a_deployment_did_not_have_the_collection_and_nothing_of_it_expired(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
+    player = Calm(1)
+    world = player.world
+    world.dies, world.busy = 0, 0
+    codes: Any = {"first": visits_code("keep", 1), "meanwhile": ORDERS}
+    world.codes, world.code = codes, codes["first"]
+    write_first_control_rows(world.job_context(), ("items", "aggregates", "progress"))
+    world.write("visits#1", {"page": "x", "ms": 3})
+    world.write("sessions#1", {"user": "x"})
+    world.settle()
+    world.deploy("meanwhile")
+    world.write("visits#1", {"page": "x", "ms": 4})
+    world.write("orders#1", {"shop": "x", "paid": True})
+    world.write("orders#1", None, expired=True)
+    world.settle()
+    world.deploy("first")
+    world.write("sessions#1", None, expired=True)
+    world.settle()
+    world.now += 3600
+    assert player.run("build").state == "done"
+    assert world.job_context().control.read().generations[PAGES].exact
 
 
 def test_what_expired_under_another_name_of_a_collection_is_not_known_until_its_images_are_moved(

@@ -106,13 +106,18 @@ def _given_up(record: Mapping[str, Any]) -> GivenUp:
         (info.get("startSequenceNumber"), info.get("approximateArrivalOfFirstRecord")),
         (info.get("endSequenceNumber"), info.get("approximateArrivalOfLastRecord")),
     )
-    named = [(int(number), time) for number, time in ends if number and time]
+    named = [(number, time) for number, time in ends if number and time]
     # the final call of a window names no records: they were created before it was discarded
     known = named or [(_NO_NUMBER, time) for time in (record.get("timestamp"),) if time]
-    return GivenUp(
-        info["shardId"],
-        tuple(Position(number, int(datetime.fromisoformat(time).timestamp())) for number, time in known),
-    )
+    try:
+        return GivenUp(str(info["shardId"]), tuple(_position(number, time) for number, time in known))
+    except (ValueError, TypeError, OverflowError):
+        logger().warning("the record of a discarded batch does not say what it held")
+        return GivenUp(str(info["shardId"]), ())
+
+
+def _position(number: Any, time: str) -> Position:
+    return Position(int(number), int(datetime.fromisoformat(time).timestamp()))
 
 
 class Kept(Struct, frozen=True):
@@ -151,7 +156,7 @@ def _batch(record: Mapping[str, Any]) -> RawBatch | None:
     try:
         event = json.loads(record["payload"])
         batch = parse_raw_batch(event) if isinstance(event, dict) else None
-    except (KeyError, TypeError, ValueError, InvalidMessage):
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, InvalidMessage):
         return None
     return None if batch is None or batch.shard is None else batch
 
@@ -188,6 +193,6 @@ def _parse(body: bytes) -> Mapping[str, Any]:
         # function ARNs may end with a version or an alias
         function = record["requestContext"]["functionArn"].split(":")[6]
         return {**record, "function": function} if record["DDBStreamBatchInfo"]["shardId"] else {}
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         logger().warning("an object among the discarded batches is not the record of one")
         return {}
