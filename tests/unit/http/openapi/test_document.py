@@ -15,6 +15,7 @@ from functions.api.app import stage
 from tailrace import Collection, Pipeline
 from tailrace.aws.runtime.settings import ApiSettings
 from tailrace.definition.pipeline import load_pipeline
+from tailrace.encoding.tagged_json import dumps
 from tailrace.http.openapi.document import build_document, security
 from tailrace.http.openapi.items import item_paths
 
@@ -133,3 +134,17 @@ def test_an_ids_length_is_that_of_its_key() -> None:
         schema = item_paths(collection)[path]["parameters"][0]["schema"]
         assert schema["maxLength"] == longest
         assert form is None or form in schema["description"]
+
+
+def test_responses_may_hold_sets_and_binary_which_the_schema_sees_as_lists_and_texts() -> None:
+    schema = {"properties": {"device": {"type": "string"}, "tags": {"type": "array"}}}
+    fleet = Collection("fleet", schema=schema, key={"pk": "{device:binary}"})
+    sent = {"device": b"\0", "tags": {"a"}}
+    assert fleet.prepare(sent) == sent
+    made = build_document(Pipeline(collections=[fleet]), security(None))
+    body = {"device": {"~bytes": "AA=="}, "tags": {"~set": ["a"]}}
+    assert json.loads(dumps(sent)) == body
+    item = made["paths"]["/collections/fleet/items/{id}"]
+    for method, status in (("put", "200"), ("put", "201"), ("patch", "200")):
+        of_response = item[method]["responses"][status]["content"]["application/json"]["schema"]
+        Draft202012Validator(of_response | {"components": made["components"]}).validate(body)

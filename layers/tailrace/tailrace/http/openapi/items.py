@@ -63,15 +63,16 @@ def _id(collection: Collection) -> Json:
 
 def _operations(collection: Collection, suffix: str) -> dict[str, Json]:
     item = reference(_name(collection))
-    whole = response("The whole item.", _stored(collection), ETAG | REPLAYED)
+    stored = _stored(collection)
+    whole = response("The whole item.", stored, ETAG | REPLAYED)
     read = {
         "200": response("The item.", _read(collection), ETAG),
         "304": response("Not modified.", headers=ETAG),
         **error_responses((400, 404, 412, 422, 503)),
     }
     put = {
-        "200": response("Replaced an existing item.", item, ETAG | REPLAYED),
-        "201": response("Created a new item.", item, ETAG | REPLAYED | _LOCATION),
+        "200": response("Replaced an existing item.", stored, ETAG | REPLAYED),
+        "201": response("Created a new item.", stored, ETAG | REPLAYED | _LOCATION),
         **_BODY_NOT_STORED,
         **error_responses((400, 404, 409, 412, 413, 415, 422, 503)),
     }
@@ -138,8 +139,9 @@ def _read(collection: Collection) -> Json:
 def _stored(collection: Collection) -> Json:
     """Return the schema of an item as read, which need not be valid: anyone may write to the table directly."""
     text = (
-        "Items from the API, the queue or a file match the collection's schema; an item written directly to the table "
-        'is returned as is. Sets are `{"~set": […]}`, binary is `{"~bytes": "<base64>"}`.'
+        "Items from the API, the queue or a file match the collection's schema, which sees sets and binary as lists "
+        'and texts; they are returned as `{"~set": […]}` and `{"~bytes": "<base64>"}`. An item written directly to the '
+        "table is returned as is."
     )
     return {"description": text, "anyOf": [reference(_name(collection)), {"type": "object"}]}
 
