@@ -1,11 +1,13 @@
 """load: who takes a file over waits until the other invocation cannot write any more, and only then."""
 
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
 from local.in_memory.errors import client_error
-from tailrace.aws.stages import load
+from tailrace.aws.runtime.clients import client
+from tailrace.aws.stages import checkpoints, load
 from tailrace.errors import Transient
 from tests.unit.aws.stages.load.inbox import Inbox, Killed
 from tests.unit.aws.stages.load.large_files import FILES, LINES
@@ -78,3 +80,13 @@ def test_who_works_for_long_between_two_checkpoints_asks_whether_the_file_is_sti
     inbox.on_call = interfere
     assert inbox.invoke(event) == []
     assert len(writes) == 6
+
+
+def test_a_call_ends_within_the_time_that_others_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    config: Any = client("dynamodb").meta.config
+    attempts = config.retries["total_max_attempts"]
+    longest_pauses_s = sum(2**attempt for attempt in range(attempts - 1))
+    longest_s = attempts * (config.connect_timeout + config.read_timeout) + longest_pauses_s
+    assert longest_s * 1000 <= checkpoints._CALL_MS
+    assert load._CHECKPOINT_EVERY_MS < checkpoints._LEASE_MS
