@@ -42,13 +42,14 @@ class Unprocessed(Struct, frozen=True):
     position: int
 
 
-def put_all_or_raise(
+def put_all_or_raise(  # noqa: PLR0913 - a table, its rows, and how to go about it
     client: "DynamoDBClient",
     table: str,
     rows: Sequence[Row],
     *,
     keys: CollectionKey = PLAIN,
     sleep: Callable[[float], None] = time.sleep,
+    before_call: Callable[[], None] = lambda: None,
 ) -> list[RefusedItem]:
     """Store all rows except invalid ones, which are returned; see :func:`write_all`.
 
@@ -56,7 +57,7 @@ def put_all_or_raise(
         Transient: the table did not process all rows in time; the processed ones are stored.
         Permanent: the table rejects the call.
     """
-    outcomes = write_all(client, table, rows, keys=keys, sleep=sleep)
+    outcomes = write_all(client, table, rows, keys=keys, sleep=sleep, before_call=before_call)
     unprocessed = [outcome for outcome in outcomes if isinstance(outcome, Unprocessed)]
     if unprocessed:
         raise Transient(f"the table left {len(unprocessed)} items unprocessed after {_MAX_ATTEMPTS} attempts")
@@ -71,11 +72,12 @@ def write_all(  # noqa: PLR0913 - a table, its rows, and how to go about it
     keys: CollectionKey = PLAIN,
     sleep: Callable[[float], None] = time.sleep,
     max_attempts: int = _MAX_ATTEMPTS,
+    before_call: Callable[[], None] = lambda: None,
 ) -> list[RefusedItem | Unprocessed]:
     """Store rows (in DynamoDB's JSON, without duplicate keys, a few megabytes in total), several calls at a time.
 
     ``keys`` are those of the rows' collection. Rows whose key another collection may use, too, are written one by one,
-    on condition that it does not.
+    on condition that it does not. ``before_call`` is called before each call, by any thread; it may raise.
 
     Unprocessed rows are retried with back-off (all rows of a call that is throttled), because an on-demand table takes
     a while to scale up. A call with an invalid row stores nothing, so its rows are then sent one by one. Returns the
@@ -85,7 +87,7 @@ def write_all(  # noqa: PLR0913 - a table, its rows, and how to go about it
         Permanent: the table rejects the call.
     """
     batches = [range(start, min(start + _MAX_ITEMS, len(rows))) for start in range(0, len(rows), _MAX_ITEMS)]
-    writer = _BatchWriter(client, table, keys, not_of_another(keys), sleep, max_attempts)
+    writer = _BatchWriter(client, table, keys, not_of_another(keys), sleep, max_attempts, before_call)
     return list(chain.from_iterable(run_all([partial(writer.put, rows, one) for one in batches], _THREADS)))
 
 
@@ -96,6 +98,7 @@ class _BatchWriter(Struct, frozen=True):
     condition: Condition | None
     sleep: Callable[[float], None]
     max_attempts: int
+    before_call: Callable[[], None]
 
     def put(self, rows: Sequence[Row], positions: range) -> list[RefusedItem | Unprocessed]:
         if self.condition is not None:
@@ -114,6 +117,7 @@ class _BatchWriter(Struct, frozen=True):
 
     def _put_own(self, row: Row, position: int, condition: Condition) -> RefusedItem | Unprocessed | None:
         """Store a row unless its key is that of another collection's item; the SDK retries."""
+        self.before_call()
         try:
             self.client.put_item(TableName=self.table, Item=row, **condition.parameters())
         except (ClientError, BotoCoreError) as error:
@@ -134,6 +138,7 @@ class _BatchWriter(Struct, frozen=True):
             if attempt:
                 # jitter, not cryptography
                 self.sleep(random.uniform(0, _FIRST_BACKOFF_S * 2**attempt))  # noqa: S311
+            self.before_call()
             try:
                 requests = self.client.batch_write_item(RequestItems=requests).get("UnprocessedItems")
             except (ClientError, BotoCoreError) as error:

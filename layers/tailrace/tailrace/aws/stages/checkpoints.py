@@ -1,5 +1,10 @@
 """Checkpoints of files: where to continue, what became of earlier lines, and who continues."""
 
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -18,6 +23,10 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _MAX_ATTEMPTS = 5
+_LEASE_MS = 10_000
+"""How long after its last checkpoint an invocation may begin a call that writes items: twice the time between two."""
+_CALL_MS = 35_000
+"""What such a call takes at most, with the SDK's retries; see :mod:`tailrace.aws.runtime.clients`."""
 
 
 class FileTakenOver(TailraceError):
@@ -45,15 +54,27 @@ class Checkpoints(Struct):
 
     Every write is conditional on the object's last content that the holder knows. So an invocation that starts while
     another one loads the same file takes the file over: the next checkpoint of the other one fails, and it ends.
+    Until then, it may still write items. So the one that takes over waits until the other's lease has ended, unless the
+    other one has released the file; who works on for longer than a lease without a checkpoint renews it first.
 
-    ``etag`` is that of the file, ``holder`` a name that differs for each invocation.
+    ``etag`` is that of the file, ``holder`` a name that differs for each invocation. ``remaining_ms`` is the time that
+    the invocation has left, ``clock`` tells the time, and ``sleep`` waits for some seconds.
     """
 
     s3: "S3Client"
     upload: Upload
     etag: str
     holder: str
+    remaining_ms: Callable[[], int]
+    clock: Callable[[], datetime]
+    sleep: Callable[[float], None] = time.sleep
     _condition: dict[str, Any] | None = None
+    _leased_s: float = 0  # how long another invocation may still write
+    _kept: Checkpoint | None = None
+    _kept_at_ms: int = 0
+    _writes: int = 0  # no two of them store the same content
+    _is_lost: bool = False
+    _renewing: Lock = field(default_factory=Lock)
 
     def find(self) -> Checkpoint | None:
         """Return the checkpoint; None if there is none.
@@ -78,10 +99,37 @@ class Checkpoints(Struct):
         if not self.upload.sequencer and not self.upload.continued:
             found = beginning  # the checkpoint may be that of an earlier upload with the same content
         self.keep(found)
+        if self._leased_s > 0:
+            self.sleep(self._leased_s)
         return found
 
-    def keep(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint.
+    def end(self, beginning: Checkpoint) -> Checkpoint:
+        """Take the file over from whoever loads it, to load no more of it; otherwise like :meth:`take`."""
+        found = self.take(beginning)
+        self.release()
+        return found
+
+    def require_held(self) -> None:
+        """Renew the lease if it has ended; called before each call that writes items, by any thread.
+
+        Raises:
+            Overtaken: another invocation has taken the file over.
+            Transient: the lease cannot be renewed now.
+        """
+        with self._renewing:
+            if self._is_lost:
+                raise FileTakenOver
+            while self._kept is not None and self._kept_at_ms - self.remaining_ms() > _LEASE_MS:
+                self.keep(self._kept)  # which may take long, too
+
+    def release(self) -> None:
+        """Let others take the file over at once, if it can be said now: this invocation writes no more items."""
+        if self._kept is not None and not self._is_lost:
+            with suppress(TailraceError):
+                self.keep(self._kept, released=True)
+
+    def keep(self, checkpoint: Checkpoint, *, released: bool = False) -> None:
+        """Write a checkpoint; ``released`` if this invocation writes no more items.
 
         Raises:
             Overtaken: another invocation has taken the file over.
@@ -89,13 +137,18 @@ class Checkpoints(Struct):
         """
         if self._condition is None:
             self.find()
+        self._kept = checkpoint  # even if the response is lost
+        self._writes += 1
         about = {"file": self.upload.key, "etag": self.etag, "sequencer": self.upload.sequencer, "holder": self.holder}
-        body = dumps(about | asdict(checkpoint)).encode()
+        body = dumps(about | {"released": released, "writes": self._writes} | asdict(checkpoint)).encode()
         for _ in range(_MAX_ATTEMPTS):
+            sent_at_ms = self.remaining_ms()
             if self._put(body):
+                self._kept_at_ms = sent_at_ms
                 return
             found = self._read()
             if found.get("holder", self.holder) != self.holder and not self._is_of_earlier_upload(found):
+                self._is_lost = True  # for other threads: the condition is now that of the other invocation
                 raise FileTakenOver
             # the object is gone, an earlier upload has written it once more (and will stop, because its file was
             # replaced), or an earlier attempt was written although its response was lost
@@ -117,14 +170,24 @@ class Checkpoints(Struct):
         except (ClientError, BotoCoreError) as error:
             if not has_code(error, *MISSING):
                 raise translate(error) from error
-            self._condition = {"IfNoneMatch": "*"}
+            self._condition, self._leased_s = {"IfNoneMatch": "*"}, 0
             return {}
         self._condition = {"IfMatch": answer["ETag"]}
         try:
             found = loads(body)
         except InvalidMessage:
-            return {}
-        return found if isinstance(found, dict) else {}
+            found = None
+        found = found if isinstance(found, dict) else {}
+        if (
+            found.get("holder") != self.holder
+        ):  # else it is what the SDK has sent before, and the lease is that of before
+            self._leased_s = 0 if found.get("released") is True else self._rest_of_lease_s(answer["LastModified"])
+        return found
+
+    def _rest_of_lease_s(self, written_at: datetime) -> float:
+        """Return how long the holder of a checkpoint may still write; both clocks are exact to a second or two."""
+        longest = (_LEASE_MS + _CALL_MS) / 1000
+        return min(longest, longest - (self.clock() - written_at).total_seconds())
 
     def _put(self, body: bytes) -> bool:
         place: Any = {"Bucket": self.upload.bucket, "Key": self._key, "ContentType": "application/json"}

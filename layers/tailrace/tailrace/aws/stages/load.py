@@ -5,6 +5,7 @@ written in their order, and the last one wins, however large the file is.
 """
 
 import io
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
@@ -77,8 +78,8 @@ class Loader(Struct, frozen=True):
     """Loads files.
 
     ``hand_on`` has another invocation continue with a notification; ``count_accepted`` is called with the number of
-    lines each time some are stored; ``make_name`` returns a name that no other invocation has. Without
-    ``writes_items``, every file is refused.
+    lines each time some are stored; ``make_name`` returns a name that no other invocation has; ``sleep`` waits for
+    some seconds. Without ``writes_items``, every file is refused.
     """
 
     pipeline: Pipeline
@@ -90,6 +91,7 @@ class Loader(Struct, frozen=True):
     hand_on: Callable[[Item], None]
     count_accepted: Callable[[int], None] = lambda _lines: None
     make_name: Callable[[], str] = lambda: uuid4().hex
+    sleep: Callable[[float], None] = time.sleep
     writes_items: bool = True
 
     def __call__(self, event: Mapping[str, Any], remaining_time_ms: Callable[[], int]) -> list[Item]:
@@ -128,20 +130,26 @@ class Loader(Struct, frozen=True):
         version = StoredVersion.find(self.s3, upload.bucket, upload.key)
         etag = upload.etag or (version.etag if version else "")
         tally = Tally(upload, etag, started_at)
-        checkpoints = Checkpoints(self.s3, upload, etag, self.make_name())
+        checkpoints = Checkpoints(self.s3, upload, etag, self.make_name(), remaining_time_ms, self.clock, self.sleep)
         if version is None or version.etag != etag:
             begun = checkpoints.find()
-            if begun is None and version is None:
-                gone = InvalidMessage("the file was deleted before it was loaded: upload it again")
-                return self._finish(tally, [gone])
-            if begun is None:
+            if begun is None and version is not None:
                 logger().warning("a later upload has replaced the file", extra={"key": upload.key})
                 return None
-            tally.resume(begun)
+            tally.resume(checkpoints.end(begun or tally.checkpoint()))
+            if version is None and not tally.bookmark.number:
+                gone = InvalidMessage("the file was deleted before it was loaded: upload it again")
+                return self._finish(tally, [gone])
             return self._finish(tally, [ObjectReplaced()])
         tally.resume(checkpoints.take(tally.checkpoint()))  # of a small file, too: its notification may come twice
         clock = _Clock(remaining_time_ms, remaining_time_ms() - _CHECKPOINT_EVERY_MS)
-        return self._work(_Work(version, tally, checkpoints, clock, remaining_time_ms()))
+        try:
+            return self._work(_Work(version, tally, checkpoints, clock, remaining_time_ms()))
+        except FileTakenOver:
+            raise
+        except TailraceError:
+            checkpoints.release()
+            raise
 
     def _work(self, work: _Work) -> Item | None:
         tally, start = work.tally, work.tally.bookmark
@@ -149,7 +157,7 @@ class Loader(Struct, frozen=True):
         failures += self._attempt(partial(self._flush_current, work), work)
         if work.is_out_of_time and not failures:
             if tally.bookmark != start:
-                work.checkpoints.keep(tally.checkpoint())
+                work.checkpoints.keep(tally.checkpoint(), released=True)
                 self.hand_on(tally.upload.notification())
                 return None
             if not (work.is_compressed and start.offset):
@@ -162,7 +170,8 @@ class Loader(Struct, frozen=True):
             )
         if not failures and not tally.accepted and not tally.rejected:
             failures.append(InvalidMessage("the file holds no items"))
-        work.checkpoints.keep(tally.checkpoint())  # if it is still held; else another invocation finishes the file
+        # if it is still held; else another invocation finishes the file
+        work.checkpoints.keep(tally.checkpoint(), released=True)
         return self._finish(tally, failures)
 
     def _finish(self, tally: Tally, failures: list[TailraceError]) -> Item | None:
@@ -230,7 +239,7 @@ class Loader(Struct, frozen=True):
             if line.id in tally.rows:  # two lines for one item must be written in order
                 if work.clock.remaining_ms() <= work.checked_at_ms - _CHECK_EVERY_MS:
                     self._require_current(work)
-                self._flush(tally)
+                self._flush(work)
             tally.rows[line.id] = (line, row)
             tally.accepted += 1
 
@@ -242,7 +251,7 @@ class Loader(Struct, frozen=True):
         except ObjectReplaced:
             tally.accepted -= len(tally.rows)
             tally.rows.clear()
-            self._flush(tally)  # what was refused stays refused
+            self._flush(work)  # what was refused stays refused
             raise
         work.checked_at_ms = work.clock.remaining_ms()
 
@@ -250,17 +259,20 @@ class Loader(Struct, frozen=True):
         """Write what the tally holds, unless a later upload has replaced the file."""
         tally = work.tally
         self._require_current(work)
-        self._flush(tally)
+        self._flush(work)
         tally.buffered_lines = tally.buffered_bytes = 0
         if work.clock.is_checkpoint_due():
             work.checkpoints.keep(tally.checkpoint())
             work.clock.start_anew()
 
-    def _flush(self, tally: Tally) -> None:
+    def _flush(self, work: _Work) -> None:
+        tally = work.tally
         lines = [line for line, _ in tally.rows.values()]
         rows = [row for _, row in tally.rows.values()]
         keys = self.pipeline.collection(tally.upload.collection).keys if rows else PLAIN
-        rejections = put_all_or_raise(self.dynamodb, self.items_table, rows, keys=keys)
+        rejections = put_all_or_raise(
+            self.dynamodb, self.items_table, rows, keys=keys, before_call=work.checkpoints.require_held
+        )
         self.count_accepted(len(lines) - len(rejections))
         correlate(tally.upload.key)
         refused = {rejection.position for rejection in rejections}

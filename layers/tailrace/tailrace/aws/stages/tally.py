@@ -41,7 +41,7 @@ class Tally(Struct):
 
     def checkpoint(self) -> Checkpoint:
         """Return the outcome so far, once nothing is unwritten."""
-        return Checkpoint(self.started_at, *self.bookmark, self.accepted, self.rejected, self.errors)
+        return Checkpoint(self.started_at, *self.bookmark, self.accepted, self.rejected, [*self.errors])
 
     def refuse(self, line: Line | BadLine, violations: Sequence[Violation]) -> None:
         """Count a line as rejected, and prepare its report."""

@@ -18,6 +18,7 @@ from tests.pipelines import orders
 
 type Json = dict[str, Any]
 
+NOW = datetime(2024, 1, 1, tzinfo=UTC)
 ENOUGH_MS, FLUSH_MS = 900_000, 1_000
 MAX_INVOCATIONS = 5_000
 
@@ -39,6 +40,7 @@ class Inbox:
     flushes: int = 0
     on_call: Callable[[str, str, bool], None] = lambda _name, _key, _done: None
     uploads: int = 0
+    pauses: list[float] = field(default_factory=list)
 
     # --- the bucket ---
 
@@ -57,7 +59,7 @@ class Inbox:
         if Range:
             first, last = map(int, Range.removeprefix("bytes=").split("-"))
             body = body[first : last + 1]
-        return {"ETag": etag, "Body": io.BytesIO(body)}
+        return {"ETag": etag, "Body": io.BytesIO(body), "LastModified": NOW}
 
     def put_object(
         self,
@@ -120,9 +122,10 @@ class Inbox:
             self,  # type: ignore[arg-type]
             "items",
             "failures",
-            lambda: datetime(2024, 1, 1, tzinfo=UTC),
+            lambda: NOW,
             hand_on=self._hand_on,
             make_name=lambda: f"invocation {self.invocations}",
+            sleep=self.pauses.append,
         )
 
         def remaining_time_ms() -> int:

@@ -7,7 +7,6 @@ import pytest
 
 from functions.load.app import handler
 from tailrace.aws.stages.load import Loader
-from tailrace.aws.stages.tally import Tally
 from tests.unit.aws.conftest import Cloud
 from tests.unit.aws.stages.load.uploads import GOOD, Context, lines, load, upload
 
@@ -28,9 +27,9 @@ def test_large_lines_are_written_before_they_fill_the_memory(
     held: list[int] = []
     flush = Loader._flush
 
-    def watched(self: Loader, tally: Tally) -> None:
-        held.append(sum(len(stored.body) for stored in tally.quarantine_reports))
-        flush(self, tally)
+    def watched(self: Loader, work: Any) -> None:
+        held.append(sum(len(stored.body) for stored in work.tally.quarantine_reports))
+        flush(self, work)
 
     monkeypatch.setattr(Loader, "_flush", watched)
     receipt = load(cloud, "inbox/orders/x.jsonl", (line + b"\n") * 12)
@@ -54,9 +53,9 @@ def test_lines_that_take_long_are_handed_on_in_time(cloud: Cloud, monkeypatch: p
         context.left_ms -= 2_000
         process(self, line, work)
 
-    def watched(self: Loader, tally: Tally) -> None:
-        flushed.append(len(tally.rows))
-        flush(self, tally)
+    def watched(self: Loader, work: Any) -> None:
+        flushed.append(len(work.tally.rows))
+        flush(self, work)
 
     monkeypatch.setattr(Loader, "_process", slowly)
     monkeypatch.setattr(Loader, "_flush", watched)

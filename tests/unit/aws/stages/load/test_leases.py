@@ -1,0 +1,92 @@
+"""load: who takes a file over waits until the other invocation cannot write any more, and only then."""
+
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from local.in_memory.errors import client_error
+from tailrace.aws.runtime.clients import client
+from tailrace.aws.stages import checkpoints, load
+from tailrace.errors import Transient
+from tests.unit.aws.stages.load.inbox import Inbox, Killed
+from tests.unit.aws.stages.load.large_files import FILES, LINES
+
+pytestmark = pytest.mark.usefixtures("large")
+
+WHOLE_LEASE_S = 45.0
+FILE = "orders/x.jsonl"
+
+
+def test_an_invocation_waits_for_one_that_may_still_write() -> None:
+    inbox = Inbox()
+    event = inbox.upload(*FILES["lines"])
+
+    def die(call: str, _key: str, done: bool) -> None:
+        if call == "write" and done:
+            raise Killed
+
+    inbox.on_call = die
+    with suppress(Killed):
+        inbox.invoke(event)
+    inbox.on_call = lambda _call, _key, _done: None
+    inbox.run()
+    assert inbox.pauses == [WHOLE_LEASE_S]
+
+
+def test_nobody_waits_on_the_normal_path() -> None:
+    """A file that is handed on, one that is loaded, and one whose load has failed are free."""
+    inbox = Inbox()
+    inbox.upload(FILE, LINES)
+    inbox.run(lambda: 4)
+    inbox.upload(FILE, LINES)
+
+    def fail(call: str, _key: str, done: bool) -> None:
+        if call == "write" and not done:
+            raise client_error("BatchWriteItem", "AccessDeniedException")
+
+    event = inbox.events[0]
+    inbox.on_call = fail
+    with pytest.raises(Exception, match="AccessDenied"):
+        inbox.invoke(event)
+    inbox.on_call = lambda _call, _key, _done: None
+    inbox.run()
+    assert inbox.receipt(FILE)["sequencer"] == "0002"
+    assert inbox.pauses == []
+
+
+def test_who_works_for_long_between_two_checkpoints_asks_whether_the_file_is_still_theirs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The other invocation has waited, and writes now."""
+    monkeypatch.setattr(load, "_CHECKPOINT_EVERY_MS", 1_000_000)
+    inbox = Inbox()
+    event = inbox.upload(*FILES["lines"])
+    inbox.events.clear()
+    writes: list[str] = []
+
+    def interfere(call: str, _key: str, done: bool) -> None:
+        if call != "write":
+            return
+        writes.append("after" if done else "before")
+        if len(writes) == 5:
+            inbox.flushes += 11  # seconds go by
+        if len(writes) == 6:
+            inbox.on_call = lambda _call, _key, _done: None
+            with suppress(Transient):
+                inbox.invoke(event, 2)
+            inbox.on_call = interfere
+
+    inbox.on_call = interfere
+    assert inbox.invoke(event) == []
+    assert len(writes) == 6
+
+
+def test_a_call_ends_within_the_time_that_others_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    config: Any = client("dynamodb").meta.config
+    attempts = config.retries["total_max_attempts"]
+    longest_pauses_s = sum(2**attempt for attempt in range(attempts - 1))
+    longest_s = attempts * (config.connect_timeout + config.read_timeout) + longest_pauses_s
+    assert longest_s * 1000 <= checkpoints._CALL_MS
+    assert load._CHECKPOINT_EVERY_MS < checkpoints._LEASE_MS
