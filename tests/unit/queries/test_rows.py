@@ -7,6 +7,7 @@ import pytest
 
 from tailrace import Aggregate, day, field, hour, minute
 from tailrace.errors import InvalidMessage
+from tailrace.queries.parameter_values import parameter_name
 from tailrace.queries.parameters import parse_row_query
 from tailrace.queries.rows import KeyRange, Position
 from tests.unit.queries.trips import CARRIER_HOURS, CARRIERS, DAYS, MONTHS, PLACES, WEEKS, aggregate, query
@@ -196,6 +197,14 @@ def test_groups_named_like_an_option_have_a_prefix() -> None:
     (found,) = query(travels, ("group.from", "EWR"), ("group.to", "ORD"), ("from", "2013-01-01")).ranges()
     assert found.pk == "trips_by@3#EWR"
     assert contained(found, "ORD#2013-01-01", "ORD#2012-12-31", "SFO#2013-01-01") == ["ORD#2013-01-01"]
+
+
+def test_no_two_groups_share_a_parameter() -> None:
+    names = ["from", "group.from", "group.group.from", "group.of", "of"]
+    assert len({parameter_name(field("value", name=name)) for name in names}) == len(names)
+    travels = aggregate(field("from"), field("value", name="group.from"))
+    (found,) = query(travels, ("group.from", "EWR"), ("group.group.from", "ORD")).ranges()
+    assert contained(found, "ORD", "EWR") == ["ORD"]
 
 
 def test_a_row_whose_label_the_zone_no_longer_has_is_still_read() -> None:

@@ -6,9 +6,9 @@ import { isBuilt } from "./generations.js";
 
 const RESERVED_PARAMETERS = new Set(["from", "to", "limit", "cursor", "order", "interval", "window", "by", "n"]);
 
-/** Return the name of the query parameter for a group's value. */
+/** Return the name of the query parameter for a group's value, which no other group has. */
 export function parameterName(group) {
-  return RESERVED_PARAMETERS.has(group.name) ? `group.${group.name}` : group.name;
+  return RESERVED_PARAMETERS.has(group.name.replace(/^(group\.)+/, "")) ? `group.${group.name}` : group.name;
 }
 
 /**

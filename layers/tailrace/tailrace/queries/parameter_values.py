@@ -7,13 +7,17 @@ from tailrace.definition.groups.group import Group
 from tailrace.errors import InvalidMessage
 
 _OPTIONS = ("from", "to", "limit", "cursor", "order", "interval", "window", "by", "n")
+_PREFIX = "group."
 
 type Parameters = Sequence[tuple[str, str]]
 
 
 def parameter_name(group: Group) -> str:
-    """Return the query parameter of a group."""
-    return f"group.{group.name}" if group.name in _OPTIONS else group.name
+    """Return the query parameter of a group, which no option and no other group has."""
+    option = group.name
+    while option.startswith(_PREFIX):
+        option = option.removeprefix(_PREFIX)
+    return f"{_PREFIX}{group.name}" if option in _OPTIONS else group.name
 
 
 def check_parameters(

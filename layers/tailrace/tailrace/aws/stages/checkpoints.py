@@ -178,9 +178,8 @@ class Checkpoints(Struct):
         except InvalidMessage:
             found = None
         found = found if isinstance(found, dict) else {}
-        if (
-            found.get("holder") != self.holder
-        ):  # else it is what the SDK has sent before, and the lease is that of before
+        # its own is what an earlier attempt has stored: the lease of the holder before it still counts
+        if found.get("holder") != self.holder:
             self._leased_s = 0 if found.get("released") is True else self._rest_of_lease_s(answer["LastModified"])
         return found
 
