@@ -106,24 +106,29 @@ class _MultipleOf:
         raise ValueError(f"{_shown(instance)} is not a multiple of {self._shown}")
 
 
-class _Options:
-    """``enum``, and ``const`` as an ``enum`` of one."""
+class _Const:
+    """``const`` with a number; alternatives may compare each value of an item with dozens of them."""
 
-    def __init__(self, _schema: Any, value: str, path: Sequence[Any]) -> None:
-        read = _read(value)
-        self._is_const = path[-1] == f"{_PREFIX}const"
-        options = [read] if self._is_const else read
+    def __init__(self, _schema: Any, value: str, _path: Sequence[Any]) -> None:
+        self._value, self._message = _read(value), f"{value} was expected"
+
+    def validate(self, instance: Any) -> None:
+        kind = type(instance)
+        if not ((kind is int or kind is Decimal) and instance == self._value):
+            raise ValueError(self._message)
+
+
+class _Enum:
+    def __init__(self, _schema: Any, value: str, _path: Sequence[Any]) -> None:
+        options = _read(value)
         self._keys = frozenset(map(unique_key, options))
         self._has_containers = any(isinstance(option, list | dict) for option in options)
-        self._shown = value if self._is_const else _listed(options)
+        self._shown = _listed(options)
 
     def validate(self, instance: Any) -> None:
         may_match = self._has_containers or not isinstance(instance, list | dict)
-        if may_match and unique_key(instance) in self._keys:
-            return
-        if self._is_const:
-            raise ValueError(f"{self._shown} was expected")
-        raise ValueError(f"{_shown(instance)} is not one of {self._shown}")
+        if not may_match or unique_key(instance) not in self._keys:
+            raise ValueError(f"{_shown(instance)} is not one of {self._shown}")
 
 
 def _listed(options: Sequence[Any]) -> str:
@@ -153,7 +158,8 @@ _BOUNDS: Mapping[str, tuple[Callable[[Any, Any], bool], str]] = {
 
 EXACT_KEYWORDS: Mapping[str, type] = {
     f"{_PREFIX}multipleOf": _MultipleOf,
-    **dict.fromkeys((f"{_PREFIX}const", f"{_PREFIX}enum"), _Options),
+    f"{_PREFIX}const": _Const,
+    f"{_PREFIX}enum": _Enum,
     **{f"{_PREFIX}{keyword}": _Bound for keyword in _BOUNDS},
 }
 """The custom keywords, by the names that :func:`with_exact_keywords` gives them."""
