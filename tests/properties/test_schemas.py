@@ -1,8 +1,10 @@
 """Validation agrees with ``jsonschema``, adapted to exact numbers and to ECMA-262's patterns."""
 
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
+from operator import eq, ge, gt, le, lt
 from typing import Any
 
 import pytest
@@ -142,6 +144,35 @@ def test_multiple_of_is_exact(step: Any, value: Any) -> None:
     schema = Schema({"properties": {"a": {"multipleOf": step}}})
     assert schema.is_valid({"a": value}) == whole
     assert len(schema.violations({"a": value})) == (not whole)
+
+
+WIDE: list[Any] = [
+    10**20,
+    2**53 + 1,
+    Decimal("9007199254740992.5"),
+    Decimal("9007199254740993.5"),
+    10**37 + 1,
+    Decimal("1E-130"),
+]
+WIDE += [0, 1, -(2**53) - 1, Decimal("-9007199254740993.5"), Decimal("8045206756619973129.19"), 10**125]
+COMPARED: dict[str, Callable[[Fraction, Fraction], bool]] = {
+    "minimum": ge,
+    "maximum": le,
+    "exclusiveMinimum": gt,
+    "exclusiveMaximum": lt,
+    "const": eq,
+    "multipleOf": lambda value, step: value % step == 0,
+}
+
+
+@pytest.mark.parametrize("keyword", COMPARED)
+def test_numbers_are_compared_exactly(keyword: str) -> None:
+    for limit in (number for number in WIDE if keyword != "multipleOf" or number > 0):
+        schema = Schema({"properties": {"a": {keyword: limit}, "b": {"enum": [limit, "text"]}}})
+        for value in WIDE:
+            expected = COMPARED[keyword](Fraction(value), Fraction(limit))
+            assert schema.is_valid({"a": value}) == expected, (value, limit)
+            assert schema.is_valid({"b": value}) == (value == limit)
 
 
 @pytest.mark.parametrize("keyword", ["minimum", "maximum", "const"])

@@ -1,6 +1,6 @@
 """How long items and rows are kept: items from a time field of their own, rows from the end of their bucket."""
 
-from datetime import timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 
 from msgspec import Struct
@@ -14,6 +14,7 @@ from tailrace.encoding.json_types import Item
 from tailrace.encoding.times import TimeFormatError
 from tailrace.errors import DefinitionError
 
+_EPOCH, _SECOND = datetime.fromtimestamp(0, UTC), timedelta(seconds=1)
 _TOO_LATE = TimeFormatError("keep= after it is beyond the year 9999")
 
 
@@ -38,7 +39,7 @@ class Lifetime(Struct, frozen=True):
             moment = parse_instant(value, self.zone, self.path.source, self.epoch_unit) + self.keep
         except OverflowError as error:
             raise time_error(value, self.path.source, _TOO_LATE) from error
-        return max(int(moment.timestamp()), 0)
+        return max((moment - _EPOCH) // _SECOND, 0)  # a float would round the last microsecond up
 
 
 def lifetime(context: str, keep: object, source: object, unit: object, tz: str) -> Lifetime | None:

@@ -15,6 +15,7 @@ from typing import Any
 import jsonschema_rs
 
 from tailrace.definition.json_schema.embedding import Embedding
+from tailrace.definition.json_schema.exact_numbers import EXACT_KEYWORDS
 from tailrace.definition.json_schema.growth import MAX_APPLICATIONS, Growth, count_values, shape
 from tailrace.definition.json_schema.keywords import check_keywords, escape_pointer
 from tailrace.definition.json_schema.paths import Paths
@@ -54,7 +55,7 @@ class Schema:
                 pattern_options=PATTERN_OPTIONS,
                 validate_formats=False,
                 offline=True,
-                keywords={"uniqueItems": UniqueItems},
+                keywords={"uniqueItems": UniqueItems, **EXACT_KEYWORDS},
             )
         except jsonschema_rs.ValidationError as error:
             place = f"{_pointer(error.instance_path) or '/'}: {_truncate(error.message)}"

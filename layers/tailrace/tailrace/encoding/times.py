@@ -18,6 +18,9 @@ _MAX_ZONE_HOURS, _MAX_MINUTES, _LEAP_SECOND, _END_OF_DAY = 23, 59, 60, 24
 LAST_MICROSECOND = 999_999
 """The last microsecond of a second; leap seconds are read as this one."""
 
+MAX_EPOCH_SECOND = 253_402_300_799
+"""The last second of the year 9999, since 1970. A number of milliseconds since then has been greater since 1978."""
+
 _MAX_FRACTION_DIGITS = 30
 _MAX_EXPLAINED = 100
 

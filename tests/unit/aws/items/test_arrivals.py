@@ -56,6 +56,34 @@ def test_what_an_item_brings_is_kept(cloud: Cloud) -> None:
     assert stored(cloud) == own | {"expires_at": 1_900_000_000}
 
 
+@pytest.mark.parametrize(
+    ("placed", "expires"),
+    [
+        (4_102_444_800_000, 4_102_444_800 + 30 * DAY),  # 2100
+        (100_000_000_000_000, 100_000_000_000 + 30 * DAY),  # 5138
+        (253_399_622_399_999, 253_402_214_399),  # 31 days before the end of the calendar
+    ],
+)
+def test_an_item_may_expire_in_any_year(cloud: Cloud, placed: int, expires: int) -> None:
+    assert call("PUT", item_path("1"), ORDER | {"placed": placed})[0] == 201
+    assert stored(cloud)["expires_at"] == expires
+    assert call("GET", item_path("1"))[1]["expires_at"] == expires
+    assert call("PUT", item_path("1"), ORDER, f"expires_at={expires}")[0] == 200
+
+
+def test_an_expiry_after_the_calendar_names_the_field_that_it_is_counted_from(cloud: Cloud) -> None:
+    status, problem = call("PUT", item_path("1"), ORDER | {"placed": 253_399_708_800_000})
+    assert (status, problem["violations"][0]["pointer"]) == (422, "/placed")
+    assert "beyond the year 9999" in problem["violations"][0]["message"]
+    assert call("PUT", item_path("1"), ORDER, "expires_at=253402300800")[0] == 422
+
+
+def test_the_last_microsecond_of_a_second_expires_in_it() -> None:
+    late = Collection("late", schema={}, keep=days(1), keep_from="until").lifetime
+    assert late is not None
+    assert late.expires_at({"until": "9990-12-30T23:59:59.999999Z"}) == 253_118_303_999
+
+
 def test_a_batch_is_stamped_and_expires(cloud: Cloud) -> None:
     status, body = call("POST", "/collections/orders/items", {"items": [{"id": "1", "item": ORDER}]})
     assert (status, body["results"][0]["status"]) == (207, 200)

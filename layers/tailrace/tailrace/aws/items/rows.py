@@ -12,6 +12,7 @@ from tailrace.encoding.dynamodb import DIGEST, REPLICATION, decode_item, encode_
 from tailrace.encoding.json_types import Item, Row
 from tailrace.encoding.keys import item_key, split_item_key
 from tailrace.encoding.limits import check_item
+from tailrace.encoding.times import MAX_EPOCH_SECOND
 from tailrace.errors import InvalidItem, Violation
 from tailrace.inputs.received_items import completed
 
@@ -95,7 +96,7 @@ def listed_fields(pipeline: Pipeline, collection: str) -> frozenset[str] | None:
 
 
 def _epoch_seconds(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 10**11:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_EPOCH_SECOND:
         raise InvalidItem([Violation("/expires_at", "expires_at", "not a whole number of seconds since 1970")])
     return value
 

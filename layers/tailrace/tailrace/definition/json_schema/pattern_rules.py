@@ -7,6 +7,7 @@ from urllib.parse import quote, unquote
 
 import jsonschema_rs
 
+from tailrace.definition.json_schema.exact_numbers import with_exact_keywords
 from tailrace.definition.json_schema.keywords import LISTS, MAPS, REFERENCES, SINGLE, escape_pointer, unescape_pointer
 from tailrace.definition.json_schema.patterns import PatternError, Translation, translate
 from tailrace.errors import DefinitionError
@@ -37,7 +38,7 @@ class PatternRewriter:
         self._forbidden: dict[str, str] = {}
 
     def rewrite(self, schema: Any, pointer: str = "") -> Any:
-        """Return a schema with all patterns translated.
+        """Return a schema with all patterns translated, and with keywords that compare numbers exactly.
 
         Raises:
             DefinitionError: a pattern is malformed, or cannot be matched within the bounds.
@@ -56,7 +57,7 @@ class PatternRewriter:
                 result["allOf"] = [*given, *others]
         if result.get("additionalProperties") is False:
             result.setdefault("properties", {})  # only next to it do violations name the fields
-        return result
+        return with_exact_keywords(result)
 
     def _value(self, keyword: str, value: Any, place: str) -> Any:
         if keyword in SINGLE:

@@ -31,7 +31,7 @@ class UniqueItems:
             return
         places: dict[Hashable, int] = {}
         for place, element in enumerate(instance):
-            first = places.setdefault(_key(element), place)
+            first = places.setdefault(unique_key(element), place)
             if first != place:
                 raise ValueError(f"elements {first + 1} and {place + 1} are equal")
 
@@ -42,16 +42,16 @@ def _is_simple(elements: Sequence[Any]) -> bool:
     return kinds == {str} or (kinds == {int} and min(elements) > -_SMALL and max(elements) < _SMALL)
 
 
-def _key(value: Any) -> Hashable:
+def unique_key(value: Any) -> Hashable:
     """Return a key that is equal for equal values only: 1 equals 1.0, and true equals neither."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool) or value is None:
         return (value,)
     if isinstance(value, list | tuple):
-        return ("array", *map(_key, value))
+        return ("array", *map(unique_key, value))
     if isinstance(value, dict):
-        return ("object", frozenset((name, _key(inner)) for name, inner in value.items()))
+        return ("object", frozenset((name, unique_key(inner)) for name, inner in value.items()))
     return _number_key(value)
 
 

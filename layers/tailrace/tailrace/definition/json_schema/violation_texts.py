@@ -6,6 +6,8 @@ from typing import Any
 import jsonschema_rs
 from jsonschema_rs import ValidationErrorKind as Kind
 
+from tailrace.definition.json_schema.exact_numbers import original_keyword, with_original_keywords
+
 type Original = Callable[[jsonschema_rs.ValidationError], str | None]
 """Returns the pattern that a text does not match, as the schema has it; None if the error is another one."""
 
@@ -21,7 +23,7 @@ _BY_INDEX = frozenset(["items", "prefixItems"])
 def violation_text(error: jsonschema_rs.ValidationError, original: Original) -> tuple[str, str]:
     """Return the keyword of a violation and its message."""
     path, kind = list(error.schema_path), error.kind
-    keyword = str(path[-1]) if path else "false"
+    keyword = original_keyword(str(path[-1])) if path else "false"
     shown = repr(error.instance) if isinstance(error.instance, str) else str(error.instance)
     pattern = original(error)
     if pattern is not None:
@@ -38,7 +40,7 @@ def violation_text(error: jsonschema_rs.ValidationError, original: Original) -> 
         return inner, f"the name {str(kind.error.instance)!r}: {reason}"
     if isinstance(kind, Kind.FalseSchema):
         return _refused(error)
-    return keyword, error.message
+    return keyword, with_original_keywords(error.message)
 
 
 def _refused(error: jsonschema_rs.ValidationError) -> tuple[str, str]:

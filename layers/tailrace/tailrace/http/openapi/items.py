@@ -3,6 +3,7 @@
 from tailrace.definition.collection import Collection
 from tailrace.encoding.json_types import Json
 from tailrace.encoding.keys import MAX_ID_CHARACTERS, MAX_KEY_ID_CHARACTERS
+from tailrace.encoding.times import MAX_EPOCH_SECOND
 from tailrace.http.openapi.components import (
     ETAG,
     IDEMPOTENCY_KEY,
@@ -20,7 +21,7 @@ from tailrace.http.openapi.components import (
 from tailrace.http.requests import MAX_ITEMS
 
 _MERGE_PATCH = "application/merge-patch+json"
-_EPOCH = {"type": "integer", "minimum": 0, "maximum": 10**11 - 1, "description": "Seconds since 1970."}
+_EPOCH = {"type": "integer", "minimum": 0, "maximum": MAX_EPOCH_SECOND, "description": "Seconds since 1970."}
 _EXPIRES_AT = parameter("expires_at", "query", _EPOCH, "When TTL deletes the item; by default it never expires.")
 _LOCATION = {"Location": {"required": True, "schema": {"type": "string"}}}
 _BODY_NOT_STORED = {
