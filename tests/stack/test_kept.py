@@ -119,7 +119,7 @@ def loads_a_file_on(checkout: Checkout) -> None:
     checkout.wait_until(lambda: bulk.stored(stack, "checkpoints") is not None, CHANGE_SECONDS)
     checkout.stop(signal.SIGINT)
     checkout.start()
-    checkout.wait_until(lambda: bulk.stored(stack, "receipts") is not None, 2 * CHANGE_SECONDS)
+    checkout.wait_until(lambda: bulk.stored(stack, "receipts") is not None, 3 * CHANGE_SECONDS)
     receipt = bulk.stored(stack, "receipts")
     assert receipt is not None
     assert bulk.differences(stack, expected, receipt) == []

@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from msgspec.structs import asdict
 
 from tailrace.aws.runtime.errors import has_code, translate
+from tailrace.aws.runtime.telemetry import logger
 from tailrace.aws.stages.receipts import CONDITION_FAILED, MISSING, Upload, is_later
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.tagged_json import dumps, loads
@@ -100,6 +101,8 @@ class Checkpoints(Struct):
             found = beginning  # the checkpoint may be that of an earlier upload with the same content
         self.keep(found)
         if self._leased_s > 0:
+            waits = {"key": self.upload.key, "seconds": round(self._leased_s)}
+            logger().info("another invocation may still write items of the file; waiting", extra=waits)
             self.sleep(self._leased_s)
         return found
 
