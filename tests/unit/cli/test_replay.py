@@ -188,6 +188,25 @@ def test_an_event_that_is_too_long_for_a_call_holds_up_no_other(world: World, mo
     assert replay.too_long == {"2026-11-25T10": 1}
 
 
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_events_on_which_the_predicate_fails_are_told_and_the_others_sent(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], dry_run: bool
+) -> None:
+    """The definition may have changed since the items were written."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr(module, "stack_of", lambda _options: SimpleNamespace(state_folder=tmp_path))
+    monkeypatch.setattr(module, "route_names", lambda _stack: ["even"])
+    monkeypatch.setattr(module, "_replay", lambda _stack, route: world.replay(route=route))
+    world.deploy(pipeline_with(when=lambda item: 6 / item["n"] > 2))
+    world.archive([change(minutes, "a", number=minutes % 3) for minutes in (0, 1, 2, 3, 63, 64)])
+    options = ["--from", "2026-11-25", "--to", "2026-11-26", "--stack", "s", *(["--dry-run"] if dry_run else [])]
+    assert main(["replay", "even", *options]) == 1
+    assert sequences(world) == ([] if dry_run else [1, 2, 64])
+    printed = capsys.readouterr().out
+    assert "3 events left out, because the predicate fails on them (route 'even': ZeroDivisionError: " in printed
+    assert "  2026-11-25T10: 2\n  2026-11-25T11: 1\n" in printed
+
+
 def test_a_limit_does_not_cost_an_invocation_for_each_event(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.archive([change(number, "a", number=1 + number // 900) for number in range(1, 1001)])
     invoke, invocations = module.Replay._invoke, 0
