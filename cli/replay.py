@@ -156,9 +156,8 @@ class Replay(Struct, frozen=True):
     def send(self, start: datetime, end: datetime, run: Run, bookmark: Bookmark) -> None:
         """Send the events of a time range, from the bookmark on."""
         after = None if run.dry_run else bookmark.read()
-        events = self.archive.events(self._collection(), start, end)
-        fresh = ((position, event) for position, event in events if after is None or position > after)
-        for batch in self._limited(_batches(self._short(fresh), run), run):
+        events = self.archive.events(self._collection(), start, end, after)
+        for batch in self._limited(_batches(self._short(events), run), run):
             run.wait()
             with uninterrupted():
                 matched = self._send(batch, run.dry_run)

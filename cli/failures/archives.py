@@ -45,14 +45,19 @@ class Archive(Struct, frozen=True):
     catalog_table: str
     gone: Counter[str] = field(default_factory=Counter)
 
-    def events(self, collection: str, start: datetime, end: datetime) -> Iterator[tuple[Position, Event]]:
+    def events(
+        self, collection: str, start: datetime, end: datetime, after: Position | None = None
+    ) -> Iterator[tuple[Position, Event]]:
         """Yield the events of a collection whose time is in ``[start, end)``, each once, unless its object is gone.
+
+        With ``after``, only those that come after this position; objects of earlier hours are not read.
 
         They are ordered by hour, shard and sequence number. So the events of an item are in order: a shard's id begins
         with the time when it was opened, and an item moves to another shard only when its shard is closed.
         """
         # strftime may write the year 900 as three digits, which are after every hour of the catalog
         first, last = (moment.astimezone(UTC).isoformat()[: len("YYYY-MM-DDTHH")] for moment in (start, end))
+        first = first if after is None else max(first, after[0])
         for hour, rows in groupby(self._rows(collection, first, last), key=lambda row: str(row["hour"])):
             with tempfile.TemporaryDirectory(prefix="tailrace-") as folder:
                 found = [self._download(str(row["object"]), Path(folder)) for row in rows]
@@ -62,7 +67,7 @@ class Archive(Struct, frozen=True):
                 for event in _merged([path for path in found if path is not None], Path(folder)):
                     position = (hour, *event.order, event.id)
                     moment = datetime.fromisoformat(event.time)
-                    if position != previous and start <= moment < end:
+                    if position != previous and start <= moment < end and (after is None or position > after):
                         yield position, event
                     previous = position
 

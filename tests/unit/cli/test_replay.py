@@ -72,6 +72,17 @@ def test_a_limit_is_kept_and_the_next_run_continues(world: World) -> None:
     assert sequences(world) == [2, 4, 6, 8, 10, 12, 14, 16, 18, 20]
 
 
+def test_a_replay_that_continues_does_not_read_what_it_has_passed(world: World) -> None:
+    world.archive([change(60 * hour, "a") for hour in range(8)])
+    assert world.run(limit=5) == 5
+    first = next(key for bucket, key in sorted(world.s3.objects) if bucket == "archive")
+    world.s3.put_object(Bucket="archive", Key=first, Body=b"damaged since")
+    life = Life()
+    assert world.run(life) == 3
+    assert sequences(world) == [60 * hour for hour in range(8)]
+    assert life.calls == 7  # the route's collection, the catalog, the hours from the fifth on, and the events
+
+
 def test_another_spelling_of_the_route_continues_the_same_replay(
     world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
