@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Send the events; return 1 if some are gone from the archive, or too long.
+    """Send the events; return 1 if some are gone from the archive, too long, or the route's predicate fails on them.
 
     Raises:
         CommandError: there is no such route, or AWS rejects a request.
@@ -95,7 +95,10 @@ def run(options: argparse.Namespace) -> int:
             text = f"{counted(gone.total(), 'object')} of the archive {be} gone, so the events in them were left out:"
             _say_hours(text, gone)
             _say_hours(f"{counted(too_long.total(), 'event')} left out, too long for a call of fanout:", too_long)
-    return 1 if gone or too_long else 0
+            undecided = counted(replay.undecided.total(), "event")
+            text = f"{undecided} left out, because the predicate fails on them ({''.join(replay.reasons[:1])}):"
+            _say_hours(text, replay.undecided)
+    return 1 if gone or too_long or replay.undecided else 0
 
 
 def _say_hours(text: str, hours: Counter[str]) -> None:
@@ -138,7 +141,8 @@ class Bookmark(Struct, frozen=True):
 class Replay(Struct, frozen=True):
     """Sends a route's archived events through fanout, which knows the definition and the queue.
 
-    ``too_long`` has, by hour, the number of events that no call of fanout can hold; the others are sent.
+    ``too_long`` has, by hour, the number of events that no call of fanout can hold, and ``undecided`` of those on which
+    the route's predicate fails, with the first of its ``reasons``; the others are sent.
     """
 
     archive: Archive
@@ -146,16 +150,17 @@ class Replay(Struct, frozen=True):
     route: str
     sleep: Callable[[float], None] = time.sleep
     too_long: Counter[str] = field(default_factory=Counter)
+    undecided: Counter[str] = field(default_factory=Counter)
+    reasons: list[str] = field(default_factory=list)
 
     def send(self, start: datetime, end: datetime, run: Run, bookmark: Bookmark) -> None:
         """Send the events of a time range, from the bookmark on."""
         after = None if run.dry_run else bookmark.read()
-        events = self.archive.events(self._collection(), start, end)
-        fresh = ((position, event) for position, event in events if after is None or position > after)
-        for batch in self._limited(_batches(self._short(fresh), run), run):
+        events = self.archive.events(self._collection(), start, end, after)
+        for batch in self._limited(_batches(self._short(events), run), run):
             run.wait()
             with uninterrupted():
-                matched = self._send([event.text for _, event in batch], run.dry_run)
+                matched = self._send(batch, run.dry_run)
                 run.spend(matched)
                 run.tally.put_back += matched
                 if not run.dry_run:
@@ -194,9 +199,14 @@ class Replay(Struct, frozen=True):
         response = self._invoke({"route": self.route, "events": [], "check": True})
         return str(response["collection"])
 
-    def _send(self, texts: Sequence[str], dry_run: bool) -> int:
+    def _send(self, batch: Batch, dry_run: bool) -> int:
         """Send the events that the route gets; return their number."""
+        texts = [event.text for _, event in batch]
         response = self._invoke({"route": self.route, "events": texts, "check": dry_run})
+        for place, violations in response.get("violations", {}).items():
+            self.undecided[batch[int(place)][0][0]] += 1
+            if not self.reasons:
+                self.reasons.append(violations[0]["message"])
         matched, left = int(response["matched"]), [texts[place] for place in response["failed"]]
         for attempt in range(_MAX_ATTEMPTS):
             if not left:

@@ -1,12 +1,14 @@
 """Archived events of a collection, in order for each item, in memory that does not grow with their number."""
 
 import gzip
+import hashlib
 import heapq
 import shutil
 import tempfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import batched, groupby
 from pathlib import Path
@@ -19,9 +21,11 @@ from cli.errors import CommandError
 from tailrace.aws.runtime.errors import has_code
 from tailrace.encoding.dynamodb import decode_item
 from tailrace.errors import InvalidMessage
-from tailrace.outputs.archives import Event, parse_events
+from tailrace.outputs.archives import Event, object_name, parse_events
 
 _MAX_OPEN_FILES = 100
+_CHUNK_BYTES = 1024 * 1024
+_NO_GZIP = (gzip.BadGzipFile, EOFError, zlib.error)
 
 type Position = tuple[str, str, int, str]
 """An event's hour (YYYY-MM-DDTHH), shard, sequence number and id. Positions rise along the events of an item."""
@@ -41,14 +45,19 @@ class Archive(Struct, frozen=True):
     catalog_table: str
     gone: Counter[str] = field(default_factory=Counter)
 
-    def events(self, collection: str, start: datetime, end: datetime) -> Iterator[tuple[Position, Event]]:
+    def events(
+        self, collection: str, start: datetime, end: datetime, after: Position | None = None
+    ) -> Iterator[tuple[Position, Event]]:
         """Yield the events of a collection whose time is in ``[start, end)``, each once, unless its object is gone.
+
+        With ``after``, only those that come after this position; objects of earlier hours are not read.
 
         They are ordered by hour, shard and sequence number. So the events of an item are in order: a shard's id begins
         with the time when it was opened, and an item moves to another shard only when its shard is closed.
         """
         # strftime may write the year 900 as three digits, which are after every hour of the catalog
         first, last = (moment.astimezone(UTC).isoformat()[: len("YYYY-MM-DDTHH")] for moment in (start, end))
+        first = first if after is None else max(first, after[0])
         for hour, rows in groupby(self._rows(collection, first, last), key=lambda row: str(row["hour"])):
             with tempfile.TemporaryDirectory(prefix="tailrace-") as folder:
                 found = [self._download(str(row["object"]), Path(folder)) for row in rows]
@@ -58,7 +67,7 @@ class Archive(Struct, frozen=True):
                 for event in _merged([path for path in found if path is not None], Path(folder)):
                     position = (hour, *event.order, event.id)
                     moment = datetime.fromisoformat(event.time)
-                    if position != previous and start <= moment < end:
+                    if position != previous and start <= moment < end and (after is None or position > after):
                         yield position, event
                     previous = position
 
@@ -85,7 +94,24 @@ class Archive(Struct, frozen=True):
             raise
         with path.open("wb") as file:
             shutil.copyfileobj(body, file)
+        _require_whole(path)
         return path
+
+
+def _require_whole(path: Path) -> None:
+    """Check an object before any event of its hour is sent: what it lacks could not be sent in order any more.
+
+    Raises:
+        CommandError: its content is not what its name says. An empty object, for example, is valid gzip.
+    """
+    digest = hashlib.sha256()
+    with suppress(*_NO_GZIP), gzip.open(path, "rb") as content:
+        while chunk := content.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    if path.name != f"{object_name(digest.hexdigest())}.jsonl.gz":
+        for _ in _read(path):  # which names the line, if one cannot be read
+            pass
+        raise _damaged(path, "", "its content does not match the digest in its name")
 
 
 def _merged(files: Sequence[Path], folder: Path) -> Iterator[Event]:
@@ -115,6 +141,10 @@ def _read(path: Path) -> Iterator[Event]:
                 (event,) = parse_events(f"[{line}]")
                 if isinstance(event, Event):
                     yield event
-    except (InvalidMessage, gzip.BadGzipFile, EOFError, zlib.error, ValueError) as error:
-        where = f"The archive object {path.name} is damaged near line {max(number, 1)}"
-        raise CommandError(f"{where} ({error}): restore its earlier version and repeat the command.") from error
+    except (InvalidMessage, ValueError, *_NO_GZIP) as error:
+        raise _damaged(path, f" near line {max(number, 1)}", error) from error
+
+
+def _damaged(path: Path, where: str, reason: object) -> CommandError:
+    text = f"The archive object {path.name} is damaged{where} ({reason})"
+    return CommandError(f"{text}: restore its earlier version and repeat the command.")

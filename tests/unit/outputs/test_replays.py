@@ -9,7 +9,7 @@ from tailrace.encoding.tagged_json import loads
 from tailrace.errors import InvalidMessage, NotFound
 from tailrace.inputs.changes import parse_raw_batch
 from tailrace.outputs.prepared_images import PreparedImages
-from tailrace.outputs.replays import find_route, replay_events, replay_items
+from tailrace.outputs.replays import ReplayedEvents, find_route, replay_events, replay_items
 from tailrace.outputs.routing import Dispatch, dispatch
 from tailrace.testing import SHARD, event, history, record, rows
 
@@ -89,19 +89,33 @@ def test_a_route_gets_the_archived_events_that_concern_it_in_order() -> None:
     sent = dispatched(event(history("orders", writes)), definition())
     texts = [outgoing.text for outgoing in sent.archive]
     again = replay_events(texts, find_route(definition(), "large"))
-    assert [outgoing.sequence for outgoing in again] == [0, 2]
-    assert [loads(outgoing.text) for outgoing in again] == [
+    assert [outgoing.sequence for outgoing in again.events] == [0, 2]
+    assert [loads(outgoing.text) for outgoing in again.events] == [
         loads(outgoing.text) | {"replayed": True} for outgoing in sent.routes["large"]
     ]
     foreign = texts[0].replace("tailrace.orders.", "tailrace.orders2.")
-    assert replay_events([foreign], find_route(definition(), "large")) == []
+    assert replay_events([foreign], find_route(definition(), "large")) == ReplayedEvents()
+
+
+def test_events_on_which_a_predicate_fails_are_told() -> None:
+    writes: list[tuple[str, dict[str, Any] | None]] = [
+        ("1", {"amount": "a"}),
+        ("1", {"amount": 7}),
+        ("1", {"amount": "b"}),
+        ("1", {"amount": "c"}),
+    ]
+    sent = dispatched(event(history("orders", writes)), definition(when=lambda _item: False))
+    again = replay_events([one.text for one in sent.archive], find_route(definition(), "large"))
+    assert [outgoing.sequence for outgoing in again.events] == [1, 2]  # of their two items, one matches
+    assert again.violations.keys() == {0, 3}
+    assert "route 'large': TypeError" in again.violations[0][0].message
 
 
 def test_a_predicate_that_changes_its_item_changes_no_replayed_event() -> None:
     """As the first time: the event is written before a predicate sees the item."""
     pipeline = definition(when=lambda item: item.pop("amount") > 5)
     sent = dispatched(event(history("orders", [("1", {"amount": 7, "a": 1})])), pipeline)
-    (again,) = replay_events([one.text for one in sent.archive], find_route(pipeline, "large"))
+    (again,) = replay_events([one.text for one in sent.archive], find_route(pipeline, "large")).events
     assert loads(again.text)["data"] == loads(sent.routes["large"][0].text)["data"]
 
 

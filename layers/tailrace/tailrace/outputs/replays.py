@@ -8,7 +8,7 @@ from msgspec import Struct, field
 from tailrace.definition.pipeline import Pipeline, Route
 from tailrace.definition.route_names import resource_name
 from tailrace.encoding.tagged_json import dumps, loads
-from tailrace.errors import InvalidMessage, NotFound, Violation
+from tailrace.errors import InvalidItem, InvalidMessage, NotFound, Violation
 from tailrace.inputs.changes import Change, UnreadableRecord, position_of
 from tailrace.inputs.item_changes import UNMATCHED, changes_of
 from tailrace.outputs.envelopes import EventText
@@ -67,13 +67,23 @@ def replay_items(records: Sequence[Mapping[str, Any]], pipeline: Pipeline) -> Re
     return result
 
 
-def replay_events(texts: Iterable[str], route: Route) -> list[OutgoingEvent]:
-    """Return those of the archived events that a route gets, in order; ``sequence`` is the position of the event.
+class ReplayedEvents(Struct, frozen=True):
+    """The archived events that a route gets, in order; ``sequence`` is the position of the event.
+
+    ``violations`` says of other events, by their positions, why the route's predicate cannot tell whether it gets them.
+    """
+
+    events: list[OutgoingEvent] = field(default_factory=list)
+    violations: dict[int, list[Violation]] = field(default_factory=dict)
+
+
+def replay_events(texts: Iterable[str], route: Route) -> ReplayedEvents:
+    """Decide which of the archived events a route gets under the present definition.
 
     Raises:
         InvalidMessage: a text is not an archived event.
     """
-    result = []
+    result = ReplayedEvents()
     for position, text in enumerate(texts):
         found = loads(text) if isinstance(text, str) else None
         event = found if isinstance(found, dict) else {}
@@ -84,9 +94,12 @@ def replay_events(texts: Iterable[str], route: Route) -> list[OutgoingEvent]:
         if event["type"].rpartition(".")[0] != f"tailrace.{route.of.name}":
             continue
         data_text = dumps(data)  # before the route's predicate sees the items
-        if any(item is not None and route_matches(route, item) is True for item in versions):
+        matches = [route_matches(route, item) for item in versions if item is not None]
+        if True in matches:
             attributes = {name: value for name, value in event.items() if name not in ("data", REPLAYED)}
-            result.append(_outgoing(position, EventText(dumps(attributes).removesuffix("}"), data_text)))
+            result.events.append(_outgoing(position, EventText(dumps(attributes).removesuffix("}"), data_text)))
+        elif failures := [match for match in matches if isinstance(match, InvalidItem)]:
+            result.violations[position] = list(failures[-1].violations)  # of the new item, if it failed there
     return result
 
 

@@ -148,6 +148,29 @@ def test_what_takes_too_long_to_check_is_to_be_sent_again(
     assert len(cloud.items()) == stored
 
 
+@pytest.mark.parametrize(("left_ms", "stored"), [(29_000, 8 * 25), (4_000, 1)])
+def test_a_table_that_is_too_slow_for_all_items_is_told(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, left_ms: int, stored: int
+) -> None:
+    """Otherwise the function would time out, and nobody would know what is stored."""
+    context = SimpleNamespace(left_ms=left_ms)
+    context.get_remaining_time_in_millis = lambda: context.left_ms
+    write = client("dynamodb").batch_write_item
+
+    def slowly(**request: Any) -> Any:
+        context.left_ms -= 3_000  # the SDK's pauses
+        return write(**request)
+
+    monkeypatch.setattr(bulk, "_THREADS", 1)
+    monkeypatch.setattr(client("dynamodb"), "batch_write_item", slowly)
+    entries = [{"id": str(number), "item": ORDER} for number in range(300)]
+    answer = handler(request("POST", PATH, {"items": entries}), context)
+    statuses = [one["status"] for one in json.loads(answer["body"])["results"]]
+    assert statuses == [200] * stored + [503] * (300 - stored)
+    assert cloud.items().keys() == {f"orders#{number}" for number in range(stored)}
+    assert context.left_ms > 0
+
+
 @pytest.mark.usefixtures("cloud")
 def test_a_table_that_refuses_for_good_is_not_hidden() -> None:
     with Stubber(client("dynamodb")) as stub:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import ANY, Stubber
 
 from functions.api.app import handler
@@ -206,6 +207,56 @@ def test_a_request_that_was_carried_out_is_answered_though_its_answer_cannot_be_
         stub.add_client_error("update_item", "ThrottlingException", http_status_code=400)
         assert send("PUT", PATH, ORDER, idempotency_key="k")["statusCode"] == 201
     assert records(cloud) == []
+
+
+def test_a_refusal_is_told_though_its_record_cannot_be_removed(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the caller would learn neither what is wrong nor which items are stored."""
+    monkeypatch.setattr(bulk, "_FIRST_BACKOFF_S", 0)
+    with Stubber(client("dynamodb")) as stub:
+        stub.add_response("put_item", {})
+        stub.add_client_error("delete_item", "ThrottlingException", http_status_code=400)
+        assert problem("PUT", PATH, {"amount": "x"}, headers={"idempotency-key": "k"}) == (422, "invalid-item")
+        stub.add_response("put_item", {})
+        for _ in range(4):
+            left = [{"PutRequest": {"Item": {"pk": {"S": "orders#2"}}}}]
+            stub.add_response("batch_write_item", {"UnprocessedItems": {"items": left}})
+        stub.add_client_error("delete_item", "ThrottlingException", http_status_code=400)
+        body = {"items": [{"id": "1", "item": ORDER}, {"id": "2", "item": ORDER}]}
+        found = call("POST", MANY, body, headers={"idempotency-key": "l"})[1]["results"]
+        assert [one["status"] for one in found] == [200, 503]
+        stub.add_response("put_item", {})
+        stub.add_client_error("delete_item", "AccessDeniedException", http_status_code=400)
+        with pytest.raises(Permanent, match="AccessDenied"):
+            send("PUT", PATH, {"amount": "x"}, idempotency_key="m")
+    assert cloud.items() == {}
+
+
+@pytest.mark.parametrize(("attempts", "is_own"), [(1, True), (1, False), (0, True)])
+def test_a_record_whose_acknowledgement_was_lost_is_its_own_and_no_other_request(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, attempts: int, is_own: bool
+) -> None:
+    """The SDK repeats the call, and finds the record of its first attempt."""
+    put_item = client("dynamodb").put_item
+
+    def lossy(**request: Any) -> Any:
+        if request["TableName"] == "idempotency":
+            later = {} if is_own else {"in_progress_expiration": {"N": "9" * 13}}
+            put_item(TableName="idempotency", Item=request["Item"] | later)
+        try:
+            return put_item(**request)
+        except ClientError as error:
+            error.response["ResponseMetadata"]["RetryAttempts"] = attempts
+            raise
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client("dynamodb"), "put_item", lossy)
+        answer = send("PUT", PATH, ORDER, idempotency_key="k")
+    if attempts and is_own:
+        assert answer["statusCode"] == 201
+        assert send("PUT", PATH, ORDER, idempotency_key="k")["headers"]["Idempotency-Replayed"] == "true"
+    else:
+        assert (answer["statusCode"], "idempotency-key-in-use" in answer["body"]) == (409, True)
+        assert cloud.items() == {}
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "é", "x" * 256, "\n"])

@@ -7,7 +7,7 @@ import pytest
 
 from local.in_memory.database import Database
 from tailrace import Collection, Pipeline, days
-from tailrace.aws.items.batch_writer import RefusedItem, put_all_or_raise
+from tailrace.aws.items.batch_writer import RefusedItem, Unprocessed, put_all_or_raise, write_all
 from tailrace.aws.items.conditions import OF_ANOTHER
 from tailrace.aws.items.operations import apply_operation
 from tailrace.aws.items.rows import StoredItem
@@ -104,6 +104,16 @@ def test_no_entrance_writes_over_an_item_of_another_collection(database: Databas
     assert stored(database) == [other, rows[1]]
     assert put_all_or_raise(table, "shop", rows[1:], keys=orders.keys) == []
     assert items.delete("orders", "c/2")
+
+
+def test_items_for_which_no_time_is_left_are_told(database: Database) -> None:
+    rows = [encode_item(ROW | {"SK": f"ORDER#{number}"}) for number in range(30)]
+    table: Any = database
+    left = iter([True] * 3 + [False] * 27)
+    found = write_all(table, "shop", rows, keys=orders.keys, has_time=lambda: next(left))
+    assert [type(one) for one in found] == [Unprocessed] * 27
+    assert len({one.position for one in found}) == 27
+    assert len(stored(database)) == 3
 
 
 def test_a_conditional_message_that_comes_again_is_applied_once(items: ItemStore) -> None:

@@ -263,6 +263,7 @@ def test_a_replay_sends_a_routes_events_to_this_route_only(cloud: Cloud, name: s
         "collection": "orders",
         "matched": 1,
         "failed": [],
+        "violations": {},
     }
     assert received(cloud, "stack_LargeOrders") == []
     assert handler({"replay": request}, None)["matched"] == 1

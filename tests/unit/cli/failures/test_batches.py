@@ -8,6 +8,7 @@ import pytest
 
 from cli.errors import CommandError
 from cli.failures import batches
+from cli.failures.functions import compact_json
 from cli.failures.run import Policy
 from tailrace.testing import SHARD, record
 from tests.unit.cli.failures.world import Stack
@@ -106,3 +107,29 @@ def test_a_batch_that_takes_longer_than_an_invocation_is_sent_in_several(stack: 
     assert calls == [5, 3, 1]
     assert [one["subject"] for one in stack.archived()] == ["1", "2", "3", "4", "5"]
     assert stack.s3.keys() == []
+
+
+@pytest.mark.parametrize("text", ["Grüße, 世界", '"\\\n'])
+@pytest.mark.parametrize("as_text", [True, False])
+def test_a_batch_of_the_longest_size_is_not_made_longer(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, text: str, as_text: bool
+) -> None:
+    """It has as many bytes as an invocation can have."""
+    invoke, sizes = stack.functions.invoke, []
+
+    def limited(*, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803
+        sizes.append(len(Payload))
+        return invoke(FunctionName=FunctionName, Payload=Payload)
+
+    monkeypatch.setattr(stack.functions, "invoke", limited)
+    key = stack.discard_batch([record(1, "things", ("a", None, {"n": 2, "text": text}))])
+    content = json.loads(stack.s3.objects["failures", key])
+    delivered = json.dumps(json.loads(content["payload"]), separators=(",", ":"), ensure_ascii=False)
+    content["payload"] = delivered if as_text else json.loads(delivered)
+    stack.s3.objects["failures", key] = json.dumps(content).encode()
+    assert stack.redrive("batches").tally.put_back == 1
+    assert sizes == [len(delivered.encode())]
+
+
+def test_what_utf_8_cannot_hold_is_escaped() -> None:
+    assert compact_json({"a": "\ud800", "b": [1, 2]}) == rb'{"a":"\ud800","b":[1,2]}'

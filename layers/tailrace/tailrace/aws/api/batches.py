@@ -29,6 +29,10 @@ _MAX_ID_BYTES = 1_000_000
 _MIN_TIME_LEFT_MS = 15_000
 """Reserved for writing, of the 29 s that a request has. Checking a thousand items may take longer than the rest."""
 
+_LONGEST_CALL_MS = 8_000
+"""What a call takes that the table throttles: the SDK's pauses add up to 7 s. None is begun when less time is left, so
+that the response says what is stored."""
+
 # A few seconds at most: the caller can retry the items that the table leaves unprocessed.
 _MAX_ATTEMPTS = 4
 
@@ -116,7 +120,16 @@ class BatchRoutes:
         positions = [index for index, entry in enumerate(entries) if entry.row is not None]
         rows = [entry.row for entry in entries if entry.row is not None]
         errors = {index: entry.error for index, entry in enumerate(entries) if entry.error is not None}
-        for outcome in write_all(self._client, self._items_table, rows, keys=keys, max_attempts=_MAX_ATTEMPTS):
+        enough_ms = min(_LONGEST_CALL_MS, self._remaining_ms() // 2)  # checking one item may take nearly all the time
+        outcomes = write_all(
+            self._client,
+            self._items_table,
+            rows,
+            keys=keys,
+            max_attempts=_MAX_ATTEMPTS,
+            has_time=lambda: self._remaining_ms() >= enough_ms,
+        )
+        for outcome in outcomes:
             errors[positions[outcome.position]] = (
                 Transient("the table did not process the item in time")
                 if isinstance(outcome, Unprocessed)

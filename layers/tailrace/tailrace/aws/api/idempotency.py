@@ -33,6 +33,44 @@ REPLAYED_HEADER = "Idempotency-Replayed"
 """The header of a response that is replayed from an earlier request."""
 
 
+class _Outcome(Struct):
+    """What came of an operation, if it was carried out: its response, or the error that it raised."""
+
+    operation: Callable[[], Response[str]]
+    response: Response[str] | None = None
+    error: Exception | None = None
+
+    def compute(self) -> Response[str]:
+        """Carry out the operation."""
+        try:
+            self.response = self.operation()
+        except Exception as error:
+            self.error = error
+            raise
+        return self.response
+
+    def response_despite(self, error: Exception) -> Response[str]:
+        """Return the response, or raise the operation's error, although its record cannot be written or removed now.
+
+        Until the record expires, retries of the request find it in progress. If the operation was not carried out, or
+        the table rejects the record, this raises the table's error.
+        """
+        cause = error.__cause__
+        if not isinstance(cause, ClientError | BotoCoreError):
+            raise error
+        failure = translate(cause)
+        if not isinstance(failure, Transient):
+            raise failure from error
+        text = {"error": str(failure)}
+        if self.error is not None:
+            logger().warning("the record of a request that failed is not removed", extra=text)
+            raise self.error
+        if self.response is None:
+            raise failure from error
+        logger().warning("the response is not stored for retries of its request", extra=text)
+        return self.response
+
+
 class Idempotency(Struct):
     """Stores responses by the caller's idempotency key."""
 
@@ -63,11 +101,10 @@ class Idempotency(Struct):
         # imported on demand: about 30 ms of CPU time that requests without a key do not need
         from aws_lambda_powertools.utilities.idempotency import exceptions, idempotent_function  # noqa: PLC0415
 
-        computed: list[Response[str]] = []
+        outcome = _Outcome(operation)
 
         def handled(*, request: Any) -> Any:  # noqa: ARG001 - Powertools reads it
-            computed.append(operation())
-            return _compress(computed[0])
+            return _compress(outcome.compute())
 
         run_once = idempotent_function(
             handled,
@@ -87,14 +124,14 @@ class Idempotency(Struct):
         except exceptions.IdempotencyInconsistentStateError as error:
             raise Transient("the record of this key is being changed") from error
         except exceptions.IdempotencyPersistenceLayerError as error:
-            return _response_despite(error, computed)
-        return computed[0] if computed else _decompress(stored)
+            return outcome.response_despite(error)
+        return _decompress(stored) if outcome.response is None else outcome.response
 
     def _persistence(self) -> "DynamoDBPersistenceLayer":
-        from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer  # noqa: PLC0415
+        from tailrace.aws.api.idempotency_table import IdempotencyTable  # noqa: PLC0415 - as above
 
         if self._store is None:
-            self._store = DynamoDBPersistenceLayer(self.table, boto3_client=self.client)
+            self._store = IdempotencyTable(self.table, boto3_client=self.client)
         return self._store
 
 
@@ -110,18 +147,6 @@ def _config(remaining_time_ms: Callable[[], int]) -> "IdempotencyConfig":
     context: Any = SimpleNamespace(get_remaining_time_in_millis=remaining_time_ms)
     config.register_lambda_context(context)
     return config
-
-
-def _response_despite(error: Exception, computed: list[Response[str]]) -> Response[str]:
-    """Return the response of a request that was carried out but cannot be stored now; otherwise raise."""
-    cause = error.__cause__
-    if not isinstance(cause, ClientError | BotoCoreError):
-        raise error
-    failure = translate(cause)
-    if not computed or not isinstance(failure, Transient):
-        raise failure from error
-    logger().warning("the response is not stored for retries of its request", extra={"error": str(failure)})
-    return computed[0]
 
 
 def _compress(response: Response[str]) -> dict[str, Any]:

@@ -73,11 +73,13 @@ def write_all(  # noqa: PLR0913 - a table, its rows, and how to go about it
     sleep: Callable[[float], None] = time.sleep,
     max_attempts: int = _MAX_ATTEMPTS,
     before_call: Callable[[], None] = lambda: None,
+    has_time: Callable[[], bool] = lambda: True,
 ) -> list[RefusedItem | Unprocessed]:
     """Store rows (in DynamoDB's JSON, without duplicate keys, a few megabytes in total), several calls at a time.
 
     ``keys`` are those of the rows' collection. Rows whose key another collection may use, too, are written one by one,
-    on condition that it does not. ``before_call`` is called before each call, by any thread; it may raise.
+    on condition that it does not. ``before_call`` is called before each call, by any thread; it may raise. After
+    ``has_time`` has returned false, no call is begun, and the rows that are left count as unprocessed.
 
     Unprocessed rows are retried with back-off (all rows of a call that is throttled), because an on-demand table takes
     a while to scale up. A call with an invalid row stores nothing, so its rows are then sent one by one. Returns the
@@ -87,7 +89,7 @@ def write_all(  # noqa: PLR0913 - a table, its rows, and how to go about it
         Permanent: the table rejects the call.
     """
     batches = [range(start, min(start + _MAX_ITEMS, len(rows))) for start in range(0, len(rows), _MAX_ITEMS)]
-    writer = _BatchWriter(client, table, keys, not_of_another(keys), sleep, max_attempts, before_call)
+    writer = _BatchWriter(client, table, keys, not_of_another(keys), sleep, max_attempts, before_call, has_time)
     return list(chain.from_iterable(run_all([partial(writer.put, rows, one) for one in batches], _THREADS)))
 
 
@@ -99,6 +101,7 @@ class _BatchWriter(Struct, frozen=True):
     sleep: Callable[[float], None]
     max_attempts: int
     before_call: Callable[[], None]
+    has_time: Callable[[], bool]
 
     def put(self, rows: Sequence[Row], positions: range) -> list[RefusedItem | Unprocessed]:
         if self.condition is not None:
@@ -117,6 +120,8 @@ class _BatchWriter(Struct, frozen=True):
 
     def _put_own(self, row: Row, position: int, condition: Condition) -> RefusedItem | Unprocessed | None:
         """Store a row unless its key is that of another collection's item; the SDK retries."""
+        if not self.has_time():
+            return Unprocessed(position)
         self.before_call()
         try:
             self.client.put_item(TableName=self.table, Item=row, **condition.parameters())
@@ -138,6 +143,8 @@ class _BatchWriter(Struct, frozen=True):
             if attempt:
                 # jitter, not cryptography
                 self.sleep(random.uniform(0, _FIRST_BACKOFF_S * 2**attempt))  # noqa: S311
+            if not self.has_time():
+                break
             self.before_call()
             try:
                 requests = self.client.batch_write_item(RequestItems=requests).get("UnprocessedItems")

@@ -29,8 +29,8 @@ class Replayer(Struct, frozen=True):
         """Serve a request.
 
         The response to items: ``failed``, the positions of those that could not be sent, and ``violations`` by position
-        (as text) of those that are still refused. To events of a route: ``failed``, ``matched``, their number, and
-        ``collection``, that of the route.
+        (as text) of those that are still refused. To events of a route: ``failed``, ``matched``, their number,
+        ``violations`` of those on which the route's predicate fails, and ``collection``, that of the route.
 
         Raises:
             InvalidMessage: the request is neither of the two.
@@ -52,16 +52,23 @@ class Replayer(Struct, frozen=True):
             for route, events in found.routes.items():
                 failed += self.fanout.send_to_route(route, events)
             count_metrics(ItemsReplayed=len(records) - len(found.violations.keys() | set(failed)))
-        violations = {str(position): _as_json(reasons) for position, reasons in found.violations.items()}
-        return {"failed": sorted(set(failed)), "violations": violations}
+        return {"failed": sorted(set(failed)), "violations": _by_position(found.violations)}
 
     def _events(self, name: str, texts: list[str], sends: bool) -> dict[str, Any]:
         route = find_route(self.fanout.pipeline, name)
-        events = replay_events(texts, route)
-        failed = self.fanout.send_to_route(route.name, events) if sends else []
-        count_metrics(EventsReplayed=len(events) - len(failed) if sends else 0)
-        return {"collection": route.of.name, "matched": len(events), "failed": sorted(failed)}
+        found = replay_events(texts, route)
+        failed = self.fanout.send_to_route(route.name, found.events) if sends else []
+        count_metrics(EventsReplayed=len(found.events) - len(failed) if sends else 0)
+        return {
+            "collection": route.of.name,
+            "matched": len(found.events),
+            "failed": sorted(failed),
+            "violations": _by_position(found.violations),
+        }
 
 
-def _as_json(violations: list[Violation]) -> list[dict[str, str]]:
-    return [{"pointer": v.pointer, "keyword": v.keyword, "message": v.message} for v in violations]
+def _by_position(violations: Mapping[int, list[Violation]]) -> dict[str, list[dict[str, str]]]:
+    return {
+        str(position): [{"pointer": v.pointer, "keyword": v.keyword, "message": v.message} for v in reasons]
+        for position, reasons in violations.items()
+    }
