@@ -192,7 +192,7 @@ def _client(session: Session, service: str, region: str | None, endpoint: str | 
         return untyped.create_client(service, region_name=region, endpoint_url=endpoint, config=config)
     except BotoCoreError:  # some are ValueErrors, too
         raise
-    except ValueError as error:  # an address in the environment or the configuration is not one
+    except (ValueError, AttributeError) as error:  # an address is not one, or a section of the configuration is a text
         raise CommandError(
             f"AWS cannot be called: {error}: check AWS_ENDPOINT_URL, and your AWS configuration."
         ) from error

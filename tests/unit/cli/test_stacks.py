@@ -190,6 +190,18 @@ def test_a_wrong_address_in_the_environment_is_one_sentence(
     assert "check AWS_ENDPOINT_URL" in text
 
 
+def test_a_setting_of_the_wrong_form_is_one_sentence(
+    cloudformation: CloudFormation, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "config").write_text("[default]\ns3 = path\n", encoding="utf-8")  # it is a section of its own
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    cloudformation.outputs = {"FailuresBucket": "there-failures"}
+    status, text = said(["quarantine", "list", "--stack", "there"], capsys)
+    assert (status, text.count("\n")) == (1, 1)
+    assert text.startswith("tailrace: AWS cannot be called: ")
+    assert text.endswith("check AWS_ENDPOINT_URL, and your AWS configuration.\n")
+
+
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
