@@ -22,6 +22,7 @@ from botocore.exceptions import (
     SSOError,
     TokenRetrievalError,
 )
+from botocore.parsers import ResponseParserError
 from botocore.session import Session
 from msgspec import Struct
 
@@ -135,7 +136,8 @@ def find_stack(name: str, region: str | None, profile: str | None, endpoint: str
     try:
         region, credentials = _signed_in(session, region, endpoint)
         client = _client(session, "cloudformation", region, endpoint, _CLIENT_CONFIG)
-        described = client.describe_stacks(StackName=name)["Stacks"][0]
+        with by_aws(client):
+            described = client.describe_stacks(StackName=name)["Stacks"][0]
     except (BotoCoreError, ClientError) as error:
         where = f"stack {name!r}" + (f" in {region}" if region else "")
         raise CommandError(_error_message(error, where)) from error
@@ -190,7 +192,7 @@ def _client(session: Session, service: str, region: str | None, endpoint: str | 
         return untyped.create_client(service, region_name=region, endpoint_url=endpoint, config=config)
     except BotoCoreError:  # some are ValueErrors, too
         raise
-    except ValueError as error:  # an address in the environment or the configuration is not one
+    except (ValueError, AttributeError) as error:  # an address is not one, or a section of the configuration is a text
         raise CommandError(
             f"AWS cannot be called: {error}: check AWS_ENDPOINT_URL, and your AWS configuration."
         ) from error
@@ -212,6 +214,18 @@ def explained() -> Iterator[None]:
         raise CommandError(f"Cannot reach AWS; check the network and the region: {error}") from error
     except BotoCoreError as error:
         raise CommandError(f"AWS cannot be called: {error}") from error
+    except ResponseParserError as error:
+        raise CommandError(f"A response of AWS cannot be read; check the network and proxies: {error}") from error
+
+
+@contextmanager
+def by_aws(client: Any) -> Iterator[None]:
+    """Raise a CommandError if something else responds to the first call, such as a proxy or another local server."""
+    try:
+        yield
+    except (ResponseParserError, LookupError, AttributeError) as error:  # the SDK's, of a body of another form
+        causes = "check --endpoint-url, AWS_ENDPOINT_URL and proxies"
+        raise CommandError(f"{client.meta.endpoint_url} does not respond as AWS does: {causes}.") from error
 
 
 def _error_message(error: Exception, where: str) -> str:

@@ -17,7 +17,7 @@ from cli.check.tally import Tally
 from cli.console import say, show_progress
 from cli.definitions.loading import load_definition
 from cli.options import add_endpoint_option, parse_count, parse_table_name
-from cli.stacks import Account, explained, sign_in
+from cli.stacks import Account, by_aws, explained, sign_in
 from tailrace.attachment.facts import ANY_ACCOUNT, Actor, Denied, Described, Wanted
 from tailrace.attachment.item_checks import check_key
 from tailrace.attachment.table_checks import check_table, lacks_rights
@@ -97,9 +97,10 @@ def _checked(pipeline: Pipeline, reference: str, account: Account, options: argp
         writes=options.writes,
         stream_option="ItemsStreamArn" if options.stream is None else "--stream",
     )
-    with explained(), _sdk_errors():
+    dynamodb = account.client("dynamodb")
+    with explained(), _sdk_errors(), by_aws(dynamodb):
         described = describe(
-            account.client("dynamodb"),
+            dynamodb,
             account.client("dynamodbstreams"),
             wanted,
             kms=lambda: account.client("kms"),

@@ -66,7 +66,7 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
         "--write-behind",
         type=_write_behind,
         metavar="SECONDS",
-        help="WriteBehindSeconds (default: the stack's, or 0)",
+        help="WriteBehindSeconds, 0 for none (default: the stack's, or 0)",
     )
     add("--freshness", type=_freshness, default=10, metavar="SECONDS",
         help="maximum age of rows, for the advised times (default: %(default)s)")  # fmt: skip
@@ -140,15 +140,15 @@ def _window(text: str) -> int:
 
 
 def _write_behind(text: str) -> int:
-    return 0 if text == "0" else _seconds(text, MAX_WRITE_BEHIND_S)
+    return 0 if text == "0" else _seconds(text, MAX_WRITE_BEHIND_S, least=0)
 
 
 def _freshness(text: str) -> int:
     return _seconds(text, MAX_WINDOW_S + MAX_WRITE_BEHIND_S)
 
 
-def _seconds(text: str, most: int) -> int:
+def _seconds(text: str, most: int, *, least: int = 1) -> int:
     found = parse_count(text)
     if found > most:
-        raise argparse.ArgumentTypeError(f"expected 1 to {most} seconds, not {text[:20]!r}")
+        raise argparse.ArgumentTypeError(f"expected {least} to {most} seconds, not {text[:20]!r}")
     return found

@@ -47,8 +47,8 @@ def sampled(
     """Fold a sample, or generated items.
 
     Raises:
-        UsageError: the options do not fit the pipeline, or the file cannot be read.
-        CommandError: the sample has no valid item, or none that an aggregate counts.
+        UsageError: the options do not fit the pipeline, or the file cannot be opened.
+        CommandError: the file cannot be read to its end, or it has no valid item, or none that an aggregate counts.
     """
     subject = subject_of(pipeline, collection)
     name = subject.collection.name

@@ -70,11 +70,15 @@ class SampleFile(Struct):
         """Yield the valid items.
 
         Raises:
-            UsageError: there is no such file, it cannot be read, or its format is unknown.
+            UsageError: there is no such file, it cannot be opened, or its name ends in no format.
+            CommandError: its content is not of its format.
         """
         collection = self.subject.collection
         try:
             form, named_gzip = detect_format(self.path.name)
+        except InvalidMessage as error:
+            raise UsageError(f"{self.path}: {error}") from error
+        try:
             with self.path.open("rb", buffering=0) as raw:
                 size = max(1, os.fstat(raw.fileno()).st_size)
                 text = unpacked(io.BufferedReader(raw), named_gzip=named_gzip, encoding="")
@@ -88,7 +92,7 @@ class SampleFile(Struct):
         except OSError as error:
             raise UsageError(f"{self.path}: {error.strerror or error}") from error
         except InvalidMessage as error:
-            raise UsageError(f"{self.path}: {error}") from error
+            raise CommandError(f"{self.path}: {error}") from error
 
     def _item(self, line: Line | BadLine) -> Numbered | None:
         expires_at = None

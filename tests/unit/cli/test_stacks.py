@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.parsers import ResponseParserError
 
 from cli.errors import CommandError
 from cli.stacks import explained, find_stack, sign_in
@@ -160,6 +161,26 @@ def test_no_network_is_one_sentence(
     assert text.startswith("tailrace: Cannot reach AWS to find the stack 'there' in eu-west-1")
 
 
+@pytest.mark.parametrize(
+    "page", ["<html><title>Sign in</title></html>", "{}", "null", "", "<!doctype html><p>not found"]
+)
+@pytest.mark.parametrize(
+    "ask", [["status", "--stack", "there"], ["plan", "--stack", "there"], ["check", "--table", "there"]]
+)
+def test_another_server_at_the_address_is_one_sentence(
+    cloudformation: CloudFormation,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    ask: list[str],
+    page: str,
+) -> None:
+    """A proxy's page, a web server that --endpoint-url names by mistake: both may respond to anything with 200."""
+    monkeypatch.setattr(cloudformation, "answer", lambda _body: (200, page))
+    status, text = said([*ask, "--endpoint-url", cloudformation.url], capsys)
+    assert (status, text.count("\n")) == (1, 1)
+    assert text.startswith(f"tailrace: {cloudformation.url} does not respond as AWS does: check --endpoint-url")
+
+
 def test_a_wrong_address_in_the_environment_is_one_sentence(
     cloudformation: CloudFormation, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,6 +190,18 @@ def test_a_wrong_address_in_the_environment_is_one_sentence(
     assert "check AWS_ENDPOINT_URL" in text
 
 
+def test_a_setting_of_the_wrong_form_is_one_sentence(
+    cloudformation: CloudFormation, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "config").write_text("[default]\ns3 = path\n", encoding="utf-8")  # it is a section of its own
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    cloudformation.outputs = {"FailuresBucket": "there-failures"}
+    status, text = said(["quarantine", "list", "--stack", "there"], capsys)
+    assert (status, text.count("\n")) == (1, 1)
+    assert text.startswith("tailrace: AWS cannot be called: ")
+    assert text.endswith("check AWS_ENDPOINT_URL, and your AWS configuration.\n")
+
+
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
@@ -176,6 +209,10 @@ def test_a_wrong_address_in_the_environment_is_one_sentence(
         (("AccessDenied", "not you"), "These credentials lack permission for ReceiveMessage: not you"),
         (("InternalError", "its words"), "ReceiveMessage failed: InternalError: its words"),
         (EndpointConnectionError(endpoint_url="http://there"), "Cannot reach AWS; check the network and the region"),
+        (
+            ResponseParserError("half of it"),
+            "A response of AWS cannot be read; check the network and proxies: half of it",
+        ),
     ],
 )
 def test_errors_of_aws_are_one_sentence(error: Any, sentence: str) -> None:

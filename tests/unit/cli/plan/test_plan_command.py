@@ -157,7 +157,7 @@ def test_write_behind_of_a_stack_can_be_left_out(
         (["--updates", "nan"], "share from 0 to 0.95"),
         (["--window", "301"], "1 to 300 seconds"),
         (["--freshness", "0"], "positive whole number"),
-        (["--write-behind", "901"], "1 to 900 seconds"),
+        (["--write-behind", "901"], "0 to 900 seconds"),
         (["--shards", "-1"], "positive whole number"),
     ],
 )
@@ -184,6 +184,26 @@ def test_what_cannot_be_planned(
     sample: str, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["plan", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("cut.json", b'[{"id": "1"', "the file ends in the middle of its JSON"),
+        ("utf16.jsonl", '{"id": "1"}'.encode("utf-16"), "the file is not UTF-8"),
+        ("twice.csv", b"id,shop,shop\n1,a,b\n", "the column 'shop' occurs twice"),
+        ("plain.jsonl.gz", b"{}", "not compressed"),
+        ("empty.jsonl", b"", "has no valid item to count"),
+    ],
+)
+@pytest.mark.usefixtures("sample")
+def test_a_sample_that_cannot_be_used_is_no_invalid_argument(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    """docs/scaling.md: exit status 1 if the sample cannot be used."""
+    (tmp_path / name).write_bytes(content)
+    assert main(["plan", "--sample", str(tmp_path / name)]) == 1
     assert message in capsys.readouterr().err
 
 
