@@ -20,6 +20,7 @@ from tailrace.inputs.received_items import stamp_of
 PREFIX = "quarantine/"
 _THREADS = 16
 _READ_AHEAD = 64
+_MAX_DIGITS = 100  # of a number that a report may have
 
 
 class Report(Struct, frozen=True):
@@ -79,7 +80,7 @@ class Report(Struct, frozen=True):
         That is the sequence number of a change or a message, or the number of a line.
         """
         place = str(self.content.get("sequence", self.origin.get("line")))
-        return str(self.content.get("time", "")), int(place) if place.isdecimal() else 0
+        return str(self.content.get("time", "")), int(place) if place.isdecimal() and len(place) <= _MAX_DIGITS else 0
 
     @property
     def came_in_ms(self) -> int | None:
@@ -97,10 +98,11 @@ class Report(Struct, frozen=True):
 
     @property
     def refusing_routes(self) -> list[str] | None:
-        """The routes that refused the item; None if it was refused as a whole."""
-        if self.content.get("refused") is not False:
+        """The routes that refused the item; None if it was refused as a whole, or the report does not say it."""
+        routes = self.content.get("failed_routes") or []
+        if self.content.get("refused") is not False or not isinstance(routes, list):
             return None
-        return list(self.content.get("failed_routes") or ())
+        return routes
 
 
 class ReportStore(Struct, frozen=True):

@@ -42,7 +42,7 @@ class EventSourceMapping(Struct, frozen=True):
 def list_mappings(endpoint: str) -> list[EventSourceMapping]:
     """All mappings of the stack that are polled here and enabled on AWS.
 
-    Raises DeployFailed if a property cannot be resolved, or if two mappings pass the same source to the same function.
+    Raises DeployFailed if a property cannot be resolved, or if two of a stream or queue pass it to the same function.
     """
     cloudformation = client("cloudformation", endpoint)
     functions = client("lambda", endpoint)
@@ -55,9 +55,11 @@ def list_mappings(endpoint: str) -> list[EventSourceMapping]:
     names: dict[tuple[str, str], str] = {}
     for name, uuid in resources(endpoint, MAPPING_TYPE).items():
         mapping, properties = listed_mappings[uuid], template["Resources"][name]["Properties"]
+        if not is_polled(mapping):
+            continue
         _refuse_second(name, names.setdefault((mapping["FunctionArn"], mapping["EventSourceArn"]), name))
         enabled = _resolved(name, "Enabled", properties.get("Enabled", True), on_aws)
-        if not is_polled(mapping) or str(enabled).lower() == "false":
+        if str(enabled).lower() == "false":
             continue
         mappings.append(_mapping(name, mapping, _given(name, properties, mapping, intrinsics), functions))
     return mappings

@@ -28,13 +28,19 @@ _FUNCTIONS = ("attribute_exists", "attribute_not_exists", "begins_with", "if_not
 ORDERED = "SNB"
 """The types of values that have an order."""
 
+_MAX_BYTES = 4096
+"""Of an expression."""
+
 SAME_OPERANDS = "The first operand must be distinct from the remaining operands for this operator or function"
 
 
 class Tokens:
     """The tokens of an expression, consumed one by one, and notes on what was read."""
 
-    def __init__(self, text: str, pattern: re.Pattern[str] = _TOKEN) -> None:
+    def __init__(self, text: str, pattern: re.Pattern[str] = _TOKEN, max_bytes: int = _MAX_BYTES) -> None:
+        if (size := len(text.encode())) > max_bytes:
+            text = "Expression size has exceeded the maximum allowed size"
+            raise errors.invalid(f"{text}; expression size: {size}")
         self.all: list[str] = []
         self.notes = Notes()
         position = 0

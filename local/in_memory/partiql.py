@@ -13,6 +13,7 @@ from local.in_memory.expressions import Condition, Notes, Operand, Update, addit
 from local.in_memory.names import RESERVED
 from local.in_memory.parser import COMPARISONS, ORDERED, SAME_OPERANDS, Tokens, syntax_error
 
+_MAX_BYTES = 8192  # of a statement
 _TOKEN = re.compile(r"""\s*("(?:[^"]|"")+"|<=|>=|<>|[=<>()+,?-]|\w+)""")
 
 
@@ -34,7 +35,7 @@ class Statement(Struct):
 @lru_cache(maxsize=4096)
 def parse_statement(text: str) -> Statement:
     """Parse an UPDATE statement."""
-    tokens = Tokens(text, _TOKEN)
+    tokens = Tokens(text, _TOKEN, _MAX_BYTES)
     tokens.expect("UPDATE")
     statement = Statement(_name(tokens.expect()))
     while tokens.peek.upper() in ("SET", "REMOVE"):

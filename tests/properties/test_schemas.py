@@ -183,6 +183,15 @@ def test_a_float_in_a_schema_is_the_decimal_that_repr_shows(keyword: str) -> Non
     assert schema.is_valid({"a": Decimal("0.1")})
 
 
+def test_a_float_in_an_item_of_a_test_is_the_decimal_that_repr_shows() -> None:
+    """Such as that of a test that calls ``prepare``; items that are stored have none."""
+    fields = {"enum": [0.1, "a"], "const": 0.1, "multipleOf": 0.1, "minimum": 0.1, "maximum": 0.1}
+    for keyword, limit in fields.items():
+        schema = Schema({"properties": {"a": {keyword: limit}}})
+        valid = [schema.is_valid({"a": value}) for value in (0.1, 0.05, 0.25)]
+        assert valid == [True, keyword == "maximum", keyword == "minimum"], keyword
+
+
 def test_every_violation_is_reported_with_a_pointer() -> None:
     schema = Schema(
         {

@@ -57,6 +57,11 @@ PLACEHOLDERS: dict[str, Requests] = {
 
 GRAMMAR: dict[str, Requests] = {
     "an empty update": [ROW, update("")],
+    "an update of 4,096 bytes": [ROW, update("SET n = :v".ljust(4096), v=1)],
+    "an update of 4,097 bytes": [ROW, update("SET n = :v".ljust(4097), v=1)],
+    "an update of 400 attributes": [ROW, update("SET " + ", ".join(f"a{n} = :v" for n in range(400)), v=1)],
+    "an update of 330 attributes": [ROW, update("SET " + ", ".join(f"a{n} = :v" for n in range(330)), v=1)],
+    "a condition of 4,097 bytes": on_condition("n = :v".ljust(4097)),
     "an empty condition": on_condition(""),
     "a clause twice": [ROW, update("SET n = :v SET a = :v", v=1)],
     "a function in capitals": [ROW, update("SET n = IF_NOT_EXISTS(n, :v)", v=1)],

@@ -11,7 +11,7 @@ from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.definition.times.instants import check_epoch_unit, parse_instant, time_error
 from tailrace.definition.times.zones import time_zone
 from tailrace.encoding.json_types import Item
-from tailrace.encoding.times import TimeFormatError
+from tailrace.encoding.times import MAX_EPOCH_SECOND, TimeFormatError
 from tailrace.errors import DefinitionError
 
 _EPOCH, _SECOND = datetime.fromtimestamp(0, UTC), timedelta(seconds=1)
@@ -39,7 +39,10 @@ class Lifetime(Struct, frozen=True):
             moment = parse_instant(value, self.zone, self.path.source, self.epoch_unit) + self.keep
         except OverflowError as error:
             raise time_error(value, self.path.source, _TOO_LATE) from error
-        return max((moment - _EPOCH) // _SECOND, 0)  # a float would round the last microsecond up
+        second = (moment - _EPOCH) // _SECOND  # a float would round the last microsecond up
+        if second > MAX_EPOCH_SECOND:  # west of Greenwich
+            raise time_error(value, self.path.source, _TOO_LATE)
+        return max(second, 0)
 
 
 def lifetime(context: str, keep: object, source: object, unit: object, tz: str) -> Lifetime | None:

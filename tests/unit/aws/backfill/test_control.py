@@ -55,3 +55,13 @@ def test_a_row_is_replaced_only_if_nobody_else_wrote_it(table: ControlTable) -> 
 def test_no_row_is_written_without_a_control_item(table: ControlTable) -> None:
     assert not table.replace(None, created("shops", 1, "f"))
     assert not table.read().exists
+
+
+def test_a_definition_may_have_any_number_of_collections(table: ControlTable) -> None:
+    """An expression has 4 KB, which is used up by 340 attributes."""
+    table.create([], since_creation=True)
+    names = {f"collection-{number}" for number in range(1_000)}
+    table.record_collections(names)
+    table.record_unkept(names, 5)
+    assert table.read().collections == names
+    assert table.read().unkept == dict.fromkeys(names, 5)

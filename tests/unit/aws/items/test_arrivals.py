@@ -9,6 +9,7 @@ import pytest
 from functions.ingest.app import handler as ingest
 from tailrace import Collection, DefinitionError, days
 from tailrace.definition.lifetimes import Lifetime
+from tailrace.errors import InvalidItem
 from tests.api_client import call, item_path, request, send
 from tests.unit.aws.conftest import Cloud
 from tests.unit.aws.stages.intake_messages import DONE, batch, patch, put
@@ -82,6 +83,14 @@ def test_the_last_microsecond_of_a_second_expires_in_it() -> None:
     late = Collection("late", schema={}, keep=days(1), keep_from="until").lifetime
     assert late is not None
     assert late.expires_at({"until": "9990-12-30T23:59:59.999999Z"}) == 253_118_303_999
+
+
+def test_an_expiry_after_the_calendar_of_utc_names_the_field_as_well() -> None:
+    western = Collection("c", schema={}, keep=days(1), keep_from="until", keep_tz="America/New_York").lifetime
+    assert western is not None
+    assert western.expires_at({"until": "9999-12-30T18:59:59"}) == 253_402_300_799
+    with pytest.raises(InvalidItem, match="/until: .*beyond the year 9999"):
+        western.expires_at({"until": "9999-12-30T19:00:00"})
 
 
 def test_a_batch_is_stamped_and_expires(cloud: Cloud) -> None:

@@ -158,6 +158,7 @@ def test_a_refused_line_of_a_file_keeps_its_expiry_and_the_time_of_the_upload(st
 
 
 DAMAGED = f"{quarantine.UNREADABLE} (--discard removes the reports)"
+NO_NUMBER = "failed in fanout: InvalidMessage: a stream record has no sequence number"
 
 
 def damage(stack: Stack, **changes: Any) -> str:
@@ -178,6 +179,8 @@ def damage(stack: Stack, **changes: Any) -> str:
         ({"origin": "by hand"}, {}),
         ({"violations": [{"pointer": "/n"}, "x"]}, {}),
         ({"violations": {"message": "x"}}, {}),
+        ({"sequence": "9" * 5_000}, {NO_NUMBER: 1}),
+        ({"refused": False, "failed_routes": 1}, {}),
     ],
 )
 def test_a_damaged_report_is_listed_and_holds_up_no_other(

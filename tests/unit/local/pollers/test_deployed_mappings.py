@@ -231,8 +231,9 @@ def test_a_mapping_that_is_disabled_on_aws_is_not_polled(
 class Twice(Services):
     """A deployed stack with two mappings, whose functions are given."""
 
-    def __init__(self, *functions: str, enabled: bool) -> None:
+    def __init__(self, *functions: str, enabled: bool = True, source: str = "arn:aws:dynamodb:stream") -> None:
         super().__init__(FUNCTION)
+        self.source = {"EventSourceArn": source} if source else {}
         self.functions = {f"Mapping{index}": function for index, function in enumerate(functions)}
         self.enabled = enabled
 
@@ -249,10 +250,9 @@ class Twice(Services):
         return {"StackResources": found}
 
     def paginate(self) -> Iterator[dict[str, Any]]:
-        source = {"EventSourceArn": "arn:aws:dynamodb:stream"}
         yield {
             "EventSourceMappings": [
-                {"UUID": name, "FunctionArn": function, **source} for name, function in self.functions.items()
+                {"UUID": name, "FunctionArn": function, **self.source} for name, function in self.functions.items()
             ]
         }
 
@@ -266,8 +266,15 @@ def test_a_second_mapping_of_the_same_source_to_the_same_function_is_refused(
     reason = "Lambda would refuse Mapping1: Mapping0 passes the same source to the same function"
     with pytest.raises(DeployFailed, match=reason):
         mappings.list_mappings("http://127.0.0.1:1")
-    monkeypatch.setattr(mappings, "client", lambda *_: Twice(FUNCTION, f"{FUNCTION}:live", enabled=True))
+    monkeypatch.setattr(mappings, "client", lambda *_: Twice(FUNCTION, f"{FUNCTION}:live"))
     assert [one.qualifier for one in mappings.list_mappings("http://127.0.0.1:1")] == [None, "live"]
+
+
+@pytest.mark.parametrize("source", ["arn:aws:kafka:us-east-1:000000000000:cluster/c/1", ""])
+def test_a_function_may_have_several_mappings_of_a_cluster(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They differ in their topics; those of a cluster that AWS does not manage name no source."""
+    monkeypatch.setattr(mappings, "client", lambda *_: Twice(FUNCTION, FUNCTION, source=source))
+    assert mappings.list_mappings("http://127.0.0.1:1") == []
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ item means that an invocation sees all of them at one moment, with one read.
 import json
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
+from itertools import batched
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -31,6 +32,7 @@ CONTROL = "~control"
 
 _KEY = {"pk": CONTROL, "sk": "-"}
 _GENERATION, _POINTER, _COLLECTION, _UNKEPT = "g:", "p:", "c:", "u:"
+_MAX_CHANGES = 100  # an expression has 4 KB
 _SINCE_CREATION, _COUNTED = "since_creation", "counted"
 
 
@@ -128,15 +130,11 @@ class ControlTable(Struct, frozen=True):
 
     def record_unkept(self, collections: Iterable[str], now: int) -> None:
         """Store that items of these collections have expired now whose images are not kept."""
-        names = {f"#{place}": f"{_UNKEPT}{name}" for place, name in enumerate(sorted(collections))}
-        change = f"SET {', '.join(f'{place} = :now' for place in names)}"
-        self._update(change, "attribute_exists(pk)", names, {":now": {"N": str(now)}})
+        self._set((f"{_UNKEPT}{name}" for name in collections), {"N": str(now)})
 
     def record_collections(self, collections: Iterable[str]) -> None:
         """Store that the definition has these collections, so that another one without them is noticed."""
-        names = {f"#{place}": f"{_COLLECTION}{name}" for place, name in enumerate(sorted(collections))}
-        change = f"SET {', '.join(f'{place} = :has' for place in names)}"
-        self._update(change, "attribute_exists(pk)", names, {":has": {"BOOL": True}})
+        self._set((f"{_COLLECTION}{name}" for name in collections), {"BOOL": True})
 
     def replace(self, before: Generation | None, after: Generation, *, show: bool = False) -> bool:
         """Write a control row if it is still as it was read; ``show`` also moves the readers' pointer to it.
@@ -161,6 +159,12 @@ class ControlTable(Struct, frozen=True):
         names = {"#row": _generation_attribute(generation.id), "#pointer": f"{_POINTER}{generation.aggregate}"}
         values = {":before": {"S": _text(generation)}, ":version": {"N": str(generation.version)}}
         return self._update("SET #pointer = :version", "#row = :before", names, values)
+
+    def _set(self, attributes: Iterable[str], value: Any) -> None:
+        for part in batched(sorted(attributes), _MAX_CHANGES, strict=False):
+            names = {f"#{place}": name for place, name in enumerate(part)}
+            change = f"SET {', '.join(f'{place} = :value' for place in names)}"
+            self._update(change, "attribute_exists(pk)", names, {":value": value})
 
     def _update(self, change: str, condition: str, names: dict[str, str], values: dict[str, Any]) -> bool:
         try:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _MAX_ATTEMPTS = 5
 _LEASE_MS = 10_000
 """How long after its last checkpoint an invocation may begin a call that writes items: twice the time between two."""
+_FIRST_LOOK_S = 1
+"""When an invocation that waits for the end of a lease first looks for the holder's next checkpoint; then doubled."""
 _CALL_MS = 35_000
 """What such a call takes at most, with the SDK's retries; see :mod:`tailrace.aws.runtime.clients`."""
 
@@ -56,7 +58,8 @@ class Checkpoints(Struct):
     Every write is conditional on the object's last content that the holder knows. So an invocation that starts while
     another one loads the same file takes the file over: the next checkpoint of the other one fails, and it ends.
     Until then, it may still write items. So the one that takes over waits until the other's lease has ended, unless the
-    other one has released the file; who works on for longer than a lease without a checkpoint renews it first.
+    other one has released the file; who works on for longer than a lease without a checkpoint renews it first. If the
+    other one has written a checkpoint meanwhile, it is alive, and a file that it loads for the same upload is its own.
 
     ``etag`` is that of the file, ``holder`` a name that differs for each invocation. ``remaining_ms`` is the time that
     the invocation has left, ``clock`` tells the time, and ``sleep`` waits for some seconds.
@@ -81,7 +84,7 @@ class Checkpoints(Struct):
         """Return the checkpoint; None if there is none.
 
         Raises:
-            Overtaken: it is that of a later upload.
+            FileTakenOver: it is that of a later upload.
         """
         found = self._read()
         if self.upload.sequencer and is_later(str(found.get("sequencer", "")), self.upload.sequencer):
@@ -94,16 +97,38 @@ class Checkpoints(Struct):
         """Take the file over, and return the checkpoint to continue from; the given one if there is none.
 
         Raises:
-            Overtaken: a later upload, or another invocation of this moment, has the file.
+            FileTakenOver: a later upload, or another invocation of this moment, has the file.
         """
-        found = self.find() or beginning
-        if not self.upload.sequencer and not self.upload.continued:
-            found = beginning  # the checkpoint may be that of an earlier upload with the same content
-        self.keep(found)
+        found = self.find()
         if self._leased_s > 0:
             waits = {"key": self.upload.key, "seconds": round(self._leased_s)}
             logger().info("another invocation may still write items of the file; waiting", extra=waits)
+            found = self._find_after_wait(found)
+        if found is None or not (self.upload.sequencer or self.upload.continued):
+            found = beginning  # the checkpoint may be that of an earlier upload with the same content
+        self.keep(found)
+        if self._leased_s > 0:  # the holder's at this moment, of an earlier upload: it may still write what it has read
             self.sleep(self._leased_s)
+        return found
+
+    def _find_after_wait(self, found: Checkpoint | None) -> Checkpoint | None:
+        """Wait until the lease has ended, or the checkpoint changes, and return it; None if it is not of this upload.
+
+        Who waits before the file is taken interrupts nobody: a holder that is alive goes on, and releases the file.
+
+        Raises:
+            FileTakenOver: another invocation loads this upload, and is alive.
+        """
+        known, left_s, pause_s = self._condition, self._leased_s, _FIRST_LOOK_S
+        while left_s > 0:
+            self.sleep(min(left_s, pause_s))
+            left_s, pause_s = left_s - pause_s, 2 * pause_s
+            found = self.find()
+            if self._condition != known:
+                if self._leased_s > 0 and found is not None and self.upload.sequencer:
+                    raise FileTakenOver
+                return found
+        self._leased_s = 0
         return found
 
     def end(self, beginning: Checkpoint) -> Checkpoint:
@@ -116,7 +141,7 @@ class Checkpoints(Struct):
         """Renew the lease if it has ended; called before each call that writes items, by any thread.
 
         Raises:
-            Overtaken: another invocation has taken the file over.
+            FileTakenOver: another invocation has taken the file over.
             Transient: the lease cannot be renewed now.
         """
         with self._renewing:
@@ -135,7 +160,7 @@ class Checkpoints(Struct):
         """Write a checkpoint; ``released`` if this invocation writes no more items.
 
         Raises:
-            Overtaken: another invocation has taken the file over.
+            FileTakenOver: another invocation has taken the file over.
             Transient: it cannot be written now.
         """
         if self._condition is None:

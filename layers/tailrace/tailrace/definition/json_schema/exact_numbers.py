@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from tailrace.definition.json_schema.growth import count_values
 from tailrace.definition.json_schema.unique_items import unique_key
 
 _PREFIX = "exact "  # no schema of a user can have such a keyword
@@ -62,6 +63,13 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | Decimal) and not isinstance(value, bool)
 
 
+def _number(value: Any) -> int | Decimal | None:
+    """Return a number of an item; None for other values. A float, as a test may have it, is what ``repr`` shows."""
+    if isinstance(value, float):
+        return Decimal(repr(value))
+    return value if _is_number(value) else None
+
+
 def _is_inexact_bound(value: Any) -> bool:
     return _is_number(value) and (isinstance(value, Decimal) or abs(value) > _MAX_EXACT)
 
@@ -93,17 +101,30 @@ def _read(text: str) -> Any:
     return json.loads(text, parse_float=Decimal)
 
 
+class _Violated(ValueError):
+    """A value that violates a keyword. Only a report quotes the value: alternatives refuse most, and it may be long."""
+
+    def __str__(self) -> str:
+        value, reason = self.args
+        return f"{_shown(value)} {reason}"
+
+
 class _MultipleOf:
     def __init__(self, _schema: Any, value: str, _path: Sequence[Any]) -> None:
-        self._step, self._shown = Decimal(value), value
+        self._step, self._reason = Decimal(value), f"is not a multiple of {value}"
+        self._whole_step = int(self._step) if value.isdecimal() else None
 
     def validate(self, instance: Any) -> None:
-        try:
-            if not _is_number(instance) or not _EXACT.remainder(Decimal(instance), self._step):
+        if type(instance) is int and self._whole_step is not None:
+            is_multiple = not instance % self._whole_step
+        else:
+            number = _number(instance)
+            try:
+                is_multiple = number is None or not _EXACT.remainder(Decimal(number), self._step)
+            except InvalidOperation:
                 return
-        except InvalidOperation:
-            return
-        raise ValueError(f"{_shown(instance)} is not a multiple of {self._shown}")
+        if not is_multiple:
+            raise _Violated(instance, self._reason)
 
 
 class _Const:
@@ -114,7 +135,8 @@ class _Const:
 
     def validate(self, instance: Any) -> None:
         kind = type(instance)
-        if not ((kind is int or kind is Decimal) and instance == self._value):
+        number = instance if kind is int or kind is Decimal else _number(instance)
+        if number is None or number != self._value:
             raise ValueError(self._message)
 
 
@@ -122,13 +144,28 @@ class _Enum:
     def __init__(self, _schema: Any, value: str, _path: Sequence[Any]) -> None:
         options = _read(value)
         self._keys = frozenset(map(unique_key, options))
-        self._has_containers = any(isinstance(option, list | dict) for option in options)
-        self._shown = _listed(options)
+        self._most_values = max(map(count_values, options))
+        self._reason = f"is not one of {_listed(options)}"
 
     def validate(self, instance: Any) -> None:
-        may_match = self._has_containers or not isinstance(instance, list | dict)
-        if not may_match or unique_key(instance) not in self._keys:
-            raise ValueError(f"{_shown(instance)} is not one of {self._shown}")
+        kind = type(instance)
+        if (kind is str or kind is int) and instance in self._keys:  # their own key, mostly
+            return
+        if kind is str or _is_larger(instance, self._most_values) or unique_key(instance) not in self._keys:
+            raise _Violated(instance, self._reason)
+
+
+def _is_larger(value: Any, values: int) -> bool:
+    """Tell whether a value consists of more than some values, in a time that depends on these only."""
+    level = [value] if isinstance(value, list | dict) else []
+    total = 1
+    while level:
+        total += sum(map(len, level))
+        if total > values:
+            return True
+        parts = (part for one in level for part in (one.values() if isinstance(one, dict) else one))
+        level = [part for part in parts if isinstance(part, list | dict)]
+    return False
 
 
 def _listed(options: Sequence[Any]) -> str:
@@ -141,12 +178,13 @@ def _listed(options: Sequence[Any]) -> str:
 
 class _Bound:
     def __init__(self, _schema: Any, value: str, path: Sequence[Any]) -> None:
-        self._holds, self._violated = _BOUNDS[original_keyword(str(path[-1]))]
-        self._bound, self._shown = Decimal(value), value
+        self._holds, violated = _BOUNDS[original_keyword(str(path[-1]))]
+        self._bound, self._reason = Decimal(value), f"is {violated} of {value}"
 
     def validate(self, instance: Any) -> None:
-        if _is_number(instance) and not self._holds(instance, self._bound):
-            raise ValueError(f"{_shown(instance)} is {self._violated} of {self._shown}")
+        number = _number(instance)
+        if number is not None and not self._holds(number, self._bound):
+            raise _Violated(instance, self._reason)
 
 
 _BOUNDS: Mapping[str, tuple[Callable[[Any, Any], bool], str]] = {

@@ -5,7 +5,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import md5
 from typing import Any
 
@@ -21,6 +21,7 @@ type Json = dict[str, Any]
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
 ENOUGH_MS, FLUSH_MS = 900_000, 1_000
 MAX_INVOCATIONS = 5_000
+RETRY = timedelta(minutes=1)
 
 
 class Killed(BaseException):
@@ -29,7 +30,10 @@ class Killed(BaseException):
 
 @dataclass(slots=True)
 class Inbox:
-    """What a loader sees of AWS. ``on_call`` is called before and after each call, with its name and its key."""
+    """What a loader sees of AWS.
+
+    ``on_call`` is called before and after each call, with its name and its key, ``on_pause`` when a loader waits.
+    """
 
     objects: dict[tuple[str, str], tuple[bytes, str, Json]] = field(default_factory=dict)
     items: dict[str, Any] = field(default_factory=dict)
@@ -41,6 +45,9 @@ class Inbox:
     on_call: Callable[[str, str, bool], None] = lambda _name, _key, _done: None
     uploads: int = 0
     pauses: list[float] = field(default_factory=list)
+    on_pause: Callable[[], None] = lambda: None
+    now: datetime = NOW
+    modified: dict[tuple[str, str], datetime] = field(default_factory=dict)
 
     # --- the bucket ---
 
@@ -59,7 +66,7 @@ class Inbox:
         if Range:
             first, last = map(int, Range.removeprefix("bytes=").split("-"))
             body = body[first : last + 1]
-        return {"ETag": etag, "Body": io.BytesIO(body), "LastModified": NOW}
+        return {"ETag": etag, "Body": io.BytesIO(body), "LastModified": self.modified.get((Bucket, Key), NOW)}
 
     def put_object(
         self,
@@ -81,6 +88,7 @@ class Inbox:
             raise client_error("PutObject", "PreconditionFailed", status=412)
         etag = f'"{md5(Body, usedforsecurity=False).hexdigest()}"'
         self.objects[Bucket, Key] = Body, etag, headers
+        self.modified[Bucket, Key] = self.now
         self.on_call("put", Key, True)
         return {"ETag": etag}
 
@@ -122,10 +130,10 @@ class Inbox:
             self,  # type: ignore[arg-type]
             "items",
             "failures",
-            lambda: NOW,
+            lambda: self.now,
             hand_on=self._hand_on,
             make_name=lambda: f"invocation {self.invocations}",
-            sleep=self.pauses.append,
+            sleep=self._pause,
         )
 
         def remaining_time_ms() -> int:
@@ -137,7 +145,7 @@ class Inbox:
         return found
 
     def run(self, flushes: Callable[[], float] = lambda: float("inf")) -> None:
-        """Deliver events until there are none; one whose invocation fails or dies is delivered again."""
+        """Deliver events until there are none; one whose invocation fails or dies is delivered again later."""
         while self.events:
             assert self.invocations < MAX_INVOCATIONS
             event = self.events.popleft()
@@ -145,6 +153,12 @@ class Inbox:
                 self.invoke(event, flushes())
             except (Transient, Killed):
                 self.events.append(event)
+                self.now += RETRY
+
+    def _pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.now += timedelta(seconds=seconds)
+        self.on_pause()
 
     def _hand_on(self, event: Json) -> None:
         self.on_call("invoke", "", False)

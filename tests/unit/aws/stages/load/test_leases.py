@@ -1,5 +1,6 @@
 """load: who takes a file over waits until the other invocation cannot write any more, and only then."""
 
+import threading
 from contextlib import suppress
 from typing import Any
 
@@ -31,7 +32,78 @@ def test_an_invocation_waits_for_one_that_may_still_write() -> None:
         inbox.invoke(event)
     inbox.on_call = lambda _call, _key, _done: None
     inbox.run()
-    assert inbox.pauses == [WHOLE_LEASE_S]
+    assert sum(inbox.pauses) == WHOLE_LEASE_S
+
+
+class Together:
+    """An invocation that has begun to write goes on when another one waits: to its end, or to its next checkpoint."""
+
+    def __init__(self, inbox: Inbox, event: dict[str, Any], *, to_its_end: bool = True) -> None:
+        self.inbox = inbox
+        self._begun, self._goes_on, self._is_there, self._ends = (threading.Event() for _ in range(4))
+        inbox.on_call, inbox.on_pause = self._stop, self._go_on
+        self._thread = threading.Thread(target=self._load, args=(event,))
+        self._thread.start()
+        assert self._begun.wait(10)
+        if to_its_end:
+            self._ends.set()
+
+    def end(self) -> None:
+        self._ends.set()
+        self._thread.join(10)
+
+    def _load(self, event: dict[str, Any]) -> None:
+        self.inbox.invoke(event)
+        self._is_there.set()
+
+    def _stop(self, call: str, key: str, done: bool) -> None:
+        if call == "write" and not done and not self._begun.is_set():
+            self._begun.set()
+            assert self._goes_on.wait(10)
+        if key.startswith("checkpoints/") and done and self._begun.is_set() and not self._ends.is_set():
+            self._is_there.set()
+            assert self._ends.wait(10)
+
+    def _go_on(self) -> None:
+        self._goes_on.set()
+        assert self._is_there.wait(10)
+        self.inbox.on_call, self.inbox.on_pause = lambda _call, _key, _done: None, lambda: None
+
+
+def test_a_notification_that_comes_twice_at_once_is_loaded_once() -> None:
+    """The second one would write the items again after the wait, over what others have made of them meanwhile."""
+    inbox = Inbox()
+    event = inbox.upload(FILE, b'{"id":"1","shop":"a","placed":"2024-10-27"}\n')
+    Together(inbox, event)
+    go_on = inbox.on_pause
+
+    def change() -> None:
+        go_on()
+        inbox.items["orders#1"] = {"shop": "changed"}
+
+    inbox.on_pause = change
+    assert inbox.invoke(event) == []
+    assert inbox.items == {"orders#1": {"shop": "changed"}}
+    assert (len(inbox.receipts), sum(inbox.pauses)) == (1, 1.0)
+
+
+def test_an_invocation_leaves_the_file_to_one_that_is_alive() -> None:
+    inbox = Inbox()
+    event = inbox.upload(FILE, LINES)
+    first = Together(inbox, event, to_its_end=False)
+    assert inbox.invoke(event) == []
+    assert inbox.receipts == []
+    first.end()
+    assert (len(inbox.receipts), sum(inbox.pauses)) == (1, 1.0)
+
+
+def test_a_new_upload_waits_no_longer_than_the_earlier_one_is_loaded() -> None:
+    inbox = Inbox()
+    first = inbox.upload(FILE, LINES)
+    Together(inbox, first)
+    second = inbox.upload(FILE, LINES + b"\n")
+    assert [one["sequencer"] for one in inbox.invoke(second)] == ["0002"]
+    assert sum(inbox.pauses) == 1.0
 
 
 def test_nobody_waits_on_the_normal_path() -> None:
