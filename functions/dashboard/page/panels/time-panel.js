@@ -235,7 +235,8 @@ export class TimePanel extends Panel {
     setAttribute(this.plot, "aria-label", label);
     setText(this.summary, summary(chartData, closed));
     this.#nameFixed();
-    setText(this.caption, captionOf(chartData, this.movingWindow.of(unit, view)));
+    const caption = captionOf(chartData, this.movingWindow.of(unit, view));
+    setText(this.caption, [caption, this.groups.orderNote].filter(Boolean).join(" · "));
   }
 
   #nameFixed() {
