@@ -7,7 +7,7 @@ import { Legend } from "../charts/legend.js";
 import { lists } from "../charts/lists.js";
 import { captionOf, formOf, intervalOptions, leftOutNote, limitNote, windowOf } from "../charts/presentation.js";
 import { ranking } from "../charts/ranking.js";
-import { Readout, valueAt } from "../charts/readout.js";
+import { latestValue, Readout } from "../charts/readout.js";
 import { summary } from "../charts/summary.js";
 import { assumedExtent } from "../data/extents.js";
 import { groupParameters, partsOf, readAllRows } from "../data/queries.js";
@@ -15,7 +15,7 @@ import { closeRange, initialLineCount, rangeParameters, unitFor, widenRange } fr
 import { columnsOf, firstOpen, linesBySize } from "../data/series.js";
 import { initialView, viewOptions, viewsOf } from "../data/views.js";
 import { button, el, labeledSelect, setAttribute, setText, uniqueId } from "../elements/dom.js";
-import { humanize, NO_VALUE } from "../values/format.js";
+import { humanize } from "../values/format.js";
 import { GroupSelection } from "./group-selection.js";
 import { Panel } from "./panel.js";
 import { RangeControls } from "./range-controls.js";
@@ -82,7 +82,7 @@ export class TimePanel extends Panel {
       onToggle: (key) => this.#toggleLine(key),
       onHighlight: (lineIndex) => this.chart.highlight(lineIndex),
     });
-    handleKeys(this.plot, {
+    this.keyboardIndex = handleKeys(this.plot, {
       chartData: () => this.#chartData,
       move: (index, lineIndex) => this.#movePoint(index, lineIndex),
       zoom: (factor) => this.range.zoom(factor),
@@ -205,9 +205,15 @@ export class TimePanel extends Panel {
     setText(this.empty, form === "nothing" ? "No rows in this range." : "");
     if (form === "lists") this.list.replaceChildren(...lists(chartData));
     if (form === "bars") this.#drawBars(chartData);
-    if (form === "chart") this.chart.draw(chartData);
-    const latest = chartData.lines.map((_, lineIndex) => this.#latestValue(chartData, lineIndex));
+    if (form === "chart") this.#drawChart(chartData);
+    const latest = chartData.lines.map((_, lineIndex) => latestValue(chartData, lineIndex));
     this.legend.show(chartData.lines, latest);
+  }
+
+  #drawChart(chartData) {
+    this.chart.draw(chartData);
+    const index = this.keyboardIndex(chartData);
+    if (index !== null) this.chart.setCursor(index);
   }
 
   /** Draw a single bucket as bars: one point makes no line. */
@@ -217,14 +223,6 @@ export class TimePanel extends Panel {
     const pairs = lines.map((line) => [line.label, rows.get(line.key).get(second)]).filter(([, row]) => row);
     this.bars.replaceChildren(...ranking(pairs, view, zone));
     setAttribute(this.bars, "aria-label", `${view.label}, ${bucketText(chartData, second, openFrom === 0)}`);
-  }
-
-  #latestValue(chartData, lineIndex) {
-    const { xs, openFrom } = chartData;
-    const value = (second) => valueAt(chartData, lineIndex, second, { brief: true });
-    const latest = xs.findLastIndex((second) => value(second) !== null);
-    if (latest < 0) return NO_VALUE;
-    return latest >= openFrom ? `${value(xs[latest])} so far` : value(xs[latest]);
   }
 
   #describe(chartData, closed) {
@@ -248,6 +246,8 @@ export class TimePanel extends Panel {
     this.#nameFixed();
     this.queries = [];
     for (const element of [this.plot, this.list, this.bars, this.legendBar]) element.hidden = true;
+    this.note("");
+    setText(this.caption, "");
     this.empty.hidden = false;
     setText(this.empty, text);
     return { freshness, rows: [], requests: 1 };
