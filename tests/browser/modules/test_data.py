@@ -76,6 +76,41 @@ def test_lines_of_typed_numbers_read_in_part_and_by_size_and_bands_of_the_same_i
     assert largest_first == ["b", "a"]
 
 
+SEVERAL = """async () => {
+    const { columnsOf } = await import('./data/series.js');
+    const { Aggregate } = await import('./data/aggregate.js');
+    const { viewsOf } = await import('./data/views.js');
+    const hour = { name: 'hour', kind: 'hour', time_zone: 'Europe/Berlin' };
+    const field = (name) => ({ name, kind: 'field' });
+    const measures = [{ name: 'n', kind: 'count' }];
+    const [view] = viewsOf(measures);
+    const draw = (groups, rows, keys, truncated) => columnsOf({ rows, bucketName: 'hour', truncated },
+        new Aggregate({ name: 'a', groups, bucket: 'hour', measures }), keys, view, 'hour', false).columns;
+    const at = (text, price) => ({ price, hour: `2024-10-27T${text}`, n: 1 });
+    const numbers = [at('01:00+02:00', 2.5), at('03:00+01:00', 2.5), at('03:00+01:00', '2.50')];
+    const texts = [at('01:00+02:00', '2.5'), at('03:00+01:00', '2.50')];
+    // in the order of the key, the first of the two hours at 02:00 comes after the second one, and is not read
+    const cut = [at('01:00+02:00', 'a'), at('02:00+01:00', 'a')];
+    return [
+        draw([field('price'), hour], numbers.slice(0, 2), ['2.50', '2.5', '7'], false),
+        draw([field('price'), hour], texts, ['2.50', '2.5'], false),
+        draw([field('shop'), hour, field('price')], cut, ['a'], true),
+        draw([hour, field('price')], cut, ['a'], true),
+    ];
+}"""
+"""A function: lines of a number in two notations, of texts that look like numbers, and of rows read in part."""
+
+
+def test_a_number_in_two_notations_has_the_same_line_twice_and_hours_not_read_are_gaps(
+    serve: Serve, visit: Visit
+) -> None:
+    numbers, texts, by_shop, by_hour = visit(serve(FakeApi(rows=day()).respond).url).evaluate(SEVERAL)
+    assert numbers == [[1, 0, 0, 1], [1, 0, 0, 1], [0, 0, 0, 0]]
+    assert texts == [[0, 0, 0, 1], [1, 0, 0, 0]]
+    assert by_shop == [[1, None, 1]]
+    assert by_hour == [[1, 0, 1]]
+
+
 def test_empty_pages_of_groups_are_passed_over(serve: Serve, visit: Visit) -> None:
     page = visit(serve(FakeApi(rows=day()).respond).url)
     found = page.evaluate(

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from tailrace.encoding.json_types import Json
 from tailrace.encoding.tagged_json import dumps
 from tests.browser.conftest import SCREENSHOTS
-from tests.browser.fake_api import START, FakeApi, day, row
+from tests.browser.fake_api import START, FakeApi, day, hours, row
 from tests.browser.page_state import CHART_DATA, announced_text, wait_for
 from tests.browser.site import Response, Site
 
@@ -180,3 +180,30 @@ def test_the_value_axis_of_tiny_and_huge_numbers_has_ticks(serve: Serve, visit: 
         " return [0, 1, 8].map((index) => chart.drawnValue(0, index)); })()"
     )
     assert drawn == pytest.approx([0, float(f"1e{power}"), float(f"8e{power}")], abs=0)
+
+
+def test_a_band_of_texts_shows_both_its_ends_and_a_last_value_may_be_a_text_among_numbers(
+    serve: Serve, visit: Visit
+) -> None:
+    described = hours() | {
+        "measures": [
+            {"name": "least", "kind": "minimum", "unit": None, "description": None, "field": "state"},
+            {"name": "greatest", "kind": "maximum", "unit": None, "description": None, "field": "state"},
+            {"name": "value", "kind": "last", "unit": None, "description": None, "field": "value"},
+        ]
+    }
+    values: list[object] = [7, 8, "broken"]
+    rows = [
+        row("s0", hour, 1)
+        | {"least": "closed", "greatest": "open", "value": {"value": value, "at": "2024-01-01T00:30:00Z"}}
+        for hour, value in enumerate(values)
+    ]
+    page = visit(serve(FakeApi([described], {"sensor_hours": rows}).respond).url)
+    page.get_by_label("Measure").select_option("band:Least to greatest")
+    expect(page.locator(".list .text")).to_have_text("closed to open")
+    page.get_by_label("Measure").select_option("value")
+    expect(page.locator(".legend .value")).to_have_text("broken")
+    page.locator(".plot").press("End")
+    assert announced_text(page) == "Mon, 1 Jan 2024, 02:00: s0 broken"
+    page.locator(".plot").press("ArrowLeft")
+    assert announced_text(page) == "Mon, 1 Jan 2024, 01:00: s0 8"

@@ -17,9 +17,16 @@ export function lists(chartData) {
       "div",
       { class: "list" },
       el("h4", {}, el("span", { text: line.label }), " ", el("small", { text: bucket })),
-      row ? valueList(row[chartData.view.parts[0].name], chartData.view, chartData.zone) : "",
+      row ? elementOf(row, chartData.view, chartData.zone) : "",
     );
   });
+}
+
+/** Return the value of a view in a row: that of its measure, or those at the ends of a band. */
+export function elementOf(row, view, zone = null) {
+  const [low, high] = [view.parts[0], view.parts.at(-1)].map(({ name }) => row[name]);
+  if (view.kind !== "band") return valueList(low, view, zone);
+  return el("p", { class: "text", text: `${textOf(low, zone) || NO_VALUE} to ${textOf(high, zone) || NO_VALUE}` });
 }
 
 /**

@@ -21,7 +21,7 @@ export function columnsOf({ rows, bucketName, truncated }, aggregate, keys, view
   const lines = new Map(keys.map((key) => [key, new Map()]));
   for (const row of rows) {
     const second = bucketStart(row[bucketName], aggregate.zone) / 1000;
-    lines.get(keyOf(row, aggregate, keys))?.set(second, row);
+    for (const key of keysOf(row, aggregate, keys)) lines.get(key)?.set(second, row);
   }
   const seconds = [...Float64Array.from(new Set([...lines.values()].flatMap((line) => [...line.keys()]))).sort()];
   const [start, end] = leavesOut ? mainPart(seconds) : [0, seconds.length];
@@ -44,20 +44,21 @@ export function columnsOf({ rows, bucketName, truncated }, aggregate, keys, view
 function readUpTo(last, bucketName, aggregate, keys) {
   if (last === undefined) return () => false;
   const lastSecond = bucketStart(last[bucketName], aggregate.zone) / 1000;
-  if (!aggregate.isMultiValue) return (_, second) => second < lastSecond;
-  const lastIndex = keys.indexOf(keyOf(last, aggregate, keys));
   const lastClock = clockOf(last[bucketName]);
   const isPassed = (second) => second < lastSecond && clockAt(second * 1000, aggregate.zone) < lastClock;
+  if (aggregate.isBucketFirst) return (_, second) => second < lastSecond;
+  if (!aggregate.isMultiValue) return (_, second) => isPassed(second);
+  const lastIndex = Math.min(...keysOf(last, aggregate, keys).map((key) => keys.indexOf(key)));
   return (index, second) => index < lastIndex || (index === lastIndex && (second === lastSecond || isPassed(second)));
 }
 
-/** Return the key of a row's line. If the user typed a number in another notation, the key is what was typed. */
-function keyOf(row, aggregate, keys) {
-  if (aggregate.lineGroups.length === 0) return keys[0];
+/** Return the keys of a row's line: also those that the user typed, if they are the same number in another notation. */
+function keysOf(row, aggregate, keys) {
+  if (aggregate.lineGroups.length === 0) return keys.slice(0, 1);
   const key = aggregate.lineKey(row);
   const [group, ...others] = aggregate.lineGroups;
-  if (others.length > 0 || keys.includes(key) || !isNumber(row[group.name])) return key;
-  return keys.find((one) => isSameNumber(one, key));
+  if (others.length > 0 || !isNumber(row[group.name])) return [key];
+  return keys.filter((one) => isSameNumber(one, key));
 }
 
 /**
