@@ -29,13 +29,13 @@ LINES = """async (rows) => {
     const [view, ...others] = viewsOf(measures);
     const keys = ['2.50', '1e3', '12345678901234567.0', '7'];
     const read = { rows: parse(rows), bucketName: 'hour' };
-    const ofAll = columnsOf(read, aggregate, keys, view, 'hour', false);
-    const ofMore = columnsOf({ ...read, truncated: true }, aggregate, keys, view, 'hour', false);
+    const ofAll = columnsOf(read, aggregate, keys, view, 'hour', {});
+    const ofMore = columnsOf({ ...read, truncated: true }, aggregate, keys, view, 'hour', {});
     const lines = keys.map((key) => ({ key }));
     const texts = [ofAll, ofMore].map((data) => valueAt({ ...data, view, lines }, 1, data.xs[2]));
     const byHour = new Aggregate({ name: 'b', groups: groups.toReversed(), bucket: 'hour', measures });
     const start = { ...read, rows: read.rows.filter(({ hour }) => !hour.includes('T02')), truncated: true };
-    const ofStart = columnsOf(start, byHour, keys, view, 'hour', false).columns;
+    const ofStart = columnsOf(start, byHour, keys, view, 'hour', {}).columns;
     const late = { name: 'late', kind: 'count', where: 1 };
     const counts = { lineKey: ({ shop }) => shop, measures: [late, measures[0]] };
     const sizes = linesBySize([{ shop: 'a', late: 2, n: 3 }, { shop: 'b', late: 1, n: 9 }], counts);
@@ -46,7 +46,7 @@ LINES = """async (rows) => {
     // of the second line, the first row of the repeated hour comes after the second one, and is not read
     const both = [...labels.map((hour) => ['a', hour]), ['b', labels[2]]];
     const cut = { rows: both.map(([price, hour]) => ({ price, hour, n: 1 })), bucketName: 'hour' };
-    const ofChange = columnsOf({ ...cut, truncated: true }, ofZone, ['a', 'b'], view, 'hour', false).columns;
+    const ofChange = columnsOf({ ...cut, truncated: true }, ofZone, ['a', 'b'], view, 'hour', {}).columns;
     const bands = others.filter(({ kind }) => kind === 'band').map(({ label }) => label);
     return [ofAll.columns, ofMore.columns, texts, ofStart, bands, sizes.map(({ value }) => value), ofChange];
 }"""
@@ -85,7 +85,7 @@ SEVERAL = """async () => {
     const measures = [{ name: 'n', kind: 'count' }];
     const [view] = viewsOf(measures);
     const draw = (groups, rows, keys, truncated) => columnsOf({ rows, bucketName: 'hour', truncated },
-        new Aggregate({ name: 'a', groups, bucket: 'hour', measures }), keys, view, 'hour', false).columns;
+        new Aggregate({ name: 'a', groups, bucket: 'hour', measures }), keys, view, 'hour', {}).columns;
     const at = (text, price) => ({ price, hour: `2024-10-27T${text}`, n: 1 });
     const numbers = [at('01:00+02:00', 2.5), at('03:00+01:00', 2.5), at('03:00+01:00', '2.50')];
     const texts = [at('01:00+02:00', '2.5'), at('03:00+01:00', '2.50')];
@@ -262,7 +262,7 @@ def test_the_ends_of_a_gap_are_the_buckets_without_rows(serve: Serve, visit: Vis
             return all.map(([kind, size, zone, labels]) => {
                 const read = { rows: labels.map((b) => ({ b, n: 7 })), bucketName: 'b' };
                 const unit = unitOf(size === 1 ? { kind } : { kind, size });
-                const { xs, columns } = columnsOf(read, { zone, lineGroups: [] }, ['all'], view, unit, false);
+                const { xs, columns } = columnsOf(read, { zone, lineGroups: [] }, ['all'], view, unit, {});
                 return xs.filter((_, index) => columns[0][index] === 0);
             });
         }""",

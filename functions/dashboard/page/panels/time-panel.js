@@ -43,7 +43,10 @@ export class TimePanel extends Panel {
 
   #createControls() {
     const { aggregate } = this;
-    const measure = labeledSelect("Measure", (key) => this.#selectView(key));
+    const measure = labeledSelect("Measure", (key) => {
+      this.view = this.views.find((view) => view.key === key);
+      this.reload();
+    });
     measure.setOptions(viewOptions(this.views), this.view.key);
     this.interval = labeledSelect("Interval", (unit) => {
       this.#interval = unit;
@@ -60,8 +63,8 @@ export class TimePanel extends Panel {
     });
     this.movingWindow = new WindowControl(() => this.reload());
     this.movingWindow.show(aggregate.unit, this.view);
-    const selects = [...this.range.fields, this.interval.element, this.movingWindow.element];
-    this.controls.append(measure.element, ...this.fixedButtons, ...selects, linesButton);
+    const others = [...this.range.fields, this.interval.element, this.movingWindow.element, linesButton];
+    this.controls.append(measure.element, ...this.fixedButtons, ...others);
   }
 
   #createChart() {
@@ -152,8 +155,10 @@ export class TimePanel extends Panel {
     const { rows, truncated, freshness } = read;
     const { aggregate, view } = this;
     const keys = lines.map(({ key }) => key);
+    // a moving sum is not zero as soon as there are no rows
+    const until = this.movingWindow.of(unit, view) === null ? range.until : undefined;
     const chartData = {
-      ...columnsOf(read, aggregate, keys, view, unit, this.range.leavesOut),
+      ...columnsOf(read, aggregate, keys, view, unit, { leavesOut: this.range.leavesOut, until }),
       lines: lines.map((line) => ({ ...line, hidden: this.#hidden.has(line.key) })),
       view,
       unit,
@@ -176,9 +181,9 @@ export class TimePanel extends Panel {
   }
 
   /** Extend the known extent by the rows that were read. */
-  #extend({ xs, unit, leftOut }) {
-    if (xs.length === 0) return;
-    const [first, last] = [xs[0] * 1000, xs.at(-1) * 1000];
+  #extend({ ends, unit, leftOut }) {
+    if (ends.length === 0) return;
+    const [first, last] = ends.map((second) => second * 1000);
     if (unit === this.aggregate.unit) this.extents.extend(this.aggregate, first, last);
     const { extent } = this.range;
     const everything = [first, last, ...leftOut.map((second) => second * 1000)];
@@ -226,10 +231,9 @@ export class TimePanel extends Panel {
   }
 
   #describe(chartData, closed) {
-    const { aggregate, view } = this;
-    const { unit } = chartData;
+    const { unit, view } = chartData;
     const measure = view.unit ? `${view.label} (${view.unit})` : view.label;
-    const label = `${measure} ${periodText(chartData)}, ${humanize(aggregate.name)}. ${KEYBOARD_HELP}`;
+    const label = `${measure} ${periodText(chartData)}, ${humanize(this.aggregate.name)}. ${KEYBOARD_HELP}`;
     setAttribute(this.plot, "aria-label", label);
     setText(this.summary, summary(chartData, closed));
     this.#nameFixed();
@@ -258,11 +262,6 @@ export class TimePanel extends Panel {
     this.chart.highlight(lineIndex);
     this.readout.show(this.#chartData, index, this.chart);
     if (index !== null) this.readout.announce(this.#chartData, index, lineIndex);
-  }
-
-  #selectView(key) {
-    this.view = this.views.find((view) => view.key === key);
-    this.reload();
   }
 
   #toggleLine(key) {
