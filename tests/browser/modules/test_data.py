@@ -129,6 +129,23 @@ def test_empty_pages_of_groups_are_passed_over(serve: Serve, visit: Visit) -> No
     assert found == [{"value": "7", "items": 1}]
 
 
+def test_empty_pages_of_rows_are_passed_over(serve: Serve, visit: Visit) -> None:
+    """As where very many rows have lost their items, and are not deleted yet."""
+    found = visit(serve(FakeApi(rows=day()).respond).url).evaluate(
+        """async () => {
+            const { readRows } = await import('./data/queries.js');
+            const aggregate = { path: (resource) => resource };
+            const reader = (empty) => ({ get: async (_, parameters) => {
+                const page = Number(Object.fromEntries(parameters).cursor ?? 0);
+                return page < empty ? { rows: [], cursor: String(page + 1) } : { rows: [{ n: page }] };
+            } });
+            const read = async (empty) => readRows(reader(empty), aggregate, [], { max: 50 });
+            return [await read(5), await read(1000)].map(({ rows, truncated }) => [rows, truncated]);
+        }"""
+    )
+    assert found == [[[{"n": 5}], False], [[], True]]
+
+
 def test_rows_of_several_responses_are_as_fresh_as_the_least_fresh_of_them(serve: Serve, visit: Visit) -> None:
     page = visit(serve(FakeApi(rows=day()).respond).url)
     found = page.evaluate(

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tailrace.encoding.json_types import Json
-from tailrace.encoding.tagged_json import loads
+from tailrace.encoding.tagged_json import dumps, loads
 from tests.browser.fake_api import FakeApi
 from tests.browser.site import Response, Site
 
@@ -106,6 +106,20 @@ def test_the_caption_says_which_bars_are_shown_if_there_are_others(serve: Serve,
             panel.get_by_role("button", name="Show more").click()
     api.rows = fake(30).rows
     expect(caption).to_have_text("ranked by readings")
+
+
+def test_more_bars_can_be_shown_if_a_listed_value_has_no_row(serve: Serve, visit: Visit) -> None:
+    api = fake(60)
+
+    def without_the_third(path: str, query: str, headers: Mapping[str, str]) -> Response:
+        status, kind, text = api.respond(path, query, headers)
+        rows = [one for one in loads(text).get("rows", []) if one["sensor"] != "s02"]
+        return status, kind, dumps(loads(text) | {"rows": rows}) if path.endswith("/rows") else text
+
+    panel = visit(serve(without_the_third).url).locator("[data-aggregate=sensors]")
+    expect(panel.locator(".ranking > li")).to_have_count(24)
+    panel.get_by_role("button", name="Show more").click()
+    expect(panel.locator(".ranking > li")).to_have_count(49)
 
 
 def test_the_caption_says_that_values_are_too_many_to_rank(serve: Serve, visit: Visit) -> None:

@@ -68,7 +68,7 @@ export async function readRows(api, aggregate, parameters, { signal, max = MAX_R
     freshness = leastFresh(freshness, page.freshness);
     cursor = page.cursor ?? null;
     // pages can be short or even empty, so the number of requests is bounded too
-    if (cursor === null || rows.length >= max || requests * ROWS_PER_REQUEST >= 2 * max) {
+    if (cursor === null || rows.length >= max || requests >= Math.max(MAX_EMPTY_PAGES, (2 * max) / ROWS_PER_REQUEST)) {
       const bucketName = page.bucket ?? aggregate.bucket?.name;
       return { rows, bucketName, freshness, truncated: cursor !== null, requests };
     }

@@ -102,8 +102,9 @@ export class RankedPanel extends Panel {
     this.empty.hidden = rows.length > 0;
     const emptyText = this.#searched === null ? this.groups.emptyText : `No row for ${this.#searched}.`;
     setText(this.empty, rows.length > 0 ? "" : emptyText);
-    this.moreButton.hidden =
-      this.#searched !== null || this.#limit >= Math.min(MAX_BARS, available) || rows.length < this.#limit;
+    // a listed value may have no row any more
+    const isAll = !aggregate.isMultiValue && rows.length < this.#limit;
+    this.moreButton.hidden = this.#searched !== null || this.#limit >= Math.min(MAX_BARS, available) || isAll;
     for (const [index, group] of aggregate.fixedGroups.entries())
       setText(this.fixedButtons[index], this.groups.fixedText(group));
     const ranked = `${this.#selectionText(rows)}${this.#rankedText(rows, unit)}`;
