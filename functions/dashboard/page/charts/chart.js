@@ -5,22 +5,10 @@ import { bucketLengthS, formatTimeTick } from "../values/times.js";
 import uPlot from "../vendor/uplot/uPlot.esm.js";
 import { closedPaths, drawOpenBuckets } from "./open-buckets.js";
 import { lineColors, themeColor, withOpacity } from "./palette.js";
+import { timeSteps, timeTicks } from "./time-ticks.js";
 
 const MIN_WIDTH = 240;
 const MIN_SELECTION_PX = 6;
-
-const DAY_S = 86_400;
-const MONTH_S = 30 * DAY_S;
-
-/** Distances between time ticks. uPlot takes 30 days for a month and 365 days for a year. */
-const TIME_STEPS_S = [
-  ...[1, 2, 5, 10, 15, 30],
-  ...[1, 2, 5, 10, 15, 30].map((minutes) => minutes * 60),
-  ...[1, 2, 3, 4, 6, 8, 12].map((hours) => hours * 3600),
-  ...[1, 2, 3, 4, 7, 14].map((days) => days * DAY_S),
-  ...[1, 2, 3, 4, 6].map((months) => months * MONTH_S),
-  ...[1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500].map((years) => years * 365 * DAY_S),
-];
 
 /** Distances between ticks of a count, which has no fractions. */
 const INTEGER_STEPS = Array.from({ length: 16 }, (_, power) => [1, 2, 5].map((step) => step * 10 ** power)).flat();
@@ -143,7 +131,6 @@ export class Chart {
     return {
       width: Math.max(this.host.clientWidth, MIN_WIDTH),
       height: this.host.clientHeight,
-      tzDate: (second) => uPlot.tzDate(new Date(second * 1000), zone),
       legend: { show: false },
       cursor: {
         y: false,
@@ -229,8 +216,8 @@ function timeAxis(zone, unit) {
     grid: { show: false },
     size: fontSize * 3.4,
     space: fontSize * 6,
-    // ticks closer than the buckets would mark nothing
-    incrs: TIME_STEPS_S.filter((step) => step >= Math.min(bucketLengthS(unit), MONTH_S)),
+    incrs: timeSteps(bucketLengthS(unit)),
+    splits: (_, __, from, to, step) => timeTicks(from, to, step, zone),
     values: (_, ticks, __, ___, step) =>
       ticks.map((second, index) =>
         formatTimeTick(second * 1000, step, zone, index === 0 ? null : ticks[index - 1] * 1000),
