@@ -259,3 +259,40 @@ def test_shown_fields_are_told_by_what_the_measure_shows(serve: Serve, visit: Vi
         ["90, 80", [["190", "100%"], ["280", "88.8889%"]]],
         ["90 × 3, 80 × ", [["903", "100%"], ["80", "0%"]]],
     ]
+
+
+POSITIONS = """async (values) => {
+    const { exactText } = await import('./values/format.js');
+    const shown = values.map((value) => {
+        const cell = document.createElement('p');
+        cell.textContent = exactText(value, Array.isArray(value) ? null : undefined);
+        document.body.append(cell);
+        const text = cell.firstChild.data;
+        return [...text].flatMap((character, index) => {
+            if (!'123456789'.includes(character)) return [];
+            const range = document.createRange();
+            range.setStart(cell.firstChild, index);
+            range.setEnd(cell.firstChild, index + 1);
+            return [[range.getBoundingClientRect().left, character]];
+        }).sort(([one], [other]) => one - other).map(([, character]) => character).join('');
+    });
+    return shown;
+}"""
+"""A function: the digits of values as they are seen from left to right."""
+
+
+def test_values_in_any_direction_leave_the_numbers_next_to_them(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(FakeApi(rows=day()).respond).url)
+    hostile = [
+        "abc",
+        "\u202eabc",
+        "\u202e\u2067abc",
+        "\u2069\u202eabc",
+        "\u2069\u2069\u202e\u2066\u2069\u2069abc",
+        "שלום",
+        "سلام",
+    ]
+    lists = [[{"value": value, "count": 12}, {"value": "x", "count": 345}] for value in hostile]
+    times = [{"value": value, "at": "1234-56-78"} for value in hostile]
+    assert page.evaluate(POSITIONS, lists) == ["12345"] * len(hostile)
+    assert page.evaluate(POSITIONS, times) == ["12345678"] * len(hostile)

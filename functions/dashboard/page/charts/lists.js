@@ -1,7 +1,7 @@
 /** Measures that are not numbers (lists, first and last texts), from the newest bucket of each line. */
 
 import { el } from "../elements/dom.js";
-import { exactText, formatGroupValue, NO_VALUE, shownText, toFloat } from "../values/format.js";
+import { exactText, formatGroupValue, isolated, NO_VALUE, shownText, toFloat } from "../values/format.js";
 import { formatInstant } from "../values/times.js";
 import { bucketText } from "./bucket-text.js";
 
@@ -48,7 +48,7 @@ export function valueList(value, { shown }, zone = null) {
 /** Return a value as text; the time of a first or last one as people read it. */
 function textOf(value, zone) {
   if (value === null || typeof value !== "object" || !("at" in value)) return exactText(value);
-  return `${exactText(value.value)} (${formatInstant(value.at, zone)})`;
+  return `${isolated(exactText(value.value))} (${formatInstant(value.at, zone)})`;
 }
 
 /** Return the label, bar and number of a frequent value with its count, or of a ranked value with the fields it shows. */
