@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.browser.fake_api import FakeApi, day
-from tests.browser.modules.test_values import CLOCK_CHANGES
+from tests.browser.modules.clock_changes import CLOCK_CHANGES
 from tests.browser.site import Site
 
 type Serve = Callable[..., Site]
