@@ -64,6 +64,29 @@ def test_arrow_keys_announce_points_and_lines(serve: Serve, visit: Visit) -> Non
     expect(page.locator(".readout")).to_be_hidden()
 
 
+def test_the_selected_point_and_line_stay_while_the_range_moves_on(serve: Serve, visit: Visit) -> None:
+    rows = day(sensors=2, hour_count=24)["sensor_hours"]
+    api = FakeApi(rows={"sensor_hours": rows})
+    page = visit(serve(api.respond).url)
+    page.locator(".plot").focus()
+    for key in ("End", "ArrowLeft", "ArrowDown", "ArrowDown"):
+        page.keyboard.press(key)
+    assert announced_text(page) == "Mon, 1 Jan 2024, 22:00: s1 12"
+    # three hours expire, and the other sensor has the most readings now
+    api.rows = {
+        "sensor_hours": [
+            one | {"readings": 50} if one["sensor"] == "s1" else one for one in rows if one["hour"] >= "2024-01-01T03"
+        ]
+    }
+    expect(page.locator(".legend .name")).to_have_text(["s1", "s0"])
+    page.keyboard.press("ArrowLeft")
+    assert announced_text(page) == "Mon, 1 Jan 2024, 21:00: s1 50"
+    expect(page.locator(".readout .when")).to_have_text("Readings · Mon, 1 Jan 2024, 21:00")
+    api.rows = {"sensor_hours": [one for one in api.rows["sensor_hours"] if one["hour"] >= "2024-01-01T09"]}
+    wait_for(page, f"{CHART_DATA}.xs.length === 15")
+    expect(page.locator(".readout .when")).to_have_text("Readings · Mon, 1 Jan 2024, 21:00")
+
+
 def test_plus_minus_and_0_zoom(serve: Serve, visit: Visit) -> None:
     page = visit(serve(FakeApi(rows=day(hour_count=240)).respond).url)
     points = f"{CHART_DATA}.xs.length"

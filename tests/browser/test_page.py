@@ -212,6 +212,7 @@ def test_groups_too_many_to_rank_are_listed_in_key_order(serve: Serve, visit: Vi
     rows = [row(f"s{sensor:03}", hour, 2) for sensor in range(130) for hour in range(3)]
     page = visit(serve(FakeApi(rows={"sensor_hours": rows}, too_many_groups=True).respond).url)
     expect(page.locator(".legend .name").first).to_have_text("s000")
+    expect(page.locator(".foot-note")).to_contain_text("· the first values by key (there are too many to find")
     page.get_by_role("button", name="Filter by sensor").click()
     values = page.get_by_role("dialog").locator(".values li")
     expect(values).to_have_count(100)

@@ -153,6 +153,48 @@ def test_a_former_token_that_is_rejected_after_its_renewal_does_not_end_the_sess
     expect(page.locator("#notices")).to_be_empty()
 
 
+def test_a_page_that_slept_beyond_the_end_of_its_token_is_still_signed_in(
+    serve: Serve, issuer: Issuer, page: Page
+) -> None:
+    seen: list[str] = []
+    page.clock.install()
+    page.goto(serve(protected(FakeApi(rows=day()), issuer, seen), **settings(issuer)).url)
+    expect(page.locator(".panel .fresh")).to_contain_text("up to date")
+    page.clock.fast_forward(2 * issuer.lifetime_s * 1000)
+    wait_for_renewal(page, issuer, seen)
+    assert "" not in seen
+    expect(page.locator("#notices")).to_be_empty()
+    expect(page.locator(".panel .fresh")).to_contain_text("up to date")
+
+
+def test_a_page_that_wakes_up_without_a_network_renews_its_token_later(
+    serve: Serve, issuer: Issuer, page: Page
+) -> None:
+    seen: list[str] = []
+    page.clock.install()
+    page.goto(serve(protected(FakeApi(rows=day()), issuer, seen), **settings(issuer)).url)
+    expect(page.locator(".panel .fresh")).to_contain_text("up to date")
+    page.route(f"{issuer.url}/token", lambda route: route.abort())
+    page.clock.fast_forward(2 * issuer.lifetime_s * 1000)
+    expect(page.locator(".panel .problem")).to_contain_text("The sign-in could not be renewed")
+    page.unroute(f"{issuer.url}/token")
+    wait_for_renewal(page, issuer, seen)
+    expect(page.locator(".panel .problem")).to_be_hidden()
+    expect(page.locator("#notices")).to_be_empty()
+
+
+def test_a_token_that_the_api_rejects_is_renewed_once(serve: Serve, issuer: Issuer, page: Page) -> None:
+    seen: list[str] = []
+    page.goto(serve(protected(FakeApi(rows=day()), issuer, seen), **settings(issuer)).url)
+    expect(page.locator(".panel .fresh")).to_contain_text("up to date")
+    issuer.issued[:] = ["another"]  # as if its lifetime were over for a clock that is ahead
+    wait_for_renewal(page, issuer, seen)
+    expect(page.locator("#notices")).to_be_empty()
+    issuer.issued.clear()
+    expect(page.locator("#notices")).to_contain_text("Your session has expired.")
+    assert issuer.grants == ["authorization_code", "refresh_token"]
+
+
 def test_after_expiry_the_user_can_sign_in_again(serve: Serve, issuer: Issuer, page: Page) -> None:
     issuer.issues_refresh_tokens = False
     seen: list[str] = []

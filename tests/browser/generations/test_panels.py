@@ -65,6 +65,9 @@ def test_a_build_is_followed_until_its_rows_are_shown(serve: Serve, visit: Visit
     page.clock.fast_forward(LISTED_EVERY_MS)
     expect(text).to_have_text("Version 2 is being built: 42% done.")
     expect(bar).to_have_attribute("value", "0.429")
+    api.aggregates = [described(None, building(0.57))]
+    page.clock.fast_forward(LISTED_EVERY_MS)
+    expect(text).to_have_text("Version 2 is being built: 57% done.")
     api.aggregates = [described(None, building(None, "the build failed: a batch was given up"))]
     page.clock.fast_forward(LISTED_EVERY_MS)
     expect(text).to_have_text(

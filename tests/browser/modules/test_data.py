@@ -29,13 +29,13 @@ LINES = """async (rows) => {
     const [view, ...others] = viewsOf(measures);
     const keys = ['2.50', '1e3', '12345678901234567.0', '7'];
     const read = { rows: parse(rows), bucketName: 'hour' };
-    const ofAll = columnsOf(read, aggregate, keys, view, 'hour', false);
-    const ofMore = columnsOf({ ...read, truncated: true }, aggregate, keys, view, 'hour', false);
+    const ofAll = columnsOf(read, aggregate, keys, view, 'hour', {});
+    const ofMore = columnsOf({ ...read, truncated: true }, aggregate, keys, view, 'hour', {});
     const lines = keys.map((key) => ({ key }));
     const texts = [ofAll, ofMore].map((data) => valueAt({ ...data, view, lines }, 1, data.xs[2]));
     const byHour = new Aggregate({ name: 'b', groups: groups.toReversed(), bucket: 'hour', measures });
     const start = { ...read, rows: read.rows.filter(({ hour }) => !hour.includes('T02')), truncated: true };
-    const ofStart = columnsOf(start, byHour, keys, view, 'hour', false).columns;
+    const ofStart = columnsOf(start, byHour, keys, view, 'hour', {}).columns;
     const late = { name: 'late', kind: 'count', where: 1 };
     const counts = { lineKey: ({ shop }) => shop, measures: [late, measures[0]] };
     const sizes = linesBySize([{ shop: 'a', late: 2, n: 3 }, { shop: 'b', late: 1, n: 9 }], counts);
@@ -46,7 +46,7 @@ LINES = """async (rows) => {
     // of the second line, the first row of the repeated hour comes after the second one, and is not read
     const both = [...labels.map((hour) => ['a', hour]), ['b', labels[2]]];
     const cut = { rows: both.map(([price, hour]) => ({ price, hour, n: 1 })), bucketName: 'hour' };
-    const ofChange = columnsOf({ ...cut, truncated: true }, ofZone, ['a', 'b'], view, 'hour', false).columns;
+    const ofChange = columnsOf({ ...cut, truncated: true }, ofZone, ['a', 'b'], view, 'hour', {}).columns;
     const bands = others.filter(({ kind }) => kind === 'band').map(({ label }) => label);
     return [ofAll.columns, ofMore.columns, texts, ofStart, bands, sizes.map(({ value }) => value), ofChange];
 }"""
@@ -76,6 +76,41 @@ def test_lines_of_typed_numbers_read_in_part_and_by_size_and_bands_of_the_same_i
     assert largest_first == ["b", "a"]
 
 
+SEVERAL = """async () => {
+    const { columnsOf } = await import('./data/series.js');
+    const { Aggregate } = await import('./data/aggregate.js');
+    const { viewsOf } = await import('./data/views.js');
+    const hour = { name: 'hour', kind: 'hour', time_zone: 'Europe/Berlin' };
+    const field = (name) => ({ name, kind: 'field' });
+    const measures = [{ name: 'n', kind: 'count' }];
+    const [view] = viewsOf(measures);
+    const draw = (groups, rows, keys, truncated) => columnsOf({ rows, bucketName: 'hour', truncated },
+        new Aggregate({ name: 'a', groups, bucket: 'hour', measures }), keys, view, 'hour', {}).columns;
+    const at = (text, price) => ({ price, hour: `2024-10-27T${text}`, n: 1 });
+    const numbers = [at('01:00+02:00', 2.5), at('03:00+01:00', 2.5), at('03:00+01:00', '2.50')];
+    const texts = [at('01:00+02:00', '2.5'), at('03:00+01:00', '2.50')];
+    // in the order of the key, the first of the two hours at 02:00 comes after the second one, and is not read
+    const cut = [at('01:00+02:00', 'a'), at('02:00+01:00', 'a')];
+    return [
+        draw([field('price'), hour], numbers.slice(0, 2), ['2.50', '2.5', '7'], false),
+        draw([field('price'), hour], texts, ['2.50', '2.5'], false),
+        draw([field('shop'), hour, field('price')], cut, ['a'], true),
+        draw([hour, field('price')], cut, ['a'], true),
+    ];
+}"""
+"""A function: lines of a number in two notations, of texts that look like numbers, and of rows read in part."""
+
+
+def test_a_number_in_two_notations_has_the_same_line_twice_and_hours_not_read_are_gaps(
+    serve: Serve, visit: Visit
+) -> None:
+    numbers, texts, by_shop, by_hour = visit(serve(FakeApi(rows=day()).respond).url).evaluate(SEVERAL)
+    assert numbers == [[1, 0, 0, 1], [1, 0, 0, 1], [0, 0, 0, 0]]
+    assert texts == [[0, 0, 0, 1], [1, 0, 0, 0]]
+    assert by_shop == [[1, None, 1]]
+    assert by_hour == [[1, 0, 1]]
+
+
 def test_empty_pages_of_groups_are_passed_over(serve: Serve, visit: Visit) -> None:
     page = visit(serve(FakeApi(rows=day()).respond).url)
     found = page.evaluate(
@@ -92,6 +127,23 @@ def test_empty_pages_of_groups_are_passed_over(serve: Serve, visit: Visit) -> No
         }"""
     )
     assert found == [{"value": "7", "items": 1}]
+
+
+def test_empty_pages_of_rows_are_passed_over(serve: Serve, visit: Visit) -> None:
+    """As where very many rows have lost their items, and are not deleted yet."""
+    found = visit(serve(FakeApi(rows=day()).respond).url).evaluate(
+        """async () => {
+            const { readRows } = await import('./data/queries.js');
+            const aggregate = { path: (resource) => resource };
+            const reader = (empty) => ({ get: async (_, parameters) => {
+                const page = Number(Object.fromEntries(parameters).cursor ?? 0);
+                return page < empty ? { rows: [], cursor: String(page + 1) } : { rows: [{ n: page }] };
+            } });
+            const read = async (empty) => readRows(reader(empty), aggregate, [], { max: 50 });
+            return [await read(5), await read(1000)].map(({ rows, truncated }) => [rows, truncated]);
+        }"""
+    )
+    assert found == [[[{"n": 5}], False], [[], True]]
 
 
 def test_rows_of_several_responses_are_as_fresh_as_the_least_fresh_of_them(serve: Serve, visit: Visit) -> None:
@@ -227,7 +279,7 @@ def test_the_ends_of_a_gap_are_the_buckets_without_rows(serve: Serve, visit: Vis
             return all.map(([kind, size, zone, labels]) => {
                 const read = { rows: labels.map((b) => ({ b, n: 7 })), bucketName: 'b' };
                 const unit = unitOf(size === 1 ? { kind } : { kind, size });
-                const { xs, columns } = columnsOf(read, { zone, lineGroups: [] }, ['all'], view, unit, false);
+                const { xs, columns } = columnsOf(read, { zone, lineGroups: [] }, ['all'], view, unit, {});
                 return xs.filter((_, index) => columns[0][index] === 0);
             });
         }""",

@@ -11,28 +11,12 @@ from playwright.sync_api import Page
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.encoding.tagged_json import dumps
 from tests.browser.fake_api import BUCKETS, FakeApi, day
+from tests.browser.modules.clock_changes import CLOCK_CHANGES
 from tests.browser.site import Site
 
 type Visit = Callable[..., Page]
 type Serve = Callable[..., Site]
 
-CLOCK_CHANGES = [
-    ("Europe/Berlin", "2024-03-31T01:00Z"),
-    ("Africa/Cairo", "2024-04-25T22:00Z"),
-    ("America/Santiago", "2024-09-08T04:00Z"),
-    ("America/Sao_Paulo", "2018-02-18T02:00Z"),
-    ("America/St_Johns", "2010-11-07T02:31Z"),
-    ("Australia/Lord_Howe", "2024-04-06T15:00Z"),
-    ("Australia/Lord_Howe", "2024-10-05T15:30Z"),
-    ("Pacific/Apia", "2011-12-30T10:00Z"),
-    ("Pacific/Kwajalein", "1993-08-21T12:00Z"),
-    ("Africa/Casablanca", "2024-04-14T02:00Z"),
-    ("Africa/Monrovia", "1972-01-07T00:44:30Z"),  # from an offset of -00:44:30
-    ("America/Goose_Bay", "2009-11-01T03:01Z"),  # the clocks go back into the day before
-    ("Antarctica/Casey", "2010-03-04T15:00Z"),
-    ("Antarctica/Troll", "2024-03-31T01:00Z"),
-    ("Europe/Dublin", "2024-10-27T01:00Z"),
-]
 ZONES = [
     "UTC",
     "America/New_York",
@@ -259,3 +243,40 @@ def test_shown_fields_are_told_by_what_the_measure_shows(serve: Serve, visit: Vi
         ["90, 80", [["190", "100%"], ["280", "88.8889%"]]],
         ["90 × 3, 80 × ", [["903", "100%"], ["80", "0%"]]],
     ]
+
+
+POSITIONS = """async (values) => {
+    const { exactText } = await import('./values/format.js');
+    const shown = values.map((value) => {
+        const cell = document.createElement('p');
+        cell.textContent = exactText(value, Array.isArray(value) ? null : undefined);
+        document.body.append(cell);
+        const text = cell.firstChild.data;
+        return [...text].flatMap((character, index) => {
+            if (!'123456789'.includes(character)) return [];
+            const range = document.createRange();
+            range.setStart(cell.firstChild, index);
+            range.setEnd(cell.firstChild, index + 1);
+            return [[range.getBoundingClientRect().left, character]];
+        }).sort(([one], [other]) => one - other).map(([, character]) => character).join('');
+    });
+    return shown;
+}"""
+"""A function: the digits of values as they are seen from left to right."""
+
+
+def test_values_in_any_direction_leave_the_numbers_next_to_them(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(FakeApi(rows=day()).respond).url)
+    hostile = [
+        "abc",
+        "\u202eabc",
+        "\u202e\u2067abc",
+        "\u2069\u202eabc",
+        "\u2069\u2069\u202e\u2066\u2069\u2069abc",
+        "שלום",
+        "سلام",
+    ]
+    lists = [[{"value": value, "count": 12}, {"value": "x", "count": 345}] for value in hostile]
+    times = [{"value": value, "at": "1234-56-78"} for value in hostile]
+    assert page.evaluate(POSITIONS, lists) == ["12345"] * len(hostile)
+    assert page.evaluate(POSITIONS, times) == ["12345678"] * len(hostile)

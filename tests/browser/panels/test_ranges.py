@@ -1,11 +1,12 @@
-"""The range of a panel: typed years and far zooms."""
+"""The range of a panel: typed years, far zooms, ranges that end now, and seconds."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.fake_api import FakeApi, day
+from tests.browser.fake_api import START, FakeApi, day, hours, row
 from tests.browser.page_state import CHART_DATA, wait_for, wait_until
 from tests.browser.site import Site
 
@@ -41,3 +42,41 @@ def test_zooming_out_ends_with_the_calendar(serve: Serve, visit: Visit) -> None:
     wait_until(page, lambda: "0001-01-01T00:00:00.000Z" in starts(served))
     expect(page.locator(".problem:visible")).to_have_count(0)
     assert min(starts(served)) == "0001-01-01T00:00:00.000Z"  # neither the year 0 nor one before it
+
+
+def test_a_range_up_to_now_ends_now_even_if_the_rows_end_before(serve: Serve, visit: Visit) -> None:
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    ages = range(40, 12, -1)
+    rows = [row("s0", 0, 7) | {"hour": (hour - timedelta(hours=age)).isoformat(timespec="minutes")} for age in ages]
+    page = visit(serve(FakeApi(rows={"sensor_hours": rows}).respond).url)
+    ends_now = f"{CHART_DATA}.window[1] >= {hour.timestamp()}"
+    assert not page.evaluate(ends_now)
+    page.get_by_role("combobox", name="Range").select_option("Last 24 hours")
+    wait_for(page, ends_now)
+    assert page.evaluate(f"{CHART_DATA}.columns[0].slice(-4)") == [7, 0, 0, 0]
+    expect(page.locator(".legend .value")).to_have_text("0 so far")
+    page.get_by_role("combobox", name="Measure").select_option("celsius")
+    wait_for(page, f"{CHART_DATA}.view.key === 'celsius' && {ends_now}")
+    assert page.evaluate(f"{CHART_DATA}.columns[0].slice(-4)") == [20.5, None, None, None]
+    # that there are no rows after the newest one does not make the newest data newer
+    page.get_by_role("combobox", name="Range").select_option("Newest 6 hours")
+    wait_for(page, f"!({ends_now}) && {CHART_DATA}.xs.length === 6")
+
+
+def test_the_end_of_a_custom_range_includes_its_minute(serve: Serve, visit: Visit) -> None:
+    rows = [
+        row("s0", 0, 1) | {"hour": (START + timedelta(seconds=second)).isoformat(timespec="seconds")}
+        for second in range(180)
+    ]
+    by_second = hours() | {"intervals": []}
+    by_second["groups"] = [
+        by_second["groups"][0],
+        {"name": "hour", "kind": "second", "field": "at", "time_zone": "UTC"},
+    ]
+    served = serve(FakeApi([by_second], {"sensor_hours": rows}).respond)
+    page = visit(served.url)
+    page.get_by_role("combobox", name="Range").select_option("Custom range")
+    page.get_by_label("From").fill("2024-01-01T00:01")
+    page.get_by_label("To", exact=True).fill("2024-01-01T00:01")
+    wanted = [("from", ["2024-01-01T00:01:00.000Z"]), ("to", ["2024-01-01T00:01:59.999Z"])]
+    wait_until(page, lambda: any(wanted == list(parse_qs(urlsplit(one).query).items())[1:3] for one in served.requests))

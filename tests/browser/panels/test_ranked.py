@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tailrace.encoding.json_types import Json
-from tailrace.encoding.tagged_json import loads
+from tailrace.encoding.tagged_json import dumps, loads
 from tests.browser.fake_api import FakeApi
 from tests.browser.site import Response, Site
 
@@ -93,3 +93,62 @@ def test_a_panel_without_rows_has_no_file(serve: Serve, visit: Visit) -> None:
     expect(panel.get_by_role("button", name="Download CSV")).to_be_disabled()
     api.rows = fake(1).rows
     expect(panel.get_by_role("button", name="Download CSV")).to_be_enabled()
+
+
+def test_the_caption_says_which_bars_are_shown_if_there_are_others(serve: Serve, visit: Visit) -> None:
+    api = fake(250)
+    panel = visit(serve(api.respond).url).locator("[data-aggregate=sensors]")
+    caption, bars = panel.locator(".foot-note"), panel.locator(".ranking > li")
+    for count in (25, 50, 75, 100):
+        expect(bars).to_have_count(count)
+        expect(caption).to_have_text(f"the {count} with the most items, ranked by readings")
+        if count < 100:
+            panel.get_by_role("button", name="Show more").click()
+    api.rows = fake(30).rows
+    expect(caption).to_have_text("ranked by readings")
+
+
+def test_more_bars_can_be_shown_if_a_listed_value_has_no_row(serve: Serve, visit: Visit) -> None:
+    api = fake(60)
+
+    def without_the_third(path: str, query: str, headers: Mapping[str, str]) -> Response:
+        status, kind, text = api.respond(path, query, headers)
+        rows = [one for one in loads(text).get("rows", []) if one["sensor"] != "s02"]
+        return status, kind, dumps(loads(text) | {"rows": rows}) if path.endswith("/rows") else text
+
+    panel = visit(serve(without_the_third).url).locator("[data-aggregate=sensors]")
+    expect(panel.locator(".ranking > li")).to_have_count(24)
+    panel.get_by_role("button", name="Show more").click()
+    expect(panel.locator(".ranking > li")).to_have_count(49)
+
+
+def test_the_caption_says_that_values_are_too_many_to_rank(serve: Serve, visit: Visit) -> None:
+    api = fake(30)
+    api.too_many_groups = True
+    panel = visit(serve(api.respond).url).locator("[data-aggregate=sensors]")
+    expect(panel.locator(".foot-note")).to_have_text(
+        "the first 25 by key (there are too many to find those with the most items), ranked by readings"
+    )
+
+
+def test_a_download_that_fails_says_so_until_the_next_one(serve: Serve, visit: Visit) -> None:
+    files = with_csv(fake(3), 1000)
+    busy = True
+
+    def respond(path: str, query: str, headers: Mapping[str, str]) -> Response:
+        if busy and headers["accept"] == "text/csv":
+            document = '{"title": "Try later", "detail": "the table is busy"}'
+            return 503, {"Content-Type": "application/problem+json"}, document
+        return files(path, query, headers)
+
+    panel = visit(serve(respond).url).locator("[data-aggregate=sensors]")
+    panel.get_by_role("button", name="Download CSV").click()
+    note = panel.get_by_role("status").filter(
+        has_text="The file could not be downloaded: Try later: the table is busy."
+    )
+    expect(note).to_be_visible()
+    panel.page.wait_for_timeout(2500)  # two refreshes
+    expect(note).to_be_visible()
+    busy = False
+    assert downloaded(panel) == ["s00", "s01", "s02"]
+    expect(note).to_be_hidden()

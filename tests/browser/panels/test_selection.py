@@ -164,6 +164,18 @@ def test_the_button_names_the_value_that_was_chosen(serve: Serve, visit: Visit) 
     expect(page.locator(".legend .name")).to_have_text(["s1"])
 
 
+def test_a_value_without_rows_leaves_no_remark_about_another_one(serve: Serve, visit: Visit) -> None:
+    rows = [*shop_rows(), *({**one, "hour": "2099-01-01T00:00+00:00"} for one in shop_rows()[:1])]
+    page = visit(serve(FakeApi([by_shop()], {"shop_hours": rows}).respond).url)
+    remarks = page.locator(".panel .note:visible")
+    expect(remarks).to_contain_text(["1 bucket far from all others is left out", "Readings by hour"])
+    page.locator(".controls .chosen").first.click()
+    page.get_by_role("searchbox").fill("nowhere")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.locator(".panel .empty")).to_have_text("No rows in this group.")
+    assert "".join(remarks.all_text_contents()) == ""
+
+
 def test_a_value_without_rows_hides_no_other(serve: Serve, visit: Visit) -> None:
     unlisted = hours() | {"listed": False}
     page = visit(serve(FakeApi([unlisted], day(1, 5)).respond).url, ready=False)

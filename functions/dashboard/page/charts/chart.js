@@ -5,22 +5,10 @@ import { bucketLengthS, formatTimeTick } from "../values/times.js";
 import uPlot from "../vendor/uplot/uPlot.esm.js";
 import { closedPaths, drawOpenBuckets } from "./open-buckets.js";
 import { lineColors, themeColor, withOpacity } from "./palette.js";
+import { timeSteps, timeTicks } from "./time-ticks.js";
 
 const MIN_WIDTH = 240;
 const MIN_SELECTION_PX = 6;
-
-const DAY_S = 86_400;
-const MONTH_S = 30 * DAY_S;
-
-/** Distances between time ticks. uPlot takes 30 days for a month and 365 days for a year. */
-const TIME_STEPS_S = [
-  ...[1, 2, 5, 10, 15, 30],
-  ...[1, 2, 5, 10, 15, 30].map((minutes) => minutes * 60),
-  ...[1, 2, 3, 4, 6, 8, 12].map((hours) => hours * 3600),
-  ...[1, 2, 3, 4, 7, 14].map((days) => days * DAY_S),
-  ...[1, 2, 3, 4, 6].map((months) => months * MONTH_S),
-  ...[1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500].map((years) => years * 365 * DAY_S),
-];
 
 /** Distances between ticks of a count, which has no fractions. */
 const INTEGER_STEPS = Array.from({ length: 16 }, (_, power) => [1, 2, 5].map((step) => step * 10 ** power)).flat();
@@ -47,6 +35,8 @@ export class Chart {
   #plot = null;
   #structure = "";
   #data = null;
+  /** The power of ten that a drawn value of 1 stands for. */
+  #power = 0;
 
   /** `onSelect(from, to)` receives a range selected by dragging, `onCursor` the index of the point under it, or null. */
   constructor(host, { onSelect, onCursor }) {
@@ -64,6 +54,7 @@ export class Chart {
   /** Draw chart data. The plot is rebuilt only if more than the numbers has changed. */
   draw(data) {
     this.#data = data;
+    this.#power = powerOf(data.columns);
     const { lines, view, unit, zone } = data;
     const slots = lines.map(({ key, slot }) => [key, slot]);
     const structure = JSON.stringify([slots, view.key, unit, zone, themeColor("surface")]);
@@ -101,7 +92,8 @@ export class Chart {
 
   /** Return the value drawn for a column at a point. */
   drawnValue(column, index) {
-    return this.#plot.data[column + 1][index];
+    const drawn = this.#plot.data[column + 1][index];
+    return drawn === null ? null : timesPower(drawn, this.#power);
   }
 
   /** Highlight one line by its index; null highlights none. */
@@ -111,7 +103,10 @@ export class Chart {
   }
 
   #columns() {
-    return [this.#data.xs, ...this.#data.columns];
+    const { xs, columns } = this.#data;
+    if (this.#power === 0) return [xs, ...columns];
+    const unit = 10 ** this.#power;
+    return [xs, ...columns.map((column) => column.map((value) => (value === null ? null : value / unit)))];
   }
 
   #updateVisibility() {
@@ -136,7 +131,6 @@ export class Chart {
     return {
       width: Math.max(this.host.clientWidth, MIN_WIDTH),
       height: this.host.clientHeight,
-      tzDate: (second) => uPlot.tzDate(new Date(second * 1000), zone),
       legend: { show: false },
       cursor: {
         y: false,
@@ -146,7 +140,7 @@ export class Chart {
       },
       focus: { alpha: 0.3 },
       scales: { x: { range: () => this.#data.window }, y: { range: valueRange(view) } },
-      axes: [timeAxis(zone, unit), valueAxis(view)],
+      axes: [timeAxis(zone, unit), valueAxis(view, () => this.#power)],
       series: [{}, ...this.#series()],
       bands: bandsOf(lines, view),
       hooks: {
@@ -222,8 +216,8 @@ function timeAxis(zone, unit) {
     grid: { show: false },
     size: fontSize * 3.4,
     space: fontSize * 6,
-    // ticks closer than the buckets would mark nothing
-    incrs: TIME_STEPS_S.filter((step) => step >= Math.min(bucketLengthS(unit), MONTH_S)),
+    incrs: timeSteps(bucketLengthS(unit)),
+    splits: (_, __, from, to, step) => timeTicks(from, to, step, zone),
     values: (_, ticks, __, ___, step) =>
       ticks.map((second, index) =>
         formatTimeTick(second * 1000, step, zone, index === 0 ? null : ticks[index - 1] * 1000),
@@ -231,7 +225,22 @@ function timeAxis(zone, unit) {
   };
 }
 
-function valueAxis(view) {
+/** Between these, uPlot finds ticks; it takes smaller numbers for 0. */
+const [SMALLEST, LARGEST] = [1e-12, 1e24];
+
+/** Return the power of ten by which values are divided to draw them: 0 unless all are tiny, or one is huge. */
+function powerOf(columns) {
+  const largest = columns.flat().reduce((most, value) => Math.max(most, Math.abs(value ?? 0)), 0);
+  return largest === 0 || (largest >= SMALLEST && largest <= LARGEST) ? 0 : Math.floor(Math.log10(largest));
+}
+
+/** Return a number times a power of ten, rounded once. */
+function timesPower(value, power) {
+  const [digits, exponent] = value.toExponential().split("e");
+  return power === 0 ? value : Number(`${digits}e${Number(exponent) + power}`);
+}
+
+function valueAxis(view, power) {
   const { fontSize, axis } = commonAxis();
   return {
     ...axis,
@@ -240,6 +249,10 @@ function valueAxis(view) {
     space: fontSize * 3,
     ...(["count", "count_items", "distinct"].includes(view.kind) ? { incrs: INTEGER_STEPS } : {}),
     size: (_, labels) => 14 + Math.max(3, ...(labels ?? []).map((label) => label.length)) * fontSize * 0.6,
-    values: (_, ticks, __, ___, step) => tickLabels(ticks, step),
+    values: (_, ticks, __, ___, step) =>
+      tickLabels(
+        ticks.map((tick) => timesPower(tick, power())),
+        timesPower(step, power()),
+      ),
   };
 }

@@ -1,7 +1,7 @@
 /** Measures that are not numbers (lists, first and last texts), from the newest bucket of each line. */
 
 import { el } from "../elements/dom.js";
-import { exactText, formatGroupValue, NO_VALUE, shownText, toFloat } from "../values/format.js";
+import { exactText, formatGroupValue, isolated, NO_VALUE, shownText, toFloat } from "../values/format.js";
 import { formatInstant } from "../values/times.js";
 import { bucketText } from "./bucket-text.js";
 
@@ -17,9 +17,16 @@ export function lists(chartData) {
       "div",
       { class: "list" },
       el("h4", {}, el("span", { text: line.label }), " ", el("small", { text: bucket })),
-      row ? valueList(row[chartData.view.parts[0].name], chartData.view, chartData.zone) : "",
+      row ? elementOf(row, chartData.view, chartData.zone) : "",
     );
   });
+}
+
+/** Return the value of a view in a row: that of its measure, or those at the ends of a band. */
+export function elementOf(row, view, zone = null) {
+  const [low, high] = [view.parts[0], view.parts.at(-1)].map(({ name }) => row[name]);
+  if (view.kind !== "band") return valueList(low, view, zone);
+  return el("p", { class: "text", text: `${textOf(low, zone) || NO_VALUE} to ${textOf(high, zone) || NO_VALUE}` });
 }
 
 /**
@@ -41,7 +48,7 @@ export function valueList(value, { shown }, zone = null) {
 /** Return a value as text; the time of a first or last one as people read it. */
 function textOf(value, zone) {
   if (value === null || typeof value !== "object" || !("at" in value)) return exactText(value);
-  return `${exactText(value.value)} (${formatInstant(value.at, zone)})`;
+  return `${isolated(exactText(value.value))} (${formatInstant(value.at, zone)})`;
 }
 
 /** Return the label, bar and number of a frequent value with its count, or of a ranked value with the fields it shows. */

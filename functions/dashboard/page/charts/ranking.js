@@ -2,7 +2,7 @@
 
 import { el } from "../elements/dom.js";
 import { formatNumber, NO_VALUE, withoutTime } from "../values/format.js";
-import { valueList } from "./lists.js";
+import { elementOf } from "./lists.js";
 
 /**
  * Return list entries for `[label, row]` pairs: a name, a bar or a band on a common scale, and the number; for a list
@@ -17,8 +17,7 @@ export function ranking(pairs, view, zone = null) {
   return pairs.map(([label, row], index) => {
     const name = el("span", { class: "name", text: label, title: label });
     const [low, high] = [values[index][0], values[index].at(-1)];
-    if (view.isList || Number.isNaN(high))
-      return el("li", { class: "with-list" }, name, valueList(row[view.parts[0].name], view, zone));
+    if (view.isList || Number.isNaN(high)) return el("li", { class: "with-list" }, name, elementOf(row, view, zone));
     const track = el("span", { class: "track", "aria-hidden": "true" });
     if (high !== null && low !== null) track.append(...bars(view, values[index], percent));
     return el("li", {}, name, track, el("span", { class: "value", text: valueText(row, view, values[index]) }));

@@ -1,7 +1,8 @@
 /** The values at a point of a chart: in a box next to the pointer, and as a sentence for screen readers. */
 
 import { el, setText } from "../elements/dom.js";
-import { formatNumber, withoutTime } from "../values/format.js";
+import { isNumber } from "../values/exact.js";
+import { exactText, formatNumber, NO_VALUE, withoutTime } from "../values/format.js";
 import { bucketText } from "./bucket-text.js";
 
 /** Return the value of a line at a second as text; null if it has none. `brief` leaves out a band's ends. */
@@ -13,14 +14,25 @@ export function valueAt(chartData, lineIndex, second, { brief = false } = {}) {
   if (!row) return columns[lineIndex * view.parts.length][index] === 0 ? "0" : null;
   const parts = view.parts.map((part, partIndex) => {
     const value = columns[lineIndex * view.parts.length + partIndex][index];
-    if (value === null || value === undefined) return null;
-    return formatNumber(part.role === "middle" ? withoutTime(row[part.name]) : value);
+    const given = withoutTime(row[part.name]);
+    // a first or last value may be a number in one bucket and a text in another
+    if (value === null || value === undefined) return isNumber(given) ? null : exactText(given) || null;
+    return formatNumber(part.role === "middle" ? given : value);
   });
   if (parts.every((part) => part === null)) return null;
   if (view.kind !== "band") return parts[0];
   if (brief && parts.length > 2) return parts[1];
   const middle = parts.length > 2 ? `${parts[1]} ` : "";
   return `${middle}(${parts[0]} to ${parts.at(-1)})`;
+}
+
+/** Return the latest value of a line as text, for its legend. */
+export function latestValue(chartData, lineIndex) {
+  const { xs, openFrom } = chartData;
+  const value = (second) => valueAt(chartData, lineIndex, second, { brief: true });
+  const latest = xs.findLastIndex((second) => value(second) !== null);
+  if (latest < 0) return NO_VALUE;
+  return latest >= openFrom ? `${value(xs[latest])} so far` : value(xs[latest]);
 }
 
 /** A box next to the pointer, and a live region that announces the point when the keyboard moves it. */

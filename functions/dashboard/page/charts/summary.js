@@ -10,7 +10,9 @@ export function summary(chartData, range) {
   if (xs.length === 0 || visible.length === 0) return `${view.label}: no data in this range.`;
   // a line that stands for the measure needs no name of its own
   const names = visible[0].isMeasure ? "" : ` for ${formatList(visible.map(({ label }) => label))}`;
-  const period = `from ${bucketText(chartData, range.from / 1000)} to ${bucketText(chartData, range.to / 1000)}`;
+  // the bucket of now may come after the newest one that has rows
+  const to = Math.max(range.to / 1000, xs.at(-1));
+  const period = `from ${bucketText(chartData, range.from / 1000)} to ${bucketText(chartData, to)}`;
   const open = openFrom < xs.length ? ` At its end, ${openText(chartData)}.` : "";
   const content = `${view.label} ${periodText(chartData)}${names}: ${countOf(xs.length, "point")} ${period}.${open}`;
   const peak = highestPoint(chartData);

@@ -24,7 +24,8 @@ export class Problem extends Error {
 export class Api {
   /**
    * @param {string} base the API's address, may be relative to the page
-   * @param {{authorization: () => string|null, onUnauthorized: (sent: string|null) => void}} session
+   * @param {{authorization: () => string|null|Promise<string|null>, onUnauthorized: (sent: string|null) => void}} session
+   *   whose `authorization` rejects if the sign-in cannot be renewed at the moment
    */
   constructor(base, session) {
     this.base = new URL(base.endsWith("/") ? base : `${base}/`, document.baseURI);
@@ -57,7 +58,7 @@ export class Api {
   async #request(path, parameters, accept, signal) {
     const address = new URL(path, this.base);
     address.search = new URLSearchParams(parameters).toString();
-    const authorization = this.session.authorization();
+    const authorization = await this.session.authorization();
     const headers = authorization === null ? { Accept: accept } : { Accept: accept, Authorization: authorization };
     const timeout = AbortSignal.timeout(TIMEOUT_MS);
     const started = performance.now();

@@ -4,10 +4,15 @@
  * the API only.
  */
 
+import { Problem } from "./api.js";
+
 const LIBRARY = "./vendor/oidc-client-ts/oidc-client-ts.min.js";
 
 /** The tab's mark that its user has signed out: the issuer may still know them, and would sign them in at once. */
 const SIGNED_OUT = "tailrace-signed-out";
+
+/** The names of errors of requests that did not reach the issuer; with any other error, it has refused. */
+const UNREACHABLE = new Set(["TypeError", "ErrorTimeout"]);
 
 const ANONYMOUS = { authorization: () => null, onUnauthorized: () => {}, userName: null, signOut: null };
 
@@ -51,7 +56,7 @@ export async function signIn(auth, onEnded) {
     return null;
   }
   sessionStorage.removeItem(SIGNED_OUT);
-  return createSession(manager, user, onEnded);
+  return new Session(manager, user, onEnded);
 }
 
 /** Redirect to the issuer, whose description is requested first: it may not be reachable. */
@@ -83,40 +88,89 @@ async function currentUser(manager) {
   return stored.refresh_token ? manager.signinSilent().catch(() => null) : null;
 }
 
-function createSession(manager, firstUser, onEnded) {
-  let [user, expired] = [firstUser, false];
-  const expire = () => {
-    if (expired) return;
-    expired = true;
-    onEnded("Your session has expired.", async () => {
-      await manager.removeUser();
-      await redirect(manager, {}, onEnded);
-    });
-  };
-  manager.events.addAccessTokenExpiring(async () => {
+/** How long a token is in use before its rejection is taken for its end, not for that of all tokens of this user. */
+const PROVEN_AFTER_MS = 60_000;
+
+/** The session of a signed-in user. It lasts as long as the issuer renews the token, also after the page has slept. */
+class Session {
+  #isEnded = false;
+  #renewal = null;
+  /** Until when a rejection ends the session, because the token is new and the one before it was rejected, too. */
+  #doubtedUntil = 0;
+
+  constructor(manager, user, onEnded) {
+    Object.assign(this, { manager, user, onEnded });
+    this.userName = user.profile?.name ?? user.profile?.email ?? user.profile?.sub ?? null;
     // without a refresh token, the session ends when the access token expires
-    if (!user.refresh_token) return;
-    try {
-      user = (await manager.signinSilent()) ?? user;
-    } catch {
-      // reported when the token expires
-    }
-  });
-  manager.events.addAccessTokenExpired(expire);
-  const authorization = () => (expired ? null : `Bearer ${user.access_token}`);
-  return {
-    authorization,
-    // a token may be renewed while a request with the former one is under way
-    onUnauthorized: (sent) => {
-      if (sent === authorization()) expire();
-    },
-    userName: user.profile?.name ?? user.profile?.email ?? user.profile?.sub ?? null,
-    signOut: async () => {
-      sessionStorage.setItem(SIGNED_OUT, "yes");
-      await manager.removeUser();
-      location.reload();
-    },
+    manager.events.addAccessTokenExpiring(() => this.#renewInTime());
+    manager.events.addAccessTokenExpired(() => this.#renewInTime());
+  }
+
+  /**
+   * Return the header for a request; null if the session has ended. A token that has expired is renewed first, as after
+   * the page has slept: the timers that would have renewed it in time did not run.
+   */
+  authorization = async () => {
+    if (!this.#isEnded && (this.user.expired || this.#renewal !== null)) await this.#renew();
+    return this.#current;
   };
+
+  /** Renew the token that was sent, which the API has rejected; the session ends if its successor is rejected, too. */
+  onUnauthorized = (sent) => {
+    // a token may be renewed while a request with the former one is under way
+    if (this.#isEnded || this.#renewal !== null || sent !== this.#current) return;
+    if (!this.user.refresh_token || performance.now() < this.#doubtedUntil) {
+      this.#end();
+      return;
+    }
+    this.#doubtedUntil = performance.now() + PROVEN_AFTER_MS;
+    this.#renewInTime();
+  };
+
+  signOut = async () => {
+    sessionStorage.setItem(SIGNED_OUT, "yes");
+    await this.manager.removeUser();
+    location.reload();
+  };
+
+  get #current() {
+    return this.#isEnded ? null : `Bearer ${this.user.access_token}`;
+  }
+
+  /** Renew the token if it can be; requests do so later if the issuer cannot be reached. */
+  #renewInTime() {
+    if (this.user.refresh_token || this.user.expired) this.#renew().catch(() => {});
+  }
+
+  /** Renew the token, or end the session if the issuer refuses. Rejects if the issuer cannot be reached. */
+  #renew() {
+    if (!this.user.refresh_token) {
+      this.#end();
+      return Promise.resolve();
+    }
+    this.#renewal ??= this.#requestToken().finally(() => {
+      this.#renewal = null;
+    });
+    return this.#renewal;
+  }
+
+  async #requestToken() {
+    try {
+      this.user = (await this.manager.signinSilent()) ?? this.user;
+    } catch (error) {
+      if (UNREACHABLE.has(error.name)) throw new Problem(0, "The sign-in could not be renewed", error.message);
+      this.#end();
+    }
+  }
+
+  #end() {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.onEnded("Your session has expired.", async () => {
+      await this.manager.removeUser();
+      await redirect(this.manager, {}, this.onEnded);
+    });
+  }
 }
 
 function loadLibrary() {

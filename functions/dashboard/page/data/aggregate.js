@@ -1,6 +1,6 @@
 /** An aggregate as `GET /aggregates` describes it, and how a panel queries it. */
 
-import { formatGroupValue, spaced } from "../values/format.js";
+import { formatGroupValue, isolated, spaced } from "../values/format.js";
 import { supportedZone, unitOf } from "../values/times.js";
 import { isBuilt } from "./generations.js";
 
@@ -76,7 +76,7 @@ export class Aggregate {
   /** Return the label of a line or bar. */
   lineLabel(key) {
     if (this.lineGroups.length === 0) return "All";
-    if (this.lineGroups.length > 1) return JSON.parse(key).map(formatGroupValue).join(" · ");
+    if (this.lineGroups.length > 1) return JSON.parse(key).map(formatGroupValue).map(isolated).join(" · ");
     return formatGroupValue(key);
   }
 

@@ -32,7 +32,8 @@ export function describeGenerations({ name, shown, generations = [] }) {
 
 function buildText(name, { version, reason }, isUnderWay, progress) {
   if (isUnderWay) {
-    const done = progress === null ? "" : `: ${Math.floor(100 * progress)}% done`;
+    // of thousandths, which are whole: 100 * 0.29 is less than 29
+    const done = progress === null ? "" : `: ${Math.floor(Math.round(1000 * progress) / 10)}% done`;
     return `Version ${version} is being built${done}.`;
   }
   const because = reason === null ? "" : ` (${reason})`;

@@ -68,7 +68,7 @@ export async function readRows(api, aggregate, parameters, { signal, max = MAX_R
     freshness = leastFresh(freshness, page.freshness);
     cursor = page.cursor ?? null;
     // pages can be short or even empty, so the number of requests is bounded too
-    if (cursor === null || rows.length >= max || requests * ROWS_PER_REQUEST >= 2 * max) {
+    if (cursor === null || rows.length >= max || requests >= Math.max(MAX_EMPTY_PAGES, (2 * max) / ROWS_PER_REQUEST)) {
       const bucketName = page.bucket ?? aggregate.bucket?.name;
       return { rows, bucketName, freshness, truncated: cursor !== null, requests };
     }
@@ -77,34 +77,37 @@ export async function readRows(api, aggregate, parameters, { signal, max = MAX_R
 
 /**
  * Return the values of the first group, those with the most items first. If there are too many to rank, return the
- * first ones in key order; if the aggregate does not list its groups, return none. `onFreshness` gets that of the list.
+ * first ones in key order; if the aggregate does not list its groups, return none. `onList` gets the freshness of the list,
+ * and whether it is ranked.
  */
-export async function topGroups(api, aggregate, { signal, max = GROUPS_PER_REQUEST, onFreshness } = {}) {
+export async function topGroups(api, aggregate, { signal, max = GROUPS_PER_REQUEST, onList } = {}) {
   if (!aggregate.listsGroups) return [];
   try {
     const { groups, freshness } = await api.get(aggregate.path("groups"), [["n", String(max)]], { signal });
-    onFreshness?.(freshness ?? null);
+    onList?.({ freshness: freshness ?? null, isRanked: true });
     return groups.map(groupEntry);
   } catch (error) {
     if (error.type !== "too-much") throw error;
-    return (await firstGroups(api, aggregate)).slice(0, max);
+    const { groups, freshness } = await firstGroups(api, aggregate);
+    onList?.({ freshness, isRanked: false });
+    return groups.slice(0, max);
   }
 }
 
-/** Return the first values in key order. A page is empty if very many values in a row have no items. */
+/** Return the first page of the values in key order that has any. A page is empty if very many values in a row have no items. */
 async function firstGroups(api, aggregate) {
   let page = await groupsByKey(api, aggregate, null);
   for (let more = 0; page.groups.length === 0 && page.cursor !== null && more < MAX_EMPTY_PAGES; more += 1)
     page = await groupsByKey(api, aggregate, page.cursor);
-  return page.groups;
+  return page;
 }
 
-/** Return one page of the values of the first group in key order, and the cursor of the next page, or null. */
+/** Return one page of the values of the first group in key order, the cursor of the next page, or null, and the freshness. */
 export async function groupsByKey(api, aggregate, cursor) {
   const next = cursor === null ? [] : [["cursor", cursor]];
   const parameters = [["order", "key"], ["n", String(GROUPS_PER_REQUEST)], ...next];
   const page = await api.get(aggregate.path("groups"), parameters);
-  return { groups: page.groups.map(groupEntry), cursor: page.cursor ?? null };
+  return { groups: page.groups.map(groupEntry), cursor: page.cursor ?? null, freshness: page.freshness ?? null };
 }
 
 function groupEntry({ value, items }) {

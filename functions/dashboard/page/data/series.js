@@ -12,29 +12,31 @@ import { mainPart } from "./outliers.js";
  * @param {string[]} keys of the lines, in order
  * @param {object} view see views.js
  * @param {string} unit of the buckets, after the rollup
- * @param {boolean} leavesOut whether to leave out buckets far from all others
- * @returns {{xs: number[], columns: (number|null)[][], rows: Map<string, Map<number, object>>, leftOut: number[]}} `xs`
- *   in seconds since 1970; for each line the columns of the view's parts; `rows` by line and second; the seconds that
- *   are left out
+ * @param {{leavesOut?: boolean, until?: number}} range whether to leave out buckets far from all others, and the instant
+ *   in ms to which all rows were requested
+ * @returns {{xs: number[], columns: (number|null)[][], rows: Map<string, Map<number, object>>, leftOut: number[],
+ *   ends: number[]}} `xs` in seconds since 1970; for each line the columns of the view's parts; `rows` by line and
+ *   second; the seconds that are left out, and those of the first and the last row that is not
  */
-export function columnsOf({ rows, bucketName, truncated }, aggregate, keys, view, unit, leavesOut) {
+export function columnsOf({ rows, bucketName, truncated }, aggregate, keys, view, unit, { leavesOut, until }) {
   const lines = new Map(keys.map((key) => [key, new Map()]));
   for (const row of rows) {
     const second = bucketStart(row[bucketName], aggregate.zone) / 1000;
-    lines.get(keyOf(row, aggregate, keys))?.set(second, row);
+    for (const key of keysOf(row, aggregate, keys)) lines.get(key)?.set(second, row);
   }
   const seconds = [...Float64Array.from(new Set([...lines.values()].flatMap((line) => [...line.keys()]))).sort()];
   const [start, end] = leavesOut ? mainPart(seconds) : [0, seconds.length];
   const leftOut = [...seconds.slice(0, start), ...seconds.slice(end)];
   for (const line of lines.values()) for (const second of leftOut) line.delete(second);
-  const xs = withGaps(seconds.slice(start, end), unit, aggregate.zone);
+  const shown = seconds.slice(start, end);
+  const xs = withGaps(withEnd(shown, until, unit, aggregate.zone), unit, aggregate.zone);
   const isRead = truncated ? readUpTo(rows.at(-1), bucketName, aggregate, keys) : () => true;
   const columns = keys.flatMap((key, index) => {
     const line = lines.get(key);
     const missing = (x) => (view.isZeroWhenEmpty && isRead(index, x) ? 0 : null);
     return view.parts.map((part) => xs.map((x) => (line.has(x) ? drawable(part.of(line.get(x))) : missing(x))));
   });
-  return { xs, columns, rows: lines, leftOut };
+  return { xs, columns, rows: lines, leftOut, ends: shown.length === 0 ? [] : [shown[0], shown.at(-1)] };
 }
 
 /**
@@ -44,20 +46,21 @@ export function columnsOf({ rows, bucketName, truncated }, aggregate, keys, view
 function readUpTo(last, bucketName, aggregate, keys) {
   if (last === undefined) return () => false;
   const lastSecond = bucketStart(last[bucketName], aggregate.zone) / 1000;
-  if (!aggregate.isMultiValue) return (_, second) => second < lastSecond;
-  const lastIndex = keys.indexOf(keyOf(last, aggregate, keys));
   const lastClock = clockOf(last[bucketName]);
   const isPassed = (second) => second < lastSecond && clockAt(second * 1000, aggregate.zone) < lastClock;
+  if (aggregate.isBucketFirst) return (_, second) => second < lastSecond;
+  if (!aggregate.isMultiValue) return (_, second) => isPassed(second);
+  const lastIndex = Math.min(...keysOf(last, aggregate, keys).map((key) => keys.indexOf(key)));
   return (index, second) => index < lastIndex || (index === lastIndex && (second === lastSecond || isPassed(second)));
 }
 
-/** Return the key of a row's line. If the user typed a number in another notation, the key is what was typed. */
-function keyOf(row, aggregate, keys) {
-  if (aggregate.lineGroups.length === 0) return keys[0];
+/** Return the keys of a row's line: also those that the user typed, if they are the same number in another notation. */
+function keysOf(row, aggregate, keys) {
+  if (aggregate.lineGroups.length === 0) return keys.slice(0, 1);
   const key = aggregate.lineKey(row);
   const [group, ...others] = aggregate.lineGroups;
-  if (others.length > 0 || keys.includes(key) || !isNumber(row[group.name])) return key;
-  return keys.find((one) => isSameNumber(one, key));
+  if (others.length > 0 || !isNumber(row[group.name])) return [key];
+  return keys.filter((one) => isSameNumber(one, key));
 }
 
 /**
@@ -81,6 +84,13 @@ export function firstOpen(xs, { unit, zone, windows }, asOf) {
 
 function drawable(value) {
   return Number.isNaN(value) ? null : value;
+}
+
+/** Add the bucket of an instant, if it comes after the last one: without a row, it is as empty as a gap. */
+function withEnd(seconds, until, unit, zone) {
+  if (until === undefined || seconds.length === 0) return seconds;
+  const last = bucketBefore(until + 1, unit, zone) / 1000;
+  return last > seconds.at(-1) ? [...seconds, last] : seconds;
 }
 
 /**

@@ -21,6 +21,8 @@ export class GroupSelection {
   candidates = [];
   /** The freshness of the list of values, which shows how an empty one is meant. */
   freshness = null;
+  /** Whether the values are those with the most items; if there are too many to rank, they are the first by key. */
+  isRanked = true;
 
   constructor(api, aggregate) {
     this.api = api;
@@ -44,6 +46,12 @@ export class GroupSelection {
   fixedText({ name }) {
     const value = this.fixed.get(name);
     return `${humanize(name)}: ${value === undefined ? NO_VALUE : formatGroupValue(value)}`;
+  }
+
+  /** A remark if the lines are not those with the most items, though nobody selected them; null otherwise. */
+  get orderNote() {
+    if (this.isRanked || this.selected !== null || !this.aggregate.isMultiValue) return null;
+    return "the first values by key (there are too many to find those with the most items)";
   }
 
   /** The text to show instead of data if no value is known. */
@@ -74,10 +82,8 @@ export class GroupSelection {
   }
 
   #topGroups(signal) {
-    const onFreshness = (freshness) => {
-      this.freshness = freshness;
-    };
-    return topGroups(this.api, this.aggregate, { signal, onFreshness });
+    const onList = ({ freshness, isRanked }) => Object.assign(this, { freshness, isRanked });
+    return topGroups(this.api, this.aggregate, { signal, onList });
   }
 
   async #fixedCandidates(index, signal) {

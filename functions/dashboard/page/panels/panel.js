@@ -143,6 +143,11 @@ export class Panel {
     setText(this.inexact, count === 0 ? "" : text);
   }
 
+  #noteFile(text) {
+    this.fileNotice.hidden = text === "";
+    setText(this.fileNotice, text);
+  }
+
   #toggleTable() {
     const open = this.table.element.hidden;
     this.table.element.hidden = !open;
@@ -160,11 +165,12 @@ export class Panel {
     try {
       const isComplete = await downloadCsv(this.api, this.aggregate, this.queries);
       const limit = MAX_ROWS_IN_FILE.toLocaleString("en");
-      this.fileNotice.hidden = isComplete;
       const text = `The file contains only the first ${limit} rows. Narrow the range to get the others.`;
-      setText(this.fileNotice, isComplete ? "" : text);
+      this.#noteFile(isComplete ? "" : text);
     } catch (error) {
-      this.#showProblem(error);
+      // not where the next refresh would hide it
+      this.#noteFile(`The file could not be downloaded: ${error.message.replace(/\.$/, "")}.`);
+      if (!(error instanceof Problem)) throw error;
     } finally {
       this.#isDownloading = false;
       this.#allowDownload();

@@ -6,6 +6,7 @@ import { bucketLengthS, instantOf, isWithinDay } from "../values/times.js";
 
 const MIN_BUCKETS = 5;
 const MAX_MIN_RANGE_MS = 60_000;
+const MINUTE_S = 60;
 
 /** Whoever types 2024 has typed the years 2, 20 and 202 before, and may type a fifth digit. */
 const WHOLE_YEAR = /^[1-9]\d{3}-/;
@@ -125,7 +126,9 @@ export class RangeControls {
     if (from === "" || to === "") return;
     const [first, last] = this.#hasDates ? [`${from}T00:00`, `${to}T23:59`] : [from, to];
     const { zone } = this.aggregate;
-    const range = { from: instantOf(first, zone), to: instantOf(last, zone, { isLast: true }) };
+    // as in the API, the end includes all of what it names: a minute is several buckets then
+    const rest = bucketLengthS(this.aggregate.unit) < MINUTE_S ? MINUTE_S * 1000 - 1 : 0;
+    const range = { from: instantOf(first, zone), to: instantOf(last, zone, { isLast: true }) + rest };
     this.to.input.setCustomValidity(range.from > range.to ? "The end must not be before the start." : "");
     if (!this.to.input.reportValidity()) return;
     this.#custom = range;

@@ -2,7 +2,14 @@
 
 import { eachNote, shownNote } from "../charts/presentation.js";
 import { ranking } from "../charts/ranking.js";
-import { groupParameters, partsOf, readAllRows, readRows, VALUES_PER_REQUEST } from "../data/queries.js";
+import {
+  GROUPS_PER_REQUEST,
+  groupParameters,
+  partsOf,
+  readAllRows,
+  readRows,
+  VALUES_PER_REQUEST,
+} from "../data/queries.js";
 import { initialView, viewOptions, viewsOf } from "../data/views.js";
 import { button, el, labeledField, labeledSelect, searchField, setAttribute, setText } from "../elements/dom.js";
 import { humanize, spaced } from "../values/format.js";
@@ -95,16 +102,26 @@ export class RankedPanel extends Panel {
     this.empty.hidden = rows.length > 0;
     const emptyText = this.#searched === null ? this.groups.emptyText : `No row for ${this.#searched}.`;
     setText(this.empty, rows.length > 0 ? "" : emptyText);
-    this.moreButton.hidden =
-      this.#searched !== null || this.#limit >= Math.min(MAX_BARS, available) || rows.length < this.#limit;
+    // a listed value may have no row any more
+    const isAll = !aggregate.isMultiValue && rows.length < this.#limit;
+    this.moreButton.hidden = this.#searched !== null || this.#limit >= Math.min(MAX_BARS, available) || isAll;
     for (const [index, group] of aggregate.fixedGroups.entries())
       setText(this.fixedButtons[index], this.groups.fixedText(group));
-    const selection =
-      aggregate.isMultiValue && available > this.#limit ? `the ${this.#limit} with the most items, ` : "";
-    const ranked = `${selection}${this.#rankedText(rows, unit)}`;
+    const ranked = `${this.#selectionText(rows)}${this.#rankedText(rows, unit)}`;
     const caption = [ranked, shownNote(view), view.description, eachNote(aggregate, [view])];
     setText(this.caption, caption.filter(Boolean).join(" · "));
     return read;
+  }
+
+  /** Return which rows are shown if there may be others. */
+  #selectionText(rows) {
+    const { aggregate, groups } = this;
+    if (this.#searched !== null) return "";
+    if (!aggregate.isMultiValue) return rows.length < MAX_BARS ? "" : `the first ${MAX_BARS}, `;
+    if (groups.candidates.length < Math.min(this.#limit + 1, GROUPS_PER_REQUEST)) return "";
+    return groups.isRanked
+      ? `the ${this.#limit} with the most items, `
+      : `the first ${this.#limit} by key (there are too many to find those with the most items), `;
   }
 
   /** Return what the rows are ranked by: lists and texts have no order of their own. */

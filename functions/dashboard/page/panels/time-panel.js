@@ -7,7 +7,7 @@ import { Legend } from "../charts/legend.js";
 import { lists } from "../charts/lists.js";
 import { captionOf, formOf, intervalOptions, leftOutNote, limitNote, windowOf } from "../charts/presentation.js";
 import { ranking } from "../charts/ranking.js";
-import { Readout, valueAt } from "../charts/readout.js";
+import { latestValue, Readout } from "../charts/readout.js";
 import { summary } from "../charts/summary.js";
 import { assumedExtent } from "../data/extents.js";
 import { groupParameters, partsOf, readAllRows } from "../data/queries.js";
@@ -15,7 +15,7 @@ import { closeRange, initialLineCount, rangeParameters, unitFor, widenRange } fr
 import { columnsOf, firstOpen, linesBySize } from "../data/series.js";
 import { initialView, viewOptions, viewsOf } from "../data/views.js";
 import { button, el, labeledSelect, setAttribute, setText, uniqueId } from "../elements/dom.js";
-import { humanize, NO_VALUE } from "../values/format.js";
+import { humanize } from "../values/format.js";
 import { GroupSelection } from "./group-selection.js";
 import { Panel } from "./panel.js";
 import { RangeControls } from "./range-controls.js";
@@ -43,7 +43,10 @@ export class TimePanel extends Panel {
 
   #createControls() {
     const { aggregate } = this;
-    const measure = labeledSelect("Measure", (key) => this.#selectView(key));
+    const measure = labeledSelect("Measure", (key) => {
+      this.view = this.views.find((view) => view.key === key);
+      this.reload();
+    });
     measure.setOptions(viewOptions(this.views), this.view.key);
     this.interval = labeledSelect("Interval", (unit) => {
       this.#interval = unit;
@@ -60,8 +63,8 @@ export class TimePanel extends Panel {
     });
     this.movingWindow = new WindowControl(() => this.reload());
     this.movingWindow.show(aggregate.unit, this.view);
-    const selects = [...this.range.fields, this.interval.element, this.movingWindow.element];
-    this.controls.append(measure.element, ...this.fixedButtons, ...selects, linesButton);
+    const others = [...this.range.fields, this.interval.element, this.movingWindow.element, linesButton];
+    this.controls.append(measure.element, ...this.fixedButtons, ...others);
   }
 
   #createChart() {
@@ -82,7 +85,7 @@ export class TimePanel extends Panel {
       onToggle: (key) => this.#toggleLine(key),
       onHighlight: (lineIndex) => this.chart.highlight(lineIndex),
     });
-    handleKeys(this.plot, {
+    this.keyboardIndex = handleKeys(this.plot, {
       chartData: () => this.#chartData,
       move: (index, lineIndex) => this.#movePoint(index, lineIndex),
       zoom: (factor) => this.range.zoom(factor),
@@ -152,8 +155,10 @@ export class TimePanel extends Panel {
     const { rows, truncated, freshness } = read;
     const { aggregate, view } = this;
     const keys = lines.map(({ key }) => key);
+    // a moving sum is not zero as soon as there are no rows
+    const until = this.movingWindow.of(unit, view) === null ? range.until : undefined;
     const chartData = {
-      ...columnsOf(read, aggregate, keys, view, unit, this.range.leavesOut),
+      ...columnsOf(read, aggregate, keys, view, unit, { leavesOut: this.range.leavesOut, until }),
       lines: lines.map((line) => ({ ...line, hidden: this.#hidden.has(line.key) })),
       view,
       unit,
@@ -176,9 +181,9 @@ export class TimePanel extends Panel {
   }
 
   /** Extend the known extent by the rows that were read. */
-  #extend({ xs, unit, leftOut }) {
-    if (xs.length === 0) return;
-    const [first, last] = [xs[0] * 1000, xs.at(-1) * 1000];
+  #extend({ ends, unit, leftOut }) {
+    if (ends.length === 0) return;
+    const [first, last] = ends.map((second) => second * 1000);
     if (unit === this.aggregate.unit) this.extents.extend(this.aggregate, first, last);
     const { extent } = this.range;
     const everything = [first, last, ...leftOut.map((second) => second * 1000)];
@@ -205,9 +210,15 @@ export class TimePanel extends Panel {
     setText(this.empty, form === "nothing" ? "No rows in this range." : "");
     if (form === "lists") this.list.replaceChildren(...lists(chartData));
     if (form === "bars") this.#drawBars(chartData);
-    if (form === "chart") this.chart.draw(chartData);
-    const latest = chartData.lines.map((_, lineIndex) => this.#latestValue(chartData, lineIndex));
+    if (form === "chart") this.#drawChart(chartData);
+    const latest = chartData.lines.map((_, lineIndex) => latestValue(chartData, lineIndex));
     this.legend.show(chartData.lines, latest);
+  }
+
+  #drawChart(chartData) {
+    this.chart.draw(chartData);
+    const index = this.keyboardIndex(chartData);
+    if (index !== null) this.chart.setCursor(index);
   }
 
   /** Draw a single bucket as bars: one point makes no line. */
@@ -219,23 +230,15 @@ export class TimePanel extends Panel {
     setAttribute(this.bars, "aria-label", `${view.label}, ${bucketText(chartData, second, openFrom === 0)}`);
   }
 
-  #latestValue(chartData, lineIndex) {
-    const { xs, openFrom } = chartData;
-    const value = (second) => valueAt(chartData, lineIndex, second, { brief: true });
-    const latest = xs.findLastIndex((second) => value(second) !== null);
-    if (latest < 0) return NO_VALUE;
-    return latest >= openFrom ? `${value(xs[latest])} so far` : value(xs[latest]);
-  }
-
   #describe(chartData, closed) {
-    const { aggregate, view } = this;
-    const { unit } = chartData;
+    const { unit, view } = chartData;
     const measure = view.unit ? `${view.label} (${view.unit})` : view.label;
-    const label = `${measure} ${periodText(chartData)}, ${humanize(aggregate.name)}. ${KEYBOARD_HELP}`;
+    const label = `${measure} ${periodText(chartData)}, ${humanize(this.aggregate.name)}. ${KEYBOARD_HELP}`;
     setAttribute(this.plot, "aria-label", label);
     setText(this.summary, summary(chartData, closed));
     this.#nameFixed();
-    setText(this.caption, captionOf(chartData, this.movingWindow.of(unit, view)));
+    const caption = captionOf(chartData, this.movingWindow.of(unit, view));
+    setText(this.caption, [caption, this.groups.orderNote].filter(Boolean).join(" · "));
   }
 
   #nameFixed() {
@@ -247,6 +250,8 @@ export class TimePanel extends Panel {
     this.#nameFixed();
     this.queries = [];
     for (const element of [this.plot, this.list, this.bars, this.legendBar]) element.hidden = true;
+    this.note("");
+    setText(this.caption, "");
     this.empty.hidden = false;
     setText(this.empty, text);
     return { freshness, rows: [], requests: 1 };
@@ -257,11 +262,6 @@ export class TimePanel extends Panel {
     this.chart.highlight(lineIndex);
     this.readout.show(this.#chartData, index, this.chart);
     if (index !== null) this.readout.announce(this.#chartData, index, lineIndex);
-  }
-
-  #selectView(key) {
-    this.view = this.views.find((view) => view.key === key);
-    this.reload();
   }
 
   #toggleLine(key) {

@@ -65,8 +65,8 @@ export function exactText(value, shown = null) {
   if (value === null || value === undefined) return "";
   if (typeof value === "object" && !(value instanceof Exact)) {
     if (Array.isArray(value)) return value.map((entry) => entryText(entry, shown)).join(", ");
-    if ("at" in value) return `${exactText(value.value)} (${value.at})`;
-    if ("by" in value) return `${exactText(value.value)} (${exactText(value.by)})`;
+    if ("at" in value) return `${isolated(exactText(value.value))} (${value.at})`;
+    if ("by" in value) return `${isolated(exactText(value.value))} (${isolated(exactText(value.by))})`;
     return JSON.stringify(value);
   }
   return String(value);
@@ -74,14 +74,15 @@ export function exactText(value, shown = null) {
 
 /** Return an entry of a list as text: a frequent value with its count, or a ranked one with the fields it shows. */
 function entryText(entry, shown) {
-  if (shown === null) return `${exactText(entry.value)} × ${exactText(entry.count)}`;
+  const value = isolated(exactText(entry.value));
+  if (shown === null) return `${value} × ${exactText(entry.count)}`;
   const told = shownText(entry, shown);
-  return told ? `${exactText(entry.value)} (${told})` : exactText(entry.value);
+  return told ? `${value} (${told})` : value;
 }
 
 /** Return the fields that a ranked value shows, as text. */
 export function shownText(entry, shown) {
-  return shown.map((name) => exactText(entry[name]) || NO_VALUE).join(", ");
+  return shown.map((name) => isolated(exactText(entry[name])) || NO_VALUE).join(", ");
 }
 
 /** Return the names of the fields that come with a measure's ranked values; null if they are not ranked. */
@@ -110,6 +111,25 @@ export function lastStep(path) {
 export function humanize(name) {
   const text = spaced(name).trim();
   return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** What is written from right to left, or says so; in texts of other directions, it would move what is next to it. */
+const RIGHT_TO_LEFT =
+  /[\p{Bidi_Control}\p{Script=Hebrew}\p{Script=Arabic}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}]/u;
+const ISOLATES = new Set(["\u2066", "\u2067", "\u2068"]);
+const [FIRST_STRONG_ISOLATE, END_OF_ISOLATE] = ["\u2068", "\u2069"];
+
+/** Return a text such that it does not change the direction of what is next to it: `<value> × 12` stays 12. */
+export function isolated(text) {
+  if (!RIGHT_TO_LEFT.test(text)) return text;
+  let open = 0;
+  // an end without a beginning would end ours
+  const own = [...text].filter((character) => {
+    if (ISOLATES.has(character)) open += 1;
+    else if (character === END_OF_ISOLATE) return open > 0 && open-- > 0;
+    return true;
+  });
+  return FIRST_STRONG_ISOLATE + own.join("") + END_OF_ISOLATE.repeat(open + 1);
 }
 
 /** Return a group's value as text; the empty text is spelled out. */

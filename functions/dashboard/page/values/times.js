@@ -115,7 +115,7 @@ const HALF_DAY_MS = DAY_MS / 2;
  * Return a local time read with the offsets before and after a change of the clock nearby, and those of these instants
  * at which the zone's clock does show it: both if it occurs twice, none if it is skipped.
  */
-function readings(localTime, zone) {
+export function readings(localTime, zone) {
   const asUtc = Date.parse(`${localTime}Z`);
   const [before, after] = [asUtc - offset(asUtc - DAY_MS, zone), asUtc - offset(asUtc + DAY_MS, zone)];
   return { before, after, shown: [before, after].filter((instant) => localTimeOf(instant, zone) === localTime) };
