@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tailrace.aws.backfill.control import CONTROL
 from tailrace.aws.runtime.clients import client
 from tailrace.encoding.dynamodb import encode_item
 from tailrace.errors import Permanent
@@ -65,7 +66,8 @@ def test_known_rows_travel_in_batches_and_no_row_is_written_twice(
     write, write_batch = dynamodb.update_item, dynamodb.batch_execute_statement
 
     def update_item(**request: Any) -> Any:
-        calls.append(("update_item" if request["TableName"] == aggregates.name else "progress", 1))
+        written = "control" if request["Key"]["pk"]["S"] == CONTROL else "update_item"
+        calls.append((written if request["TableName"] == aggregates.name else "progress", 1))
         return write(**request)
 
     def batch_execute_statement(**request: Any) -> Any:
@@ -77,8 +79,9 @@ def test_known_rows_travel_in_batches_and_no_row_is_written_twice(
     shops = [record(n, "orders", (f"{n}", None, DAY | {"shop": f"s{n}", "amount": n})) for n in range(1, 41)]
     again = [record(100 + n, "orders", (f"x{n}", None, DAY | {"shop": f"s{n}", "amount": n})) for n in range(1, 41)]
     aggregates.absorb(event(shops))
-    # a row of each aggregate and an entry in the list of shops for each, the month; for the whole batch, how far it is
-    assert calls == [*[("update_item", 1)] * 121, ("progress", 1)]
+    # once, the names of the collections; a row of each aggregate and an entry in the list of shops for each, the month;
+    # for the whole batch, how far it is
+    assert calls == [("control", 1), *[("update_item", 1)] * 121, ("progress", 1)]
     calls.clear()
     aggregates.absorb(event(again))
     assert sorted(calls) == [*(("batch_execute_statement", size) for size in (21, 25, 25, 25, 25)), ("progress", 1)]
