@@ -153,13 +153,19 @@ def test_a_former_token_that_is_rejected_after_its_renewal_does_not_end_the_sess
     expect(page.locator("#notices")).to_be_empty()
 
 
-def test_a_page_that_slept_beyond_the_end_of_its_token_is_still_signed_in(
-    serve: Serve, issuer: Issuer, page: Page
-) -> None:
+def sign_in_with_clock(serve: Serve, issuer: Issuer, page: Page) -> list[str]:
+    """Open a page whose clock the test moves; return the list of what it sends as authorization."""
     seen: list[str] = []
     page.clock.install()
     page.goto(serve(protected(FakeApi(rows=day()), issuer, seen), **settings(issuer)).url)
     expect(page.locator(".panel .fresh")).to_contain_text("up to date")
+    return seen
+
+
+def test_a_page_that_slept_beyond_the_end_of_its_token_is_still_signed_in(
+    serve: Serve, issuer: Issuer, page: Page
+) -> None:
+    seen = sign_in_with_clock(serve, issuer, page)
     page.clock.fast_forward(2 * issuer.lifetime_s * 1000)
     wait_for_renewal(page, issuer, seen)
     assert "" not in seen
@@ -170,10 +176,7 @@ def test_a_page_that_slept_beyond_the_end_of_its_token_is_still_signed_in(
 def test_a_page_that_wakes_up_without_a_network_renews_its_token_later(
     serve: Serve, issuer: Issuer, page: Page
 ) -> None:
-    seen: list[str] = []
-    page.clock.install()
-    page.goto(serve(protected(FakeApi(rows=day()), issuer, seen), **settings(issuer)).url)
-    expect(page.locator(".panel .fresh")).to_contain_text("up to date")
+    seen = sign_in_with_clock(serve, issuer, page)
     page.route(f"{issuer.url}/token", lambda route: route.abort())
     page.clock.fast_forward(2 * issuer.lifetime_s * 1000)
     expect(page.locator(".panel .problem")).to_contain_text("The sign-in could not be renewed")

@@ -1,10 +1,8 @@
 """Plays histories of jobs: ``python -m tests.simulation.jobs --seeds 1000``."""
 
-import argparse
-import os
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
+from tests.simulation import seeds
 from tests.simulation.jobs.history import Player
 from tests.simulation.jobs.rivals import Rivals
 
@@ -18,9 +16,7 @@ def play(seed: int, *, rivals: bool = False, **modes: bool) -> list[str]:
 
 def main() -> int:
     """Play many histories on all cores."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=1000)
-    parser.add_argument("--first", type=int, default=0)
+    parser = seeds.parser(__doc__)
     parser.add_argument("--baskets", action="store_true", help="aggregates of elements, and a collection's own keys")
     parser.add_argument("--attached", action="store_true", help="an existing table that nothing may be written to")
     parser.add_argument("--carries", action="store_true", help="write-behind, and states that are lost or older")
@@ -28,20 +24,8 @@ def main() -> int:
     parser.add_argument("--late", action="store_true", help="parts that run again after the job has gone on")
     parser.add_argument("--rivals", action="store_true", help="executions and jobs at the same time, stops and pauses")
     options = parser.parse_args()
-    os.environ |= {"POWERTOOLS_LOG_LEVEL": "CRITICAL", "POWERTOOLS_METRICS_DISABLED": "true"}
-    seeds = range(options.first, options.first + options.seeds)
-    failed = 0
-    with ProcessPoolExecutor() as pool:
-        modes = {name: getattr(options, name) for name in ("baskets", "attached", "carries", "keeps", "late", "rivals")}
-        one = partial(play, **modes)
-        for seed, wrong in zip(seeds, pool.map(one, seeds, chunksize=4), strict=True):
-            if wrong:
-                failed += 1
-                print(f"seed {seed}:", *wrong, sep="\n  ")  # noqa: T201
-            if failed > 3:
-                break
-    print(f"{options.seeds} histories, {failed} with drift")  # noqa: T201
-    return int(failed > 0)
+    modes = {name: getattr(options, name) for name in ("baskets", "attached", "carries", "keeps", "late", "rivals")}
+    return seeds.play_all(partial(play, **modes), options)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,10 @@
 """Files that are loaded under every kind of failure end up in the table and in quarantine, exactly, once."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 
 from tests.simulation.load.__main__ import play
 from tests.simulation.load.broken import BROKEN, Break
+from tests.simulation.seeds import endings
 
 _SEEDS = 120
 _WITHIN = 1000
@@ -46,13 +43,4 @@ def test_a_history_follows_from_its_seed_alone() -> None:
         "history.play()\n"
         "print(history.trace, history.cloud.database.rows('items'))"
     )
-    endings = {
-        subprocess.run(
-            [sys.executable, "-c", play_one],
-            env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": os.pathsep.join(sys.path)},
-            capture_output=True,
-            check=True,
-        ).stdout
-        for hash_seed in ("1", "2")
-    }
-    assert len(endings) == 1
+    assert len(endings(play_one)) == 1

@@ -83,15 +83,21 @@ def test_a_replay_that_continues_does_not_read_what_it_has_passed(world: World) 
     assert life.calls == 7  # the route's collection, the catalog, the hours from the fifth on, and the events
 
 
-def test_another_spelling_of_the_route_continues_the_same_replay(
-    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """And a full disk is one sentence, after what was sent."""
-    world.archive([change(number, "a") for number in range(1, 4)])
+@pytest.fixture
+def stack(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The stack that the command finds, with the route ``even``."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setattr(module, "stack_of", lambda _options: SimpleNamespace(state_folder=tmp_path))
     monkeypatch.setattr(module, "route_names", lambda _stack: ["even"])
     monkeypatch.setattr(module, "_replay", lambda _stack, route: world.replay(route=route))
+
+
+@pytest.mark.usefixtures("stack")
+def test_another_spelling_of_the_route_continues_the_same_replay(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And a full disk is one sentence, after what was sent."""
+    world.archive([change(number, "a") for number in range(1, 4)])
     span = ["--from", "2026-11-25", "--to", "2026-11-26", "--limit", "1", "--stack", "s"]
     assert [main(["replay", route, *span]) for route in ("even", "Even", "even")] == [0, 0, 0]
     assert sequences(world) == [1, 2, 3]
@@ -103,14 +109,11 @@ def test_another_spelling_of_the_route_continues_the_same_replay(
     assert told.err == "tailrace: A file cannot be read or written: No space left on device.\n"
 
 
+@pytest.mark.usefixtures("stack")
 @pytest.mark.parametrize("kept", [True, False])
 def test_objects_that_are_gone_are_told_and_the_others_sent(
-    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], kept: bool
+    world: World, capsys: pytest.CaptureFixture[str], kept: bool
 ) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setattr(module, "stack_of", lambda _options: SimpleNamespace(state_folder=tmp_path))
-    monkeypatch.setattr(module, "route_names", lambda _stack: ["even"])
-    monkeypatch.setattr(module, "_replay", lambda _stack, route: world.replay(route=route))
     for hour in range(13):
         world.archive([change(hour, "a", minutes=60 * hour)])
     for place in list(world.s3.objects):
@@ -134,15 +137,12 @@ def test_an_event_that_is_too_long_for_a_call_holds_up_no_other(world: World, mo
     assert replay.too_long == {"2026-11-25T10": 1}
 
 
+@pytest.mark.usefixtures("stack")
 @pytest.mark.parametrize("dry_run", [False, True])
 def test_events_on_which_the_predicate_fails_are_told_and_the_others_sent(
-    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], dry_run: bool
+    world: World, capsys: pytest.CaptureFixture[str], dry_run: bool
 ) -> None:
     """The definition may have changed since the items were written."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setattr(module, "stack_of", lambda _options: SimpleNamespace(state_folder=tmp_path))
-    monkeypatch.setattr(module, "route_names", lambda _stack: ["even"])
-    monkeypatch.setattr(module, "_replay", lambda _stack, route: world.replay(route=route))
     world.deploy(pipeline_with(when=lambda item: 6 / item["n"] > 2))
     world.archive([change(minutes, "a", number=minutes % 3) for minutes in (0, 1, 2, 3, 63, 64)])
     options = ["--from", "2026-11-25", "--to", "2026-11-26", "--stack", "s", *(["--dry-run"] if dry_run else [])]

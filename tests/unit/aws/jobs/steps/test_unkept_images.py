@@ -31,18 +31,24 @@ def visits_code(on_expiry: Any, version: int) -> VisitsCode:
     return VisitsCode(on_expiry, [replace(model.PAGES_1, of=visits, version=version)])
 
 
+def started(monkeypatch: pytest.MonkeyPatch, codes: dict[str, VisitsCode]) -> Calm:
+    """Return a player of a new stack to which the first of these definitions is deployed, and nothing fails."""
+    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
+    player = Calm(1)
+    world: Any = player.world
+    world.dies, world.busy = 0, 0
+    world.codes, world.code = codes, next(iter(codes.values()))
+    write_first_control_rows(world.job_context(), ("items", "aggregates", "progress"))
+    return player
+
+
 @pytest.mark.parametrize("expires", [True, False])
 def test_rows_lack_what_expired_before_the_collection_began_to_keep_it(
     monkeypatch: pytest.MonkeyPatch, *, expires: bool
 ) -> None:
-    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
-    player = Calm(1)
+    codes = {"retracts": visits_code("retract", 1), "keeps": visits_code("keep", 2)}
+    player = started(monkeypatch, codes | {"keeps on": visits_code("keep", 3)})
     world = player.world
-    world.dies, world.busy = 0, 0
-    codes: Any = {"retracts": visits_code("retract", 1), "keeps": visits_code("keep", 2)}
-    codes["keeps on"] = visits_code("keep", 3)
-    world.codes, world.code = codes, codes["retracts"]
-    write_first_control_rows(world.job_context(), ("items", "aggregates", "progress"))
     for number in (1, 2, 3):
         world.write(f"visits#{number}", {"page": "x", "ms": 3})
     told = []
@@ -90,13 +96,8 @@ def test_rows_lack_what_expired_while_a_deployment_did_not_have_the_collection(
     monkeypatch: pytest.MonkeyPatch, first: VisitsCode, meanwhile: VisitsCode
 ) -> None:
     """A definition that was deployed by mistake keeps no image of what it does not know."""
-    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
-    player = Calm(1)
+    player = started(monkeypatch, {"first": first, "meanwhile": meanwhile})
     world = player.world
-    world.dies, world.busy = 0, 0
-    codes: Any = {"first": first, "meanwhile": meanwhile}
-    world.codes, world.code = codes, first
-    write_first_control_rows(world.job_context(), ("items", "aggregates", "progress"))
     for number in (1, 2):
         world.write(f"visits#{number}", {"page": "x", "ms": 3})
     world.settle()
@@ -114,13 +115,8 @@ def test_rows_lack_what_expired_while_a_deployment_did_not_have_the_collection(
 def test_rows_lack_nothing_if_a_deployment_did_not_have_the_collection_and_nothing_of_it_expired(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
-    player = Calm(1)
+    player = started(monkeypatch, {"first": visits_code("keep", 1), "meanwhile": ORDERS})
     world = player.world
-    world.dies, world.busy = 0, 0
-    codes: Any = {"first": visits_code("keep", 1), "meanwhile": ORDERS}
-    world.codes, world.code = codes, codes["first"]
-    write_first_control_rows(world.job_context(), ("items", "aggregates", "progress"))
     world.write("visits#1", {"page": "x", "ms": 3})
     world.write("sessions#1", {"user": "x"})
     world.settle()
@@ -140,13 +136,8 @@ def test_rows_lack_nothing_if_a_deployment_did_not_have_the_collection_and_nothi
 def test_what_expired_under_another_name_of_a_collection_is_not_known_until_its_images_are_moved(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
-    player = Calm(1)
+    player = started(monkeypatch, {name: keyed_code(name) for name in ("visits", "calls")})
     world = player.world
-    world.dies, world.busy = 0, 0
-    codes: Any = {name: keyed_code(name) for name in ("visits", "calls")}
-    world.codes, world.code = codes, codes["visits"]
-    write_first_control_rows(world.job_context(), ("items", "aggregates", "progress"))
     for number, milliseconds in ((1, 3), (2, 4)):
         world.write(f"visits#{number}", {"page": "x", "ms": milliseconds})
     world.write("visits#1", None, expired=True)
