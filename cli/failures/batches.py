@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from msgspec import Struct
 
 from cli.errors import CommandError
-from cli.failures.functions import FunctionFailed, Functions
+from cli.failures.functions import MALFORMED, FunctionFailed, Functions
 from cli.failures.run import Run
 from tailrace.aws.runtime.errors import has_code
 
@@ -90,7 +90,7 @@ class DiscardedBatches(Struct, frozen=True):
             stage = self.functions.stage_of(record["requestContext"]["functionArn"])
             payload = record["payload"]
             is_repaired = repaired_s is not None and stage == "aggregate" and _newest_s(record) < repaired_s
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except MALFORMED:
             run.tally.leave(UNREADABLE, key)
             return
         if is_repaired:

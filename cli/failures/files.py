@@ -11,7 +11,7 @@ from urllib.parse import unquote_plus
 from botocore.exceptions import ClientError
 from msgspec import Struct
 
-from cli.failures.functions import FunctionFailed, Functions
+from cli.failures.functions import MALFORMED, FunctionFailed, Functions
 from cli.failures.gate import Decision, Gate
 from cli.failures.leases import Leases, Message, leased
 from cli.failures.queues import message_count, note_hidden
@@ -147,13 +147,7 @@ class AsyncFailures(Struct, frozen=True):
             record = json.loads(body)
             stage, event = self.functions.stage_of(record["requestContext"]["functionArn"]), record["requestPayload"]
             unquote_plus("".join(one["s3"]["object"]["key"] for one in event["Records"]))
-        except (
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            RecursionError,
-        ):  # whoever may call load or catalog can send anything
+        except MALFORMED:
             return None, {}
         return stage, event
 

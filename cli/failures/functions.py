@@ -10,6 +10,10 @@ TIMEOUT_S = 915.0
 """The longest that a function of the stack runs, and a little."""
 
 
+MALFORMED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What reading the record of a failed call raises, if it is not Lambda's: whoever may write there can send anything."""
+
+
 class FunctionFailed(Exception):
     """A function raised an error or timed out; the message is its own."""
 
