@@ -3,13 +3,17 @@
 import json
 import time
 import tracemalloc
+from decimal import Decimal
 from enum import Enum
+from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tailrace.encoding.dynamodb import encode_item
-from tailrace.encoding.tagged_json import canonical_json, dumps, loads, loads_foreign
+from tailrace.encoding.tagged_json import canonical_json, dumps, loads, loads_foreign, loads_own
 from tailrace.errors import InvalidMessage
 
 TWICE = {
@@ -128,3 +132,52 @@ def test_a_set_whose_numbers_collide_is_refused_at_once(form: str, rest: str) ->
 def test_a_set_loses_no_member_that_it_cannot_have(members: str) -> None:
     with pytest.raises(InvalidMessage, match="a set may contain only strings, numbers and binary values"):
         loads(f'{{"tags": {{"~set": [{members}]}}}}')
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(
+    ["~set", "~map", "~bytes", '"~set"', "\\u007e"]
+)
+numbers = st.integers() | st.integers(-(10**40), 10**40) | st.decimals(allow_nan=False, allow_infinity=False)
+scalars = st.none() | st.booleans() | numbers | texts | st.binary()
+values = st.recursive(
+    scalars | st.sets(numbers) | st.sets(texts),
+    lambda inner: st.lists(inner) | st.dictionaries(texts, inner),
+    max_leaves=20,
+)
+
+
+def canonical(value: Any) -> Any:
+    """Return a value with each number in the type that every reader returns."""
+    return json.loads(canonical_json(value), parse_float=Decimal)
+
+
+@given(values)
+def test_what_is_written_is_read_as_it_was_by_each_reader(value: Any) -> None:
+    written = dumps(value)
+    own, read = loads_own(written.encode()), loads(written)
+    assert canonical(own) == canonical(read) == canonical(value)
+    assert repr(sorted_sets(own)) == repr(sorted_sets(read))
+
+
+def sorted_sets(value: Any) -> Any:
+    """Return a value with lists instead of sets, so that its text also shows the types of numbers."""
+    if isinstance(value, dict):
+        return {name: sorted_sets(inner) for name, inner in value.items()}
+    if isinstance(value, set):
+        return [set, sorted(map(repr, value))]
+    return [sorted_sets(inner) for inner in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("tagged", ['{"~bytes":"YQ=="}', '{"\\u007ebytes":"YQ=="}', '{"\\u007Ebytes":"YQ=="}'])
+@pytest.mark.parametrize("around", ["%s", '{"a":[1,%s]}', "[" * 60 + "%s" + "]" * 60])
+def test_a_tag_is_found_however_it_is_written(tagged: str, around: str) -> None:
+    text = around % tagged
+    for found in (loads(text), loads_own(text.encode())):
+        assert "b'a'" in repr(found)
+        assert "~bytes" not in repr(found)
+
+
+@pytest.mark.parametrize("text", [b"", b"[1,]", b'{"a":"\xff"}', b'{"~set":[[]]}', b'{"~bytes":"?"}', b"[" * 100_000])
+def test_own_text_that_was_damaged_is_refused(text: bytes) -> None:
+    with pytest.raises(InvalidMessage):
+        loads_own(text)

@@ -19,7 +19,7 @@ from tailrace.aggregation.row_changes import RowChange
 from tailrace.backfill.generations import Generation, GenerationId
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.keys import RowKey
-from tailrace.encoding.tagged_json import dumps, loads
+from tailrace.encoding.tagged_json import dumps, loads_own
 
 type ChangeId = tuple[str, int]
 """A change: its shard and its sequence number."""
@@ -123,7 +123,7 @@ def decode(text: bytes) -> JournalObject:
     Raises:
         InvalidMessage: it is not one.
     """
-    body = loads(text)
+    body = loads_own(text)
     steps = {
         (name, version): tuple(JournaledStep((pk, sk), number, tuple(deltas)) for pk, sk, number, deltas in of)
         for name, version, of in body["steps"]

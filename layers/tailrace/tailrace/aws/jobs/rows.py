@@ -14,7 +14,7 @@ from tailrace.backfill.generations import Generation
 from tailrace.definition.aggregate import Aggregate, Layout
 from tailrace.encoding.keys import EMPTY_SORT_KEY, RowKey, escape, group_texts
 from tailrace.encoding.numbers import EXACT
-from tailrace.encoding.tagged_json import dumps, loads
+from tailrace.encoding.tagged_json import dumps, loads_own
 
 _GROUP_LISTS = "~groups#"
 _ONE = 1  # the sequence number of everything in a base
@@ -84,7 +84,7 @@ def merge_rows(lines: Iterable[bytes], space: RowSpace) -> dict[RowKey, RowChang
     found: dict[RowKey, RowChange] = {}
     with localcontext(EXACT):
         for line in lines:
-            pk, sk, labels, expires_at, deltas, values = loads(line)
+            pk, sk, labels, expires_at, deltas, values = loads_own(line)
             row = _added(found, space, (pk, sk), tuple(labels), expires_at, tuple(deltas))
             for value_pk, value_sk, value_labels, value_deltas in values:
                 key = value_pk, value_sk

@@ -29,7 +29,7 @@ from tailrace.definition.row_attributes import EXPIRES_AT, INEXACT
 from tailrace.encoding.dynamodb import decode_item, encode_item
 from tailrace.encoding.json_types import Json
 from tailrace.encoding.keys import RowKey, value_rows_key
-from tailrace.encoding.tagged_json import dumps, loads
+from tailrace.encoding.tagged_json import dumps, loads_own
 
 _TRIES = 5
 _MARK_LENGTH = 34
@@ -107,7 +107,7 @@ def read_rows(context: JobContext, job: Job, partition: int) -> None:
     What is read counts once: a run that ends late may have read after the journal was listed, and must not replace it.
     """
     stored: dict[str, set[RowKey]] = {}
-    for prefix, pk, sk in map(loads, context.folder(job).all_lines(f"keys/{partition:06}")):
+    for prefix, pk, sk in map(loads_own, context.folder(job).all_lines(f"keys/{partition:06}")):
         stored.setdefault(prefix, set()).add((pk, sk))
     for generation in context.check(job):
         space = RowSpace(generation, context.aggregate(generation.id))
@@ -227,7 +227,7 @@ def _line(read: ReadRow) -> bytes:
 
 def parse_read_row(line: bytes) -> ReadRow:
     """Read a line that :func:`read_rows` wrote."""
-    pk, sk, counters, marks, order, version, repairs, expires_at, read_at, inexact, below, judged = loads(line)
+    pk, sk, counters, marks, order, version, repairs, expires_at, read_at, inexact, below, judged = loads_own(line)
     found = {name: int(number) for name, number in marks.items()}
     row = StoredRow(None if counters is None else tuple(counters), found, order, version, repairs, expires_at)
     return ReadRow((pk, sk), row, read_at, inexact, below, judged)

@@ -12,7 +12,7 @@ from tailrace.aws.runtime.telemetry import count_metrics
 from tailrace.backfill import job_phases
 from tailrace.backfill.comparison import is_in_time
 from tailrace.backfill.generations import end_verify, raise_floor
-from tailrace.encoding.tagged_json import loads
+from tailrace.encoding.tagged_json import loads_own
 
 
 def floor(context: JobContext, job: Job) -> Next:
@@ -58,7 +58,7 @@ def write_report(context: JobContext, job: Job) -> Next:
     folder = context.folder(job)
     counts, wrong, unjudged, repaired = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
     for line in folder.all_lines("counts"):
-        found = loads(line)
+        found = loads_own(line)
         judged = found.pop("generations", {"": {}})
         if not all("repaired" in left for left in judged.values()):
             raise JobEnded("another release has compared the rows: run it again")
