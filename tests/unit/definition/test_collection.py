@@ -1,5 +1,6 @@
 """Collections: where a schema file is found, what a transform may do, and when violations are computed."""
 
+import json
 from decimal import Decimal, localcontext
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 
 from tailrace import Collection
 from tailrace.encoding.numbers import EXACT
-from tailrace.errors import InvalidItem, Violation
+from tailrace.errors import DefinitionError, InvalidItem, Violation
 
 
 def test_a_schema_path_is_relative_to_the_defining_module(tmp_path: Path) -> None:
@@ -20,6 +21,16 @@ def test_a_schema_path_is_relative_to_the_defining_module(tmp_path: Path) -> Non
     with pytest.raises(InvalidItem):
         space["things"].prepare({})
     assert space["things"].prepare({"a": 1, "n": 3}) == {"a": 1, "n": 3}
+
+
+def test_a_wrong_schema_is_named_with_its_collection_and_file(tmp_path: Path) -> None:
+    wrong = {"properties": {"n": {"type": "strng"}}}
+    reason = "/properties/n/type: there is no type 'strng'; did you mean 'string'[?]"
+    with pytest.raises(DefinitionError, match=f"^collection 'things': schema=: {reason}"):
+        Collection("things", schema=wrong)
+    (tmp_path / "thing.json").write_text(json.dumps(wrong))
+    with pytest.raises(DefinitionError, match=f"^collection 'things': the schema 'thing.json': {reason}"):
+        Collection("things", schema=tmp_path / "thing.json")
 
 
 def test_a_transform_gets_a_copy_and_its_errors_make_the_item_invalid() -> None:

@@ -112,14 +112,15 @@ class Collection:
             raise DefinitionError(f"collection {self.name!r}: transform= must be a function, not {self.transform!r}")
         if self.transform is not None:
             check_function(f"collection {self.name!r}: transform=", self.transform)
-        document = self.schema
+        document, source = self.schema, "schema="
         if isinstance(document, str | Path):
+            source = f"the schema {Path(document).name!r}"
             caller = sys._getframe(2).f_globals.get("__file__", "")  # noqa: SLF001 - the defining module
             document = _read_schema(self.name, Path(caller).parent / document)
         if not isinstance(document, Mapping):
             text = f"schema= must be a dict or a file path, not a {type(document).__name__}"
             raise DefinitionError(f"collection {self.name!r}: {text}")
-        object.__setattr__(self, "compiled", Schema(document))
+        object.__setattr__(self, "compiled", _compiled(self.name, source, document))
         _check_examples(self)
         object.__setattr__(self, "keys", CollectionKey(self.name, self.key, self.match, self.ttl))
         text = f"collection {self.name!r}"
@@ -215,6 +216,13 @@ def _check_type(context: str, collection: Collection, argument: str, path: Field
         text = ".".join(map(str, path))
         source = collection.fields.source_of(path)
         raise DefinitionError(f"{context}: {argument}= names {text!r}, which must be {kinds} in the {source}")
+
+
+def _compiled(collection: str, source: str, document: Mapping[str, Any]) -> Schema:
+    try:
+        return Schema(document)
+    except DefinitionError as error:
+        raise DefinitionError(f"collection {collection!r}: {source}: {error}") from error
 
 
 def _read_schema(collection: str, path: Path) -> Mapping[str, Any]:
