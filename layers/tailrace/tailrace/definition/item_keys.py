@@ -5,6 +5,7 @@ from decimal import Decimal
 from itertools import combinations
 from typing import Any, NamedTuple
 
+from tailrace.definition.fields.paths import FieldPath
 from tailrace.definition.item_ids import fields_of_id, id_of
 from tailrace.encoding.dynamodb import Image, decode_value, reserved_attributes
 from tailrace.encoding.json_types import Item
@@ -155,7 +156,7 @@ class CollectionKey:
         """
         fixed = self.fields_of(item_id) | self.match
         other = [name for name, value in fixed.items() if name in fields and not _is_same(fields[name], value)]
-        violations = [Violation(f"/{name}", "key", _OTHER_VALUE) for name in other]
+        violations = [Violation(FieldPath((name,)).pointer, "key", _OTHER_VALUE) for name in other]
         violations += reserved_violations(fields, self.reserved)
         if violations:
             raise InvalidItem(violations)

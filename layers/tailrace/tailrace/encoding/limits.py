@@ -6,8 +6,10 @@ Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constra
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from decimal import Decimal
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
+
+from msgspec.structs import replace
 
 from tailrace.encoding.dynamodb import INVALID_SET, reserved_attributes
 from tailrace.encoding.keys import MAX_BYTES_PER_CHARACTER, MAX_PARTITION_KEY_BYTES
@@ -20,6 +22,7 @@ from tailrace.encoding.numbers import (
     is_representable,
     significant_digits,
 )
+from tailrace.encoding.text import shortened
 from tailrace.errors import InvalidItem, Violation
 
 MAX_ITEM_BYTES = 400 * 1024
@@ -28,6 +31,9 @@ MAX_NAME_BYTES = 65_535
 _CONTAINER_BYTES = 3
 _ELEMENT_BYTES = 1
 _MAX_REPORTED_NAME = 256
+_MAX_REPORTED = 10_000
+"""Violations in one report. Each has a pointer of its own, so those of a whole item could fill a function's memory."""
+
 _MAX_NUMBER_BYTES = 24  # with what its member adds
 _SAFE_INTEGER = 10**MAX_DIGITS
 _RESERVED = reserved_attributes(["pk"], "expires_at")
@@ -40,13 +46,16 @@ def check_item(pk: str, item: Mapping[str, Any], reserved: Mapping[str, str] = _
 
     Raises:
         InvalidItem: the item is too large or nested too deeply, a number is out of range, or a name or value cannot be
-            represented in DynamoDB.
+            represented in DynamoDB. It has every violation; of very many, the first.
     """
     if _is_plain(pk, item, reserved):
         return
     if _least_size(item) > MAX_ITEM_BYTES:  # a full check of millions of values would take longer than a request has
         raise InvalidItem([Violation("", "size", f"item size exceeds the limit of {MAX_ITEM_BYTES}")])
-    violations = [*_key_violations(pk), *_field_violations(item, reserved)]
+    found = chain(_key_violations(pk), _field_violations(item, reserved))
+    violations = [replace(one, pointer=shortened(one.pointer)) for one in islice(found, _MAX_REPORTED + 1)]
+    if len(violations) > _MAX_REPORTED:
+        raise InvalidItem(violations[:1])
     if not violations:
         size = item_bytes(pk, item)
         if size > MAX_ITEM_BYTES:
