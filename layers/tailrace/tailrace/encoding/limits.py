@@ -39,10 +39,16 @@ _SAFE_INTEGER = 10**MAX_DIGITS
 _RESERVED = reserved_attributes(["pk"], "expires_at")
 
 
-def check_item(pk: str, item: Mapping[str, Any], reserved: Mapping[str, str] = _RESERVED) -> None:
+def check_item(
+    pk: str,
+    item: Mapping[str, Any],
+    reserved: Mapping[str, str] = _RESERVED,
+    others: Mapping[str, Any] | None = None,
+) -> None:
     """Reject an item (fields only) that DynamoDB could not store under this key.
 
-    ``reserved`` are the names that are not fields of the table's items, each with what it is.
+    ``reserved`` are the names that are not fields of the table's items, each with what it is. ``others`` are all
+    attributes of the row beside the fields, which count for its size; without them, only ``pk`` does.
 
     Raises:
         InvalidItem: the item is too large or nested too deeply, a number is out of range, or a name or value cannot be
@@ -57,7 +63,7 @@ def check_item(pk: str, item: Mapping[str, Any], reserved: Mapping[str, str] = _
     if len(violations) > _MAX_REPORTED:
         raise InvalidItem(violations[:1])
     if not violations:
-        size = item_bytes(pk, item)
+        size = item_bytes(pk, item) if others is None else _size(dict(item)) + _size(dict(others))
         if size > MAX_ITEM_BYTES:
             violations.append(Violation("", "size", f"item size {size} bytes exceeds the limit of {MAX_ITEM_BYTES}"))
     if violations:

@@ -16,6 +16,8 @@ from tailrace.encoding.times import MAX_EPOCH_SECOND
 from tailrace.errors import InvalidItem, Violation
 from tailrace.inputs.received_items import completed
 
+_ANY_DIGEST = {DIGEST: item_digest({})}  # all have the same length
+
 
 class StoredItem(Struct, frozen=True):
     """An item as the table stores it: its fields, and its expiry, if any.
@@ -59,13 +61,14 @@ def validated_row(pipeline: Pipeline, collection: str, item_id: str, stored: Sto
     key = key_attributes(keys, item_id)
     item = keys.completed(item_id, stored.item)
     others = {name: value for name, value in item.items() if name not in keys.fields}
-    check_item(_key_text(key), others, keys.reserved)
+    has_open_schema = listed_fields(pipeline, collection) is None
+    beside = key if stored.expires_at is None else key | {keys.ttl: MAX_EPOCH_SECOND}
+    check_item(_key_text(key), others, keys.reserved, beside | _ANY_DIGEST if has_open_schema else beside)
     row = keys.row(item_id, item)
     known.prepare(item)
     if known.lifetime is not None:
         known.lifetime.expires_at(item)  # raises if its field is not a time
     expiry = {} if stored.expires_at is None else {keys.ttl: _epoch_seconds(stored.expires_at)}
-    has_open_schema = listed_fields(pipeline, collection) is None
     digest = {DIGEST: item_digest(item, stored.expires_at)} if has_open_schema else {}
     return encode_item(row | expiry | digest)
 
