@@ -22,7 +22,7 @@ from tailrace.encoding.numbers import (
     is_representable,
     significant_digits,
 )
-from tailrace.encoding.text import shortened
+from tailrace.encoding.text import json_pointer, shortened
 from tailrace.errors import InvalidItem, Violation
 
 MAX_ITEM_BYTES = 400 * 1024
@@ -128,8 +128,7 @@ def _field_violations(item: Mapping[str, Any], reserved: Mapping[str, str] = _RE
 def reserved_violations(names: Iterable[str], reserved: Mapping[str, str]) -> Iterator[Violation]:
     """Yield a violation for each name that is not a field of a table's items."""
     for name in sorted(reserved.keys() & set(names)):
-        pointer = f"/{name.replace('~', '~0').replace('/', '~1')}"
-        yield Violation(pointer, "name", f"{name!r} is {reserved[name]}, not a field: rename it")
+        yield Violation(json_pointer(name), "name", f"{name!r} is {reserved[name]}, not a field: rename it")
 
 
 def _violations(pointer: str, value: Any, depth: int) -> Iterator[Violation]:
@@ -159,7 +158,7 @@ def _map_violations(pointer: str, members: Mapping[str, Any], depth: int) -> Ite
     for name, inner in members.items():
         # escape unpaired surrogates, so that the report itself can be encoded
         printable = name.encode(errors="backslashreplace").decode()
-        member_pointer = f"{pointer}/{printable[:_MAX_REPORTED_NAME].replace('~', '~0').replace('/', '~1')}"
+        member_pointer = pointer + json_pointer(printable[:_MAX_REPORTED_NAME])
         if not name:
             yield Violation(member_pointer, "name", "the name is empty")
         elif not is_encodable(name):

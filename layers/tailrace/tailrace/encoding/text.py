@@ -35,6 +35,11 @@ def shortened(text: str) -> str:
     return text if len(text) <= _MAX_REPORTED else f"{text[:half]} … {text[-half:]}"
 
 
+def json_pointer(name: str) -> str:
+    """Return the JSON Pointer (RFC 6901) to a member of a document."""
+    return f"/{name.replace('~', '~0').replace('/', '~1')}"
+
+
 def plain_text(text: str) -> str:
     """Return a text of Python's own type: a transform may return a member of an enum, or one of another subclass.
 

@@ -5,7 +5,6 @@ from typing import Any
 from msgspec import Struct
 
 from tailrace.aws.items.conditions import MAX_LISTED_FIELDS
-from tailrace.definition.fields.paths import FieldPath
 from tailrace.definition.item_keys import PLAIN_ATTRIBUTE, PLAIN_TTL, CollectionKey
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.digests import entity_tag, item_digest
@@ -13,6 +12,7 @@ from tailrace.encoding.dynamodb import DIGEST, REPLICATION, decode_item, encode_
 from tailrace.encoding.json_types import Item, Row
 from tailrace.encoding.keys import item_key, split_item_key
 from tailrace.encoding.limits import check_item
+from tailrace.encoding.text import json_pointer
 from tailrace.encoding.times import MAX_EPOCH_SECOND
 from tailrace.errors import InvalidItem, Violation
 from tailrace.inputs.received_items import completed
@@ -105,7 +105,7 @@ def listed_fields(pipeline: Pipeline, collection: str) -> frozenset[str] | None:
 def _epoch_seconds(value: Any, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_EPOCH_SECOND:
         text = "not a whole number of seconds since 1970"
-        raise InvalidItem([Violation(FieldPath((name,)).pointer, "expires_at", text)])
+        raise InvalidItem([Violation(json_pointer(name), "expires_at", text)])
     return value
 
 
