@@ -37,8 +37,10 @@ from tailrace.definition.times.instants import EPOCH_UNITS
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.limits import check_item
 from tailrace.errors import InvalidItem, InvalidMessage
+from tailrace.inputs.received_items import completed, stamp_of
 
 _MAX_NAMES = 12
+_STAMP = stamp_of(0)  # an entrance gives one to each item that has none
 _FIRST_SECONDS, _LAST_SECONDS = 10**8, 10**10
 """Times in seconds from 1973 to 2286."""
 _UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds"}
@@ -74,7 +76,7 @@ def _transformed(collection: Collection, findings: Findings) -> Iterator[Item]:
     given = {*collection.keys.fields, *collection.keys.match}
     for number, example in enumerate(collection.all_examples, 1):
         try:
-            item = example_item(collection, example)
+            item, _ = completed(collection, example_item(collection, example), None, _STAMP)
             if missing := [name for name in collection.keys.fields if name not in item]:
                 findings.error(
                     f"example {number} of {collection.name!r} lacks {', '.join(missing)}, which its key gives"
@@ -153,7 +155,10 @@ def _check_entrances(collection: Collection, findings: Findings) -> None:
         context = f"collection {collection.name!r}: {argument}= names {path.source!r}, which"
         if not items:
             findings.warn(f"{context} was not checked, since its schema does not describe it: add examples=[…]")
-        elif all(path.read(item) is None for item in items):
+        elif any(_has(value_at(item, path.steps[:-1]), path.name) for item in items):
+            if all(path.read(item) is None for item in items):
+                findings.warn(f"{context} is null in every example: add one that has a value")
+        else:
             findings.error(f"{context} no example has: correct the name, or add an example that has it")
 
 
@@ -187,6 +192,11 @@ def _check_use(context: str, collection: Collection, use: FieldUse, items: Seque
     if not types:
         around = [value_at(item, use.path[:-1]) for item in items]
         known = {name for found in around if isinstance(found, dict) for name in found}
+        if use.path[-1] in known:
+            after = " after the transform" if collection.transform else ""
+            text = f"{use.source!r} is null in every example{after}: add one that has a value"
+            findings.warn(f"{context}: {use.what}: {text}")
+            return
         problem = unknown_field(use.source, *_place_of(use, collection), known, use.source_to(len(use.path) - 1))
         findings.error(f"{context}: {problem} {where}: correct the name, or add an example that has it")
     elif not types & use.types:

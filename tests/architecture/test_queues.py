@@ -1,7 +1,10 @@
 """Queues: a dead-letter queue behind each, room for retries, and one queue for every route."""
 
+import json
+import re
 from collections import Counter
 from copy import deepcopy
+from typing import Any
 
 import pytest
 
@@ -181,6 +184,41 @@ def test_a_stack_has_room_for_as_many_routes_as_the_guide_says(routes: int, fits
     made = kinds["AWS::Serverless::Function"] + kinds["AWS::Serverless::StateMachine"] + asynchronous
     assert (len(found) + made <= 500) is fits
     assert "| routes | at most 71:" in (ROOT / "docs/definition.md").read_text()
+
+
+UNSET = {"ROUTES", "AWS_ENDPOINT_URL"}
+"""Variables without a length of their own: the one that is looked at, and one that no deployment sets."""
+
+
+def longest(value: Any) -> str:
+    """Return the longest text that a variable's value may be; names of routes and pipelines apart."""
+    match value:
+        case {"Fn::If": [_, *choices]}:
+            return max(map(longest, choices), key=len)
+        case {"Ref": "AWS::StackName" | "AWS::AccountId" | "AWS::Region" as name}:
+            return {"AWS::StackName": "s" * 25, "AWS::AccountId": "1" * 12}.get(name, "ap-southeast-1")
+        case {"Ref": "ItemsTableName"}:
+            return "t" * 255
+        case {"Ref": name} if name in QUEUES:
+            return f"https://sqs.ap-southeast-1.amazonaws.com/{'1' * 12}/{longest(properties(name)['QueueName'])}"
+        case {"Ref": name} if name in template()["Resources"]:
+            named = properties(name)
+            return longest(next(named[one] for one in ("TableName", "BucketName") if one in named))
+        case {"Ref": name}:
+            return str(template()["Parameters"][name]["Default"])
+        case {"Fn::Sub": text}:
+            return re.sub(r"\$\{([^}]+)\}", lambda found: longest({"Ref": found[1]}), text)
+    return str(value)
+
+
+def test_the_names_of_routes_may_be_as_long_together_as_the_guide_says() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html: 4 KB for all variables of a function."""
+    assert "take at most 2,500 characters in `Routes`" in (ROOT / "docs/definition.md").read_text()
+    shared = template()["Globals"]["Function"]["Environment"]["Variables"]
+    for stage in ("api", "fanout"):
+        own = properties(function_id(stage))["Environment"]["Variables"]
+        others = {name: longest(value) for name, value in {**shared, **own}.items() if name not in UNSET}
+        assert len(json.dumps(others | {"ROUTES": "r" * 2_500}, separators=(",", ":"))) <= 4096
 
 
 def test_a_definition_gets_its_queues_before_its_changes() -> None:

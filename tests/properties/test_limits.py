@@ -46,6 +46,21 @@ def test_an_item_of_far_too_many_values_is_refused_without_a_look_at_each(
     assert [violation.keyword for violation in raised.value.violations] == ["size"]
 
 
+@pytest.mark.parametrize(("count", "reported"), [(10_000, 10_000), (10_001, 1), (100_000, 1)])
+def test_a_report_of_very_many_violations_has_only_the_first(count: int, reported: int) -> None:
+    """Deep in maps with long names, a line of 1 MiB made a report of more than a gigabyte."""
+    value: Any = [Decimal("1E+999")] * count
+    for _ in range(30):
+        value = {"n" * 100: value}
+    with pytest.raises(InvalidItem) as raised:
+        limits.check_item("orders#1", {"v": value})
+    violations = raised.value.violations
+    assert len(violations) == reported
+    assert violations[0].pointer.endswith("/0")
+    assert {violation.keyword for violation in violations} == {"range"}
+    assert all(len(violation.pointer) <= 503 for violation in violations)
+
+
 @given(st.dictionaries(st.text("abc", min_size=1), st.text("xyzé", max_size=20) | st.integers(-99, 99) | st.none()))
 def test_most_items_need_no_full_check(item: dict[str, Any]) -> None:
     assert limits._is_plain("orders#1", item)

@@ -10,16 +10,18 @@ from pathlib import Path
 from random import Random
 
 from msgspec import Struct
+from msgspec import field as member
 
 from cli.definitions.generation.generator import Generator
 from cli.definitions.subject import Subject
 from cli.errors import CommandError, UsageError
-from tailrace.aws.items.rows import StoredItem, validated_row
+from tailrace.aws.items.rows import StoredItem, arriving, validated_row
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Item
 from tailrace.errors import InvalidItem, InvalidMessage
 from tailrace.inputs.cells import LineFields
 from tailrace.inputs.lines import BadLine, Line, LineReader, detect_format
+from tailrace.inputs.received_items import completed, stamp_of
 from tailrace.inputs.unpacking import unpacked
 
 type Numbered = tuple[str, Item, int]
@@ -55,6 +57,7 @@ class SampleFile(Struct):
         refused: the lines that load would refuse.
         reason: why the first of them would be.
         without_id: the lines without an id, which count as new items.
+        stamp: the time at which all of them come in.
     """
 
     path: Path
@@ -65,6 +68,7 @@ class SampleFile(Struct):
     refused: int = 0
     reason: str = ""
     without_id: int = 0
+    stamp: str = member(default_factory=lambda: stamp_of(time.time_ns() // 1_000_000))
 
     def items(self) -> Iterator[Numbered]:
         """Yield the valid items.
@@ -99,9 +103,10 @@ class SampleFile(Struct):
         of = self.subject.collection
         try:
             if isinstance(line, Line):
-                item_id, item, expires_at = line.id, of.keys.completed(line.id, line.item), line.expires_at
+                arrived = arriving(self.pipeline, of.name, line.id, StoredItem(line.item, line.expires_at), self.stamp)
+                item_id, item, expires_at = line.id, arrived.item, arrived.expires_at
             elif line.violation.pointer == "/id" and isinstance(line.raw, dict) and line.raw.get("id") is None:
-                item = LineFields.of(of.compiled, of.keys).item(line.raw)
+                item, expires_at = completed(of, LineFields.of(of.compiled, of.keys).item(line.raw), None, self.stamp)
                 self.without_id += 1
                 item_id = self.subject.id_of(item) or f"line {line.number}"
             else:

@@ -198,6 +198,13 @@ def test_a_row_is_made_of_an_id_and_fields() -> None:
             keys.row(item_id, {})
 
 
+def test_another_value_in_a_field_is_told_by_its_json_pointer() -> None:
+    keys = collection(key={"PK": "C#{customer/id}"}, match={"~kind": "order"}).keys
+    with pytest.raises(InvalidItem) as raised:
+        keys.row("7", {"customer/id": "8", "~kind": "line"})
+    assert [violation.pointer for violation in raised.value.violations] == ["/customer~1id", "/~0kind"]
+
+
 def test_keys_match_and_ttl_are_part_of_the_meaning() -> None:
     plain = Collection("orders", schema={})
     others = [

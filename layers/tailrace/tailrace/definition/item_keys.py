@@ -12,7 +12,7 @@ from tailrace.encoding.key_templates import KeyTemplate, Kind, check_key
 from tailrace.encoding.keys import SENTINELS, item_key, split_item_key
 from tailrace.encoding.limits import check_item, reserved_violations
 from tailrace.encoding.numbers import canonical_number
-from tailrace.encoding.text import plain_text
+from tailrace.encoding.text import json_pointer, plain_text
 from tailrace.errors import DefinitionError, InvalidItem, InvalidMessage, Violation
 
 PLAIN_ATTRIBUTE, PLAIN_TTL = "pk", "expires_at"
@@ -155,7 +155,7 @@ class CollectionKey:
         """
         fixed = self.fields_of(item_id) | self.match
         other = [name for name, value in fixed.items() if name in fields and not _is_same(fields[name], value)]
-        violations = [Violation(f"/{name}", "key", _OTHER_VALUE) for name in other]
+        violations = [Violation(json_pointer(name), "key", _OTHER_VALUE) for name in other]
         violations += reserved_violations(fields, self.reserved)
         if violations:
             raise InvalidItem(violations)

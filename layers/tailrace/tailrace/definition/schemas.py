@@ -26,6 +26,7 @@ from tailrace.definition.json_schema.types import ALL_TYPES, types_of
 from tailrace.definition.json_schema.unique_items import UniqueItems
 from tailrace.definition.json_schema.violation_texts import violation_text
 from tailrace.encoding.limits import MAX_DEPTH
+from tailrace.encoding.text import shortened
 from tailrace.errors import DefinitionError, Violation
 
 
@@ -58,7 +59,7 @@ class Schema:
                 keywords={"uniqueItems": UniqueItems, **EXACT_KEYWORDS},
             )
         except jsonschema_rs.ValidationError as error:
-            place = f"{_pointer(error.instance_path) or '/'}: {_truncate(error.message)}"
+            place = f"{_pointer(error.instance_path) or '/'}: {shortened(error.message)}"
             pattern = self._patterns.uncompiled(error)
             if pattern is not None:
                 reason = "an unknown Unicode property, or repeats that expand to more than 32 MB"
@@ -191,7 +192,7 @@ class Schema:
             # unevaluatedProperties and the like apply other keywords once more, with the same result
             found = dict.fromkeys(map(self._violation, errors))
         except Exception as error:  # noqa: BLE001 - whatever it is, the item cannot be used
-            return (Violation("", "schema", _truncate(f"cannot be validated: {type(error).__name__}: {error}")),)
+            return (Violation("", "schema", shortened(f"cannot be validated: {type(error).__name__}: {error}")),)
         return tuple(sorted(found, key=lambda violation: violation.pointer))
 
     def refusals(self, name: str, value: Any) -> Iterator[str]:
@@ -230,7 +231,7 @@ class Schema:
 
     def _violation(self, error: jsonschema_rs.ValidationError) -> Violation:
         keyword, message = violation_text(error, self._patterns.original)
-        return Violation(_truncate(_pointer(error.instance_path)), keyword, _truncate(message))
+        return Violation(shortened(_pointer(error.instance_path)), keyword, shortened(message))
 
 
 _MAX_ITEM_APPLICATIONS = 5_000_000
@@ -283,14 +284,7 @@ def json_view(value: Any) -> Any:
 
 _SCALARS = frozenset([str, int, bool, Decimal, NoneType])
 _CONTAINERS = (dict, list, tuple, set, frozenset, bytes, bytearray)
-_MAX_MESSAGE = 500
 
 
 def _pointer(path: Any) -> str:
     return "".join(f"/{escape_pointer(str(part))}" for part in path)
-
-
-def _truncate(message: str) -> str:
-    # the message quotes the invalid value, which may be the whole item
-    half = _MAX_MESSAGE // 2
-    return message if len(message) <= _MAX_MESSAGE else f"{message[:half]} … {message[-half:]}"

@@ -6,8 +6,10 @@ Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constra
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from decimal import Decimal
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
+
+from msgspec.structs import replace
 
 from tailrace.encoding.dynamodb import INVALID_SET, reserved_attributes
 from tailrace.encoding.keys import MAX_BYTES_PER_CHARACTER, MAX_PARTITION_KEY_BYTES
@@ -20,6 +22,7 @@ from tailrace.encoding.numbers import (
     is_representable,
     significant_digits,
 )
+from tailrace.encoding.text import json_pointer, shortened
 from tailrace.errors import InvalidItem, Violation
 
 MAX_ITEM_BYTES = 400 * 1024
@@ -28,27 +31,39 @@ MAX_NAME_BYTES = 65_535
 _CONTAINER_BYTES = 3
 _ELEMENT_BYTES = 1
 _MAX_REPORTED_NAME = 256
+_MAX_REPORTED = 10_000
+"""Violations in one report. Each has a pointer of its own, so those of a whole item could fill a function's memory."""
+
 _MAX_NUMBER_BYTES = 24  # with what its member adds
 _SAFE_INTEGER = 10**MAX_DIGITS
 _RESERVED = reserved_attributes(["pk"], "expires_at")
 
 
-def check_item(pk: str, item: Mapping[str, Any], reserved: Mapping[str, str] = _RESERVED) -> None:
+def check_item(
+    pk: str,
+    item: Mapping[str, Any],
+    reserved: Mapping[str, str] = _RESERVED,
+    others: Mapping[str, Any] | None = None,
+) -> None:
     """Reject an item (fields only) that DynamoDB could not store under this key.
 
-    ``reserved`` are the names that are not fields of the table's items, each with what it is.
+    ``reserved`` are the names that are not fields of the table's items, each with what it is. ``others`` are all
+    attributes of the row beside the fields, which count for its size; without them, only ``pk`` does.
 
     Raises:
         InvalidItem: the item is too large or nested too deeply, a number is out of range, or a name or value cannot be
-            represented in DynamoDB.
+            represented in DynamoDB. It has every violation; of very many, the first.
     """
     if _is_plain(pk, item, reserved):
         return
     if _least_size(item) > MAX_ITEM_BYTES:  # a full check of millions of values would take longer than a request has
         raise InvalidItem([Violation("", "size", f"item size exceeds the limit of {MAX_ITEM_BYTES}")])
-    violations = [*_key_violations(pk), *_field_violations(item, reserved)]
+    found = chain(_key_violations(pk), _field_violations(item, reserved))
+    violations = [replace(one, pointer=shortened(one.pointer)) for one in islice(found, _MAX_REPORTED + 1)]
+    if len(violations) > _MAX_REPORTED:
+        raise InvalidItem(violations[:1])
     if not violations:
-        size = item_bytes(pk, item)
+        size = item_bytes(pk, item) if others is None else _size(dict(item)) + _size(dict(others))
         if size > MAX_ITEM_BYTES:
             violations.append(Violation("", "size", f"item size {size} bytes exceeds the limit of {MAX_ITEM_BYTES}"))
     if violations:
@@ -113,8 +128,7 @@ def _field_violations(item: Mapping[str, Any], reserved: Mapping[str, str] = _RE
 def reserved_violations(names: Iterable[str], reserved: Mapping[str, str]) -> Iterator[Violation]:
     """Yield a violation for each name that is not a field of a table's items."""
     for name in sorted(reserved.keys() & set(names)):
-        pointer = f"/{name.replace('~', '~0').replace('/', '~1')}"
-        yield Violation(pointer, "name", f"{name!r} is {reserved[name]}, not a field: rename it")
+        yield Violation(json_pointer(name), "name", f"{name!r} is {reserved[name]}, not a field: rename it")
 
 
 def _violations(pointer: str, value: Any, depth: int) -> Iterator[Violation]:
@@ -144,7 +158,7 @@ def _map_violations(pointer: str, members: Mapping[str, Any], depth: int) -> Ite
     for name, inner in members.items():
         # escape unpaired surrogates, so that the report itself can be encoded
         printable = name.encode(errors="backslashreplace").decode()
-        member_pointer = f"{pointer}/{printable[:_MAX_REPORTED_NAME].replace('~', '~0').replace('/', '~1')}"
+        member_pointer = pointer + json_pointer(printable[:_MAX_REPORTED_NAME])
         if not name:
             yield Violation(member_pointer, "name", "the name is empty")
         elif not is_encodable(name):

@@ -4,6 +4,7 @@ from tailrace.errors import InvalidMessage
 
 _UTF_16_OR_32_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 _GZIP = b"\x1f\x8b"
+_MAX_REPORTED = 500
 
 
 def decode_utf8(data: bytes) -> str:
@@ -26,6 +27,17 @@ def decode_utf8(data: bytes) -> str:
 def utf8_size(text: str) -> int:
     """Return how many bytes a text takes in UTF-8, without encoding it if it is ASCII."""
     return len(text) if text.isascii() else len(text.encode())
+
+
+def shortened(text: str) -> str:
+    """Return a text of a report, without its middle if it is long: it may quote a value that is the whole item."""
+    half = _MAX_REPORTED // 2
+    return text if len(text) <= _MAX_REPORTED else f"{text[:half]} … {text[-half:]}"
+
+
+def json_pointer(name: str) -> str:
+    """Return the JSON Pointer (RFC 6901) to a member of a document."""
+    return f"/{name.replace('~', '~0').replace('/', '~1')}"
 
 
 def plain_text(text: str) -> str:

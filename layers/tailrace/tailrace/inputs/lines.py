@@ -140,6 +140,11 @@ class LineReader:
         """The place after the last line that was read."""
         return Bookmark(self._offset, self._number)
 
+    @property
+    def expiry(self) -> str:
+        """The name under which a line gives the item's expiry."""
+        return self._fields.expiry
+
     def __iter__(self) -> Iterator[Line | BadLine]:
         """Yield the lines."""
         match self._format:

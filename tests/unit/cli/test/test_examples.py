@@ -137,16 +137,43 @@ UNCHECKED: dict[str, tuple[dict[str, Any], str]] = {
         {"schema": {"properties": {"vat": {"type": "number"}}}, "by": [field("vat")]},
         "aggregate 'a': no example of 'orders' is in any row",
     ),
+    "a group that is null in every example": (
+        {"examples": [{"country": None}, {}]},
+        "aggregate 'a': field('country'): 'country' is null in every example: add one that has a value",
+    ),
+    "a measure that is null behind a transform": (
+        {"examples": [ORDER | {"amount": None}], "transform": renamed, "by": [], "measures": {"m": total("amount")}},
+        "measure 'm', total('amount'): 'amount' is null in every example after the transform",
+    ),
+    "a field of the id that is null in every example": (
+        {"examples": [ORDER | {"amount": None}], "collection": {"id_from": "amount"}},
+        "id_from= names 'amount', which is null in every example: add one that has a value",
+    ),
 }
 
 
 @pytest.mark.parametrize(("wanted", "expected"), UNCHECKED.values())
 def test_what_was_not_checked_is_a_warning(wanted: dict[str, Any], expected: str) -> None:
-    assert expected in "\n".join(checked(**wanted).warnings)
+    found = checked(**wanted)
+    assert expected in "\n".join(found.warnings)
+    assert found.errors == []
 
 
 def test_the_stamp_is_there_without_an_example() -> None:
     found = checked(collection={"keep": days(1), "keep_from": "came", "received": "came"})
+    assert (found.errors, found.warnings) == ([], [])
+
+
+@pytest.mark.parametrize("transform", [None, dict])
+def test_examples_have_the_stamp_that_an_entrance_would_give_them(transform: Any) -> None:
+    schema = {"required": ["came"], "properties": {"came": {"type": "string"}, "country": {"type": "string"}}}
+    found = checked(
+        examples=[{"country": "DE"}],
+        schema=schema,
+        transform=transform,
+        by=[field("country"), day("came")],
+        collection={"received": "came"},
+    )
     assert (found.errors, found.warnings) == ([], [])
 
 

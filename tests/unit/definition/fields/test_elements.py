@@ -119,6 +119,16 @@ def test_an_uncountable_element_is_told_by_its_place_and_the_item_is_not_counted
     assert poison.error.violations == error.value.violations
 
 
+def test_the_pointer_to_a_map_s_entry_with_a_long_name_is_cut_off() -> None:
+    item = {"lines": {"n" * 60_000: {"quantity": "two"}}}
+    one = aggregate(by=[], measures={"units": total("lines.value.quantity")})
+    with pytest.raises(InvalidItem) as error:
+        item_contribution(item, one)
+    (found,) = error.value.violations
+    assert len(found.pointer) < 510
+    assert found.pointer.endswith("/quantity")
+
+
 def test_only_the_first_of_many_uncountable_elements_are_told() -> None:
     with pytest.raises(InvalidItem) as error:
         item_contribution({"lines": [{"product": []}] * 1000}, aggregate())

@@ -5,16 +5,19 @@ from typing import Any
 from msgspec import Struct
 
 from tailrace.aws.items.conditions import MAX_LISTED_FIELDS
-from tailrace.definition.item_keys import PLAIN_ATTRIBUTE, CollectionKey
+from tailrace.definition.item_keys import PLAIN_ATTRIBUTE, PLAIN_TTL, CollectionKey
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.digests import entity_tag, item_digest
 from tailrace.encoding.dynamodb import DIGEST, REPLICATION, decode_item, encode_item
 from tailrace.encoding.json_types import Item, Row
 from tailrace.encoding.keys import item_key, split_item_key
 from tailrace.encoding.limits import check_item
+from tailrace.encoding.text import json_pointer
 from tailrace.encoding.times import MAX_EPOCH_SECOND
 from tailrace.errors import InvalidItem, Violation
 from tailrace.inputs.received_items import completed
+
+_ANY_DIGEST = {DIGEST: item_digest({})}  # all have the same length
 
 
 class StoredItem(Struct, frozen=True):
@@ -44,10 +47,13 @@ def arriving(pipeline: Pipeline, collection: str, item_id: str, stored: StoredIt
     return StoredItem(*completed(known, item, stored.expires_at, stamp))
 
 
-def validated_row(pipeline: Pipeline, collection: str, item_id: str, stored: StoredItem) -> dict[str, Any]:
+def validated_row(
+    pipeline: Pipeline, collection: str, item_id: str, stored: StoredItem, expiry_name: str = PLAIN_TTL
+) -> dict[str, Any]:
     """Check an item and return its row in DynamoDB's JSON.
 
-    The transform runs as well, so that an item that could not be counted later is rejected here.
+    The transform runs as well, so that an item that could not be counted later is rejected here. ``expiry_name`` is the
+    name under which the expiry was given.
 
     Raises:
         NotFound: the collection does not exist.
@@ -59,13 +65,14 @@ def validated_row(pipeline: Pipeline, collection: str, item_id: str, stored: Sto
     key = key_attributes(keys, item_id)
     item = keys.completed(item_id, stored.item)
     others = {name: value for name, value in item.items() if name not in keys.fields}
-    check_item(_key_text(key), others, keys.reserved)
+    has_open_schema = listed_fields(pipeline, collection) is None
+    beside = key if stored.expires_at is None else key | {keys.ttl: MAX_EPOCH_SECOND}
+    check_item(_key_text(key), others, keys.reserved, beside | _ANY_DIGEST if has_open_schema else beside)
     row = keys.row(item_id, item)
     known.prepare(item)
     if known.lifetime is not None:
         known.lifetime.expires_at(item)  # raises if its field is not a time
-    expiry = {} if stored.expires_at is None else {keys.ttl: _epoch_seconds(stored.expires_at)}
-    has_open_schema = listed_fields(pipeline, collection) is None
+    expiry = {} if stored.expires_at is None else {keys.ttl: _epoch_seconds(stored.expires_at, expiry_name)}
     digest = {DIGEST: item_digest(item, stored.expires_at)} if has_open_schema else {}
     return encode_item(row | expiry | digest)
 
@@ -95,9 +102,10 @@ def listed_fields(pipeline: Pipeline, collection: str) -> frozenset[str] | None:
     return None if names is None or len(names) > MAX_LISTED_FIELDS else names
 
 
-def _epoch_seconds(value: Any) -> int:
+def _epoch_seconds(value: Any, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_EPOCH_SECOND:
-        raise InvalidItem([Violation("/expires_at", "expires_at", "not a whole number of seconds since 1970")])
+        text = "not a whole number of seconds since 1970"
+        raise InvalidItem([Violation(json_pointer(name), "expires_at", text)])
     return value
 
 

@@ -209,7 +209,7 @@ class Loader(Struct, frozen=True):
         )
         try:
             for line in reader:
-                self._process(line, work)
+                self._process(line, work, reader.expiry)
                 tally.buffered_lines += 1
                 tally.buffered_bytes += line.size
                 is_full = tally.buffered_lines >= _FLUSH_LINES or tally.buffered_bytes >= _FLUSH_BYTES
@@ -220,7 +220,7 @@ class Loader(Struct, frozen=True):
         finally:
             tally.bookmark = reader.bookmark
 
-    def _process(self, line: Line | BadLine, work: _Work) -> None:
+    def _process(self, line: Line | BadLine, work: _Work, expiry: str) -> None:
         tally = work.tally
         if isinstance(line, BadLine):
             tally.refuse(line, (line.violation,))
@@ -230,7 +230,7 @@ class Loader(Struct, frozen=True):
             stored = arriving(
                 self.pipeline, collection, line.id, StoredItem(line.item, line.expires_at), upload.uploaded_at
             )
-            row = validated_row(self.pipeline, collection, line.id, stored)
+            row = validated_row(self.pipeline, collection, line.id, stored, expiry)
         except InvalidItem as error:
             tally.refuse(line, error.violations)
         except InvalidMessage as error:

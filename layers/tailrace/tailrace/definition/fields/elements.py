@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from tailrace.definition.fields.paths import FieldPath
 from tailrace.encoding.json_types import Item
+from tailrace.encoding.text import shortened
 from tailrace.errors import InvalidItem, Violation
 
 KEY, VALUE = "key", "value"
@@ -77,4 +78,4 @@ def in_element(violation: Violation, item: Item, path: FieldPath, position: int)
         return replace(violation, pointer=f"{path.pointer}/{position}{rest}")
     entry = FieldPath((*path.steps, list(value)[position])).pointer
     _, slash, inner = rest[1:].partition("/")  # "key" or "value", which are not fields of the item
-    return replace(violation, pointer=entry + slash + inner)
+    return replace(violation, pointer=shortened(entry + slash + inner))

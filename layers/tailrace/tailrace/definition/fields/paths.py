@@ -12,6 +12,7 @@ from operator import methodcaller
 from typing import Any
 
 from tailrace.encoding.json_types import Item
+from tailrace.encoding.text import json_pointer
 from tailrace.errors import DefinitionError
 
 
@@ -38,8 +39,7 @@ class FieldPath:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "read", _reader(self.steps))
-        pointer = "".join(f"/{step.replace('~', '~0').replace('/', '~1')}" for step in self.steps)
-        object.__setattr__(self, "pointer", pointer)
+        object.__setattr__(self, "pointer", "".join(map(json_pointer, self.steps)))
 
     @property
     def source(self) -> str:

@@ -202,6 +202,16 @@ def test_what_only_the_table_finds_invalid_is_told_like_the_rest(cloud: Cloud, m
     assert [report["id"] for report in cloud.quarantine()] == ["x"]
 
 
+def test_an_expiry_that_is_no_time_is_told_by_the_name_that_the_line_gives_it(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The schema has a field ``expires_at``, so lines give the expiry under the name of the TTL attribute."""
+    monkeypatch.setenv("TAILRACE_PIPELINE", "tests.pipelines.kept:pipeline")
+    bad = {"shop": "a", "placed": "2024-10-27", "id": "1", "expires_at": "a text", "ends": "soon"}
+    receipt = load(cloud, "inbox/orders/x.jsonl", lines(bad))
+    assert [violation["pointer"] for violation in receipt["errors"][0]["violations"]] == ["/ends"]
+
+
 def test_a_table_that_is_busy_leaves_no_receipt_and_the_next_try_completes(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:

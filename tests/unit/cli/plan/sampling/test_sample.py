@@ -11,7 +11,7 @@ from cli.errors import CommandError, UsageError
 from cli.plan.sampling import assembly
 from cli.plan.sampling.changes import Shares
 from cli.plan.sampling.sample import Progress
-from tailrace import Aggregate, Collection, Pipeline, count, field, hour
+from tailrace import Aggregate, Collection, Pipeline, count, day, days, field, hour
 from tests.unit.cli.plan.sampling.samples import PIPELINE, line, plan, readings
 
 
@@ -39,6 +39,17 @@ def test_a_line_that_the_table_cannot_hold_is_left_out(
     found = plan(file([line(1), line(2, **fields)]))
     assert found.profile.changes == 1
     assert re.match(f"1 of 2 lines is left out as invalid; the first: line 2: .*{message}", found.notes[0])
+
+
+def test_lines_have_the_stamp_that_load_would_give_them(file: Callable[..., Path]) -> None:
+    schema = {"required": ["came"], "properties": {"came": {"type": "string"}}}
+    visits = Collection("visits", schema=schema, received="came", keep=days(1), keep_from="came")
+    by_day = Aggregate("days", of=visits, by=[day("came")], measures={"n": count()})
+    found = plan(
+        file([{"id": "1"}, {"id": "2", "came": "2024-01-01"}, {"shop": "a"}]), pipeline=Pipeline([visits], [by_day])
+    )
+    assert found.profile.changes == 3
+    assert not any("left out" in note for note in found.notes)
 
 
 @pytest.mark.parametrize("name", ["readings.csv", "readings.jsonl.gz", "readings.json"])

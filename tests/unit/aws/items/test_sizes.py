@@ -1,0 +1,40 @@
+"""The largest items that are accepted are those that the table can store, with all that is stored beside the fields."""
+
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from tailrace import Collection, Pipeline
+from tailrace.aws.items.rows import StoredItem, validated_row
+from tailrace.errors import InvalidItem
+
+LIMIT = 400 * 1024
+KEY = {"partition": "CUSTOMER#{customer}", "sort": "ORDER#{order}"}
+COLLECTIONS = {
+    "plain": (Collection("orders", schema={}), "1"),
+    "closed": (Collection("orders", schema={"properties": {"x": {}}, "additionalProperties": False}), "1"),
+    "own keys": (Collection("orders", schema={}, key=KEY, match={"entity": "Order"}, ttl="ends"), "c/" + "o" * 1000),
+    "a key without a text": (Collection("orders", schema={}, key={"n": "{n:number}", "b": "{b:binary}"}), "7/aaaa"),
+}
+
+
+def size_of(row: dict[str, Any]) -> int:
+    """Return the size of a row of texts, numbers and bytes as DynamoDB documents it; a number has one digit or more."""
+    least = {"S": lambda text: len(text.encode()), "N": lambda text: (len(text) + 1) // 2 + 1, "B": len}
+    return sum(len(name) + least[kind](value) for name, one in row.items() for kind, value in one.items())
+
+
+@pytest.mark.parametrize("expires_at", [None, 4_000_000_000])
+@pytest.mark.parametrize("name", COLLECTIONS)
+def test_an_item_that_fits_without_its_other_attributes_only_is_too_large(name: str, expires_at: int | None) -> None:
+    collection, item_id = COLLECTIONS[name]
+    pipeline, sizes = Pipeline([collection]), []
+    for spare in range(0, 1_200, 7):
+        stored = StoredItem({"x": "x" * (LIMIT - spare)}, expires_at)
+        with suppress(InvalidItem):
+            sizes.append(size_of(validated_row(pipeline, "orders", item_id, stored)))
+    assert LIMIT - 300 < max(sizes) <= LIMIT
+    with pytest.raises(InvalidItem) as raised:
+        validated_row(pipeline, "orders", item_id, StoredItem({"x": "x" * (LIMIT - 10)}, expires_at))
+    assert [violation.keyword for violation in raised.value.violations] == ["size"]
