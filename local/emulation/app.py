@@ -18,8 +18,10 @@ from local.emulation.policies import enforce_policies
 from local.emulation.sequence_numbers import find_by_number
 from local.emulation.source_mappings import leave_mappings
 from local.emulation.state import keep_state
+from local.emulation.worker_streams import separate_streams
 
 record_expiries()
+separate_streams(vars(lambda_runtime))
 fork_functions(vars(lambda_runtime))
 limit_events(vars(lambda_svc))
 leave_mappings(vars(lambda_svc))
