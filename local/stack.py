@@ -8,7 +8,7 @@ However this process ends, the emulator and its workers end with it.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from copy import replace
 from functools import partial
 from pathlib import Path
@@ -110,7 +110,8 @@ class Stack(Struct):
                 raise
             self.built = built
         if self.dashboard is not None:  # it is announced, and may have more queues now
-            self.announce()
+            with suppress(OSError):  # a full disk: what is deployed stays
+                self.announce()
 
     def _deploy(self, built: Path) -> None:
         self.outputs = deploy.deploy(self.endpoint, built, self.parameters)

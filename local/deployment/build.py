@@ -213,7 +213,7 @@ def digest_of(files: Iterable[Path]) -> str:
     for path in files:
         with suppress(FileNotFoundError):  # an editor is replacing it
             content = path.read_bytes()
-            digest.update(str(path.relative_to(ROOT)).encode() + b"\0")
+            digest.update(os.fsencode(path.relative_to(ROOT)) + b"\0")
             digest.update(hashlib.sha256(content).digest())
     return digest.hexdigest()
 
