@@ -23,7 +23,7 @@ from local.deployment.build import build
 from local.deployment.emulator import NO_FILES, Emulator, EmulatorFiles
 from local.deployment.mappings import list_mappings, resources
 from local.deployment.template import pipeline_reference, template
-from local.endpoint_file import ENDPOINT_FILE, write_endpoint_file
+from local.endpoint_file import remove_endpoint_file, write_endpoint_file
 from local.errors import LocalError
 from local.existing_table import TableFile, attach
 from local.history import LocalHistory
@@ -294,4 +294,4 @@ def _announced(stack: Stack, kept: Kept) -> Iterator[None]:
         try:
             yield
         finally:
-            ENDPOINT_FILE.unlink(missing_ok=True)
+            remove_endpoint_file()
