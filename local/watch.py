@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
-from local.deployment.build import build, digest_of, fingerprint
+from local.deployment.build import build, digest_of, fingerprint, hold_only
 from local.deployment.derived_build import LAYER_SOURCES, definition_files
 from local.deployment.emulator import ROOT
 from local.deployment.processes import clean_environment
@@ -72,6 +72,7 @@ class Watcher[S: RunningStack]:
             return False  # it was saved again: the next look sees it, even if it is as it was
         self._handled, built_of = _signature(), fingerprint()  # the check may complete the lock
         self._stack.update(built)
+        hold_only(built)
         self._deployed = built_of
         self._report(f"Deployed the changed definition in {time.monotonic() - began:.1f} s.")
         return True

@@ -166,6 +166,26 @@ def test_a_build_stays_as_long_as_another_is_derived_from_it(
     assert (made / "layers" / derived_build.LAYER / "python" / "tailrace" / "engine.py").exists()
 
 
+def test_a_build_stays_as_long_as_a_running_stack_uses_it(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before, six others removed it, as of definitions that were saved and refused: no function could start then."""
+    base = checkout.build()
+    monkeypatch.setattr(build, "BUILDS", checkout.builds)
+    derived_build.derive_build(base, checkout.builds / "used", checkout.builds / "used")
+    derived_build.write_notes(checkout.builds / "used", "engine", base)
+    build._hold(checkout.builds / "used")
+    for number in range(build.KEPT_BUILDS):
+        made = checkout.builds / f"other {number}"
+        made.mkdir()
+        derived_build.write_notes(made, "engine", None)
+    for old in (base, checkout.builds / "used"):
+        os.utime(old, (1, 1))
+    build._remove_old_builds()
+    assert {"used", "whole"} <= {path.name for path in checkout.builds.iterdir()}
+    build.hold_only(made)
+    build._remove_old_builds()
+    assert {"used", "whole"} & {path.name for path in checkout.builds.iterdir()} == set()
+
+
 def test_what_editors_leave_is_no_source(checkout: Checkout) -> None:
     for name in (".#definition.py", "definition.py~", "definition.cpython-313.pyc"):
         (checkout.layer / "pipeline" / name).write_text("")
