@@ -17,6 +17,13 @@ def write_endpoint_file(addresses: Mapping[str, str | None], outputs: Mapping[st
     ENDPOINT_FILE.write_text(json.dumps(description, indent=2) + "\n")
 
 
+def remove_endpoint_file() -> None:
+    """Remove what this process has announced; a stack that was started later stays announced."""
+    about = read_endpoint_file()
+    if about is None or about["pid"] == os.getpid():
+        ENDPOINT_FILE.unlink(missing_ok=True)
+
+
 def read_endpoint_file() -> dict[str, Any] | None:
     """Return what a running stack has announced (endpoint, api_url, dashboard, pid, outputs); None without a stack."""
     try:

@@ -8,7 +8,7 @@ However this process ends, the emulator and its workers end with it.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from copy import replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from local.deployment.build import build
 from local.deployment.emulator import NO_FILES, Emulator, EmulatorFiles
 from local.deployment.mappings import list_mappings, resources
 from local.deployment.template import pipeline_reference, template
-from local.endpoint_file import ENDPOINT_FILE, write_endpoint_file
+from local.endpoint_file import remove_endpoint_file, write_endpoint_file
 from local.errors import LocalError
 from local.existing_table import TableFile, attach
 from local.history import LocalHistory
@@ -110,7 +110,8 @@ class Stack(Struct):
                 raise
             self.built = built
         if self.dashboard is not None:  # it is announced, and may have more queues now
-            self.announce()
+            with suppress(OSError):  # a full disk: what is deployed stays
+                self.announce()
 
     def _deploy(self, built: Path) -> None:
         self.outputs = deploy.deploy(self.endpoint, built, self.parameters)
@@ -293,4 +294,4 @@ def _announced(stack: Stack, kept: Kept) -> Iterator[None]:
         try:
             yield
         finally:
-            ENDPOINT_FILE.unlink(missing_ok=True)
+            remove_endpoint_file()

@@ -26,10 +26,13 @@ def load_unfinished_files(s3: Any, functions: Any, bucket: str, function: str) -
 
 
 def _stored(s3: Any, bucket: str, key: str) -> dict[str, Any]:
-    """Return a receipt or a checkpoint, nothing if there is none."""
+    """Return a receipt or a checkpoint, nothing if there is none, or another object in its place."""
     try:
         body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     except s3.exceptions.NoSuchKey:
         return {}
-    about = json.loads(body)
+    try:
+        about = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
     return about if isinstance(about, dict) else {}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
-from local.deployment.build import build, digest_of
+from local.deployment.build import build, digest_of, fingerprint, hold_only
 from local.deployment.derived_build import LAYER_SOURCES, definition_files
 from local.deployment.emulator import ROOT
 from local.deployment.processes import clean_environment
@@ -41,40 +41,41 @@ class Watcher[S: RunningStack]:
         self._on_redeploy = on_redeploy
         self._seen = _signature()
         self._handled = self._seen
-        self._tried = self._deployed = digest_of(definition_files())
+        self._deployed = fingerprint()
 
     def look(self) -> None:
-        """Redeploy the stack if the definition has changed and was not touched since the last look."""
+        """Redeploy the stack if the definition was saved, and not touched since the last look, unless it is deployed.
+
+        So it is deployed again after a failure, and with other sources that have changed, such as the template.
+        """
         signature = _signature()
         settled, self._seen = signature == self._seen, signature
         if not settled or signature == self._handled:
             return
         self._handled = signature
-        digest = digest_of(definition_files())
-        if digest != self._tried:
-            self._tried = digest
-            if digest != self._deployed:
-                self._redeploy()
+        try:
+            is_new = fingerprint() != self._deployed and self._redeploy()
+        except (LocalError, OSError) as error:  # such as a full disk, which does not end the running stack
+            self._report(f"The definition was not deployed; the previous one keeps running. {error}")
+        else:
+            if is_new:
+                self._on_redeploy(self._stack)
 
-    def _redeploy(self) -> None:
+    def _redeploy(self) -> bool:
         began = time.monotonic()
         checked = digest_of(_without_locks())
-        try:
-            if not self._is_valid():
-                self._report("The stack keeps running with the previous definition.")
-                return
-            built = build()
-            if digest_of(_without_locks()) != checked:
-                self._tried = self._deployed  # it was saved again: the next look sees it, even if it is as it was
-                return
-            self._handled, self._tried = _signature(), digest_of(definition_files())  # the check may complete the lock
-            self._stack.update(built)
-        except LocalError as error:
-            self._report(f"The definition was not deployed; the previous one keeps running. {error}")
-            return
-        self._deployed = self._tried
+        if not self._is_valid():
+            self._report("The stack keeps running with the previous definition.")
+            return False
+        built = build()
+        if digest_of(_without_locks()) != checked:
+            return False  # it was saved again: the next look sees it, even if it is as it was
+        self._handled, built_of = _signature(), fingerprint()  # the check may complete the lock
+        self._stack.update(built)
+        hold_only(built)
+        self._deployed = built_of
         self._report(f"Deployed the changed definition in {time.monotonic() - began:.1f} s.")
-        self._on_redeploy(self._stack)
+        return True
 
     def _is_valid(self) -> bool:
         try:
@@ -84,6 +85,7 @@ class Watcher[S: RunningStack]:
                 env=clean_environment(PYTHONPATH=str(LAYER_SOURCES)),
                 capture_output=True,
                 text=True,
+                errors="replace",
                 check=False,
                 timeout=_CHECK_S,
             )
@@ -108,6 +110,6 @@ def _signature() -> Signature:
 def _stamp(path: Path) -> tuple[int, int]:
     try:
         status = path.stat()
-    except FileNotFoundError:  # an editor is replacing it
+    except OSError:  # an editor is replacing it, or it is a link to nowhere
         return 0, 0
     return status.st_mtime_ns, status.st_size

@@ -13,9 +13,10 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from local.deployment.derived_build import (
+    NOTES,
     PACKAGED,
     PACKAGED_TEMPLATE,
     base_of,
@@ -51,7 +52,8 @@ def build() -> Path:
 
     A build that differs from an earlier one only in the definition is derived from it.
     A build's name is a digest of its inputs, and the folder appears only when the build is complete: interrupted and
-    concurrent builds do no harm. Raises SetupMissing, DeployFailed.
+    concurrent builds do no harm. It stays as long as this process runs, or until `hold_only` names another one.
+    Raises SetupMissing, DeployFailed.
     """
     with build_lock():
         for _ in range(BUILD_ATTEMPTS):
@@ -59,6 +61,7 @@ def build() -> Path:
             target = BUILDS / sources[:16]
             if target.exists() and ((base := base_of(target)) is None or base.exists()):
                 target.touch()
+                _hold(target)
                 return target
             shutil.rmtree(target, ignore_errors=True)
             partial, engine = BUILDS / "partial", engine_fingerprint()
@@ -70,6 +73,7 @@ def build() -> Path:
             write_notes(partial, engine, base)
             if fingerprint() == sources:  # no source was edited during the build
                 partial.rename(target)
+                _hold(target)
                 _remove_old_builds()
                 return target
     raise DeployFailed(f"The sources changed during each of {BUILD_ATTEMPTS} builds: save them and try again.")
@@ -98,10 +102,39 @@ def build_as_deployed(folder: Path) -> None:
     _run_sam("build", arguments, environment)
 
 
+_held: dict[Path, IO[bytes]] = {}
+"""A file of each build that this process uses, with a shared lock."""
+
+
+def _hold(built: Path) -> None:
+    """Keep a build: functions that start import what is in its folder."""
+    if built not in _held:
+        file = (built / NOTES).open("rb")
+        fcntl.flock(file, fcntl.LOCK_SH)
+        _held[built] = file
+
+
+def hold_only(built: Path) -> None:
+    """Let the other builds that this process has made be removed: they are no longer deployed."""
+    for other in _held.keys() - {built}:
+        _held.pop(other).close()
+
+
+def _is_held(built: Path) -> bool:
+    try:
+        with (built / NOTES).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
 def _remove_old_builds() -> None:
-    """Keep the newest builds and those that they are derived from: a running stack may still use an older one."""
+    """Keep the newest builds, those that running stacks use, and those that they are derived from."""
     builds = sorted((path for path in BUILDS.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
-    kept = set(builds[-KEPT_BUILDS:])
+    kept = {*builds[-KEPT_BUILDS:], *filter(_is_held, builds)}
     kept |= {base for build in kept if (base := base_of(build))}
     for build_folder in set(builds) - kept:
         shutil.rmtree(build_folder, ignore_errors=True)
@@ -213,7 +246,7 @@ def digest_of(files: Iterable[Path]) -> str:
     for path in files:
         with suppress(FileNotFoundError):  # an editor is replacing it
             content = path.read_bytes()
-            digest.update(str(path.relative_to(ROOT)).encode() + b"\0")
+            digest.update(os.fsencode(path.relative_to(ROOT)) + b"\0")
             digest.update(hashlib.sha256(content).digest())
     return digest.hexdigest()
 

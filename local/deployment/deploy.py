@@ -21,7 +21,7 @@ from local.deployment.derived_build import LAYER, PACKAGED_TEMPLATE
 from local.deployment.emulator import REGION
 from local.deployment.intrinsics import NO_VALUE, Intrinsics, UnresolvableError
 from local.deployment.processes import clean_environment
-from local.deployment.template import pipeline_reference, template
+from local.deployment.template import pipeline_reference
 from local.errors import DeployFailed
 
 STACK_NAME = "tailrace"
@@ -30,8 +30,7 @@ AT_ONCE = "AllAtOnce"
 """The value of the parameter Deployment that needs no CodeDeploy."""
 
 _RESERVED = "ReservedConcurrentExecutions"
-_SERVERLESS = "AWS::Serverless::Function"
-_FUNCTIONS = (_SERVERLESS, "AWS::Lambda::Function")
+_FUNCTION = "AWS::Lambda::Function"
 _UNDER_WAY = {
     "CREATE_IN_PROGRESS",
     "ROLLBACK_IN_PROGRESS",
@@ -112,21 +111,19 @@ def is_polled(mapping: Mapping[str, Any]) -> bool:
 def apply_left_out(endpoint: str, parameters: Mapping[str, str]) -> None:
     """Apply the properties of functions that the emulator's CloudFormation leaves out.
 
-    These are RecursiveLoop and ReservedConcurrentExecutions.
+    These are RecursiveLoop and ReservedConcurrentExecutions. The template that CloudFormation processed is the deployed
+    one, and has the functions of loops and what `Globals` gives them.
     """
-    defaults = {name: str(known.get("Default", "")) for name, known in template()["Parameters"].items()}
-    intrinsics = Intrinsics(template(), defaults | dict(parameters))
     cloudformation, functions = client("cloudformation", endpoint), client("lambda", endpoint)
+    deployed = cloudformation.get_template(StackName=STACK_NAME, TemplateStage="Processed")["TemplateBody"]
+    defaults = {name: str(known.get("Default", "")) for name, known in deployed.get("Parameters", {}).items()}
+    intrinsics = Intrinsics(deployed, defaults | dict(parameters))
     described = cloudformation.describe_stack_resources(StackName=STACK_NAME)["StackResources"]
     names = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in described}
-    for logical_id, resource in template()["Resources"].items():
-        if "Fn::ForEach" in logical_id or logical_id not in names:  # its Condition may not hold
-            continue
-        if resource.get("Type") not in _FUNCTIONS:
+    for logical_id, resource in deployed["Resources"].items():
+        if logical_id not in names or resource.get("Type") != _FUNCTION:  # its Condition may not hold
             continue
         name, properties = names[logical_id], resource.get("Properties", {})
-        if resource["Type"] == _SERVERLESS:
-            properties = template().get("Globals", {}).get("Function", {}) | properties
         if "RecursiveLoop" in properties:
             functions.put_function_recursion_config(FunctionName=name, RecursiveLoop=properties["RecursiveLoop"])
         with suppress(UnresolvableError):  # of a function of the user's

@@ -7,7 +7,6 @@ else is linked to the other build, which therefore has to stay.
 import hashlib
 import io
 import json
-import os
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -40,14 +39,23 @@ def definition_files(layer: Path = LAYER_SOURCES) -> Iterator[Path]:
         yield from source_files(source)
 
 
-def source_files(source: Path) -> Iterator[Path]:
-    """Yield a file, or a folder's files in a fixed order, without caches and what editors leave behind."""
+def source_files(source: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """Yield a file, or a folder's files in a fixed order, without caches and what editors leave behind.
+
+    Links to folders are followed, unless they lead to one of those `above`, which hold the link.
+    """
     if source.is_file():
         yield source
         return
-    for folder, subfolders, files in os.walk(source):
-        subfolders[:] = sorted(set(subfolders) - IGNORED_FOLDERS)
-        yield from (Path(folder) / file for file in sorted(files) if is_source(file))
+    place = source.resolve()
+    if place in above or not source.is_dir():
+        return
+    found = sorted(source.iterdir())
+    folders = {path for path in found if path.is_dir()}
+    yield from (path for path in found if path not in folders and path.is_file() and is_source(path.name))
+    for folder in sorted(folders):
+        if folder.name not in IGNORED_FOLDERS:
+            yield from source_files(folder, (*above, place))
 
 
 def is_source(name: str) -> bool:

@@ -43,7 +43,11 @@ DECISIONS_VARIABLE = "TAILRACE_DECISIONS"
 SAVE_PATH = "/_tailrace/save"
 SAVE_TIMEOUT_S = 120.0
 
+PROCESS_PATH = "/_tailrace/process"
+HEALTH_PATH = "/_ministack/health"
+
 _ERROR = "ERROR:"
+_IN_USE = "Port {} is in use by another program: choose another with PORT=."
 
 SETTINGS = {
     "BIND_HOST": HOST,
@@ -98,13 +102,15 @@ class Emulator:
         for attempt in range(1, START_ATTEMPTS + 1):
             chosen_port = free_port() if port is None else port
             if port is not None and is_listening(port):
-                raise PortInUse(f"Port {port} is in use by another program: choose another with PORT=.")
+                raise PortInUse(_IN_USE.format(port))
             emulator = cls._launch(chosen_port, python, files)
             try:
                 emulator.wait_until_healthy()
-            except EmulatorFailed:
+            except EmulatorFailed as error:
                 emulator.stop()
-                # Another program may take the free port before the emulator binds it.
+                # Another program may take the port before the emulator binds it.
+                if port is not None and is_listening(port):
+                    raise PortInUse(_IN_USE.format(port)) from error
                 if port is not None or attempt == START_ATTEMPTS:
                     raise
             except BaseException:
@@ -157,13 +163,23 @@ class Emulator:
         while time.monotonic() < deadline:
             if not self.alive():
                 raise EmulatorFailed(f"The emulator failed to start: {_last_words(self.log)} (see {self.log}).")
-            with (
-                contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError),
-                _OPENER_WITHOUT_PROXY.open(f"{self.endpoint}/_ministack/health", timeout=2),
-            ):
-                return
+            with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
+                if self._responds():
+                    return
             time.sleep(0.05)
         raise EmulatorFailed(f"The emulator did not respond within {START_TIMEOUT_S:.0f} seconds (see {self.log}).")
+
+    def _responds(self) -> bool:
+        """Whether this emulator is ready, and no other one that was started on the port at the same moment."""
+        with _OPENER_WITHOUT_PROXY.open(self.endpoint + HEALTH_PATH, timeout=2):
+            pass
+        try:
+            with _OPENER_WITHOUT_PROXY.open(self.endpoint + PROCESS_PATH, timeout=2) as response:
+                return bool(json.load(response) == {"group": self._process.pid})
+        except urllib.error.HTTPError:
+            return True  # the emulator's own server, which does not tell
+        except ValueError:
+            return False  # a server that has a page for every path
 
     @classmethod
     def _launch(cls, port: int, python: Path, files: EmulatorFiles) -> Self:

@@ -37,9 +37,27 @@ _Loader.add_multi_constructor("!", _construct_intrinsic)
 
 @cache
 def template() -> Mapping[str, Any]:
-    """Return the whole template with its intrinsic functions in their long form (``{"Fn::Sub": …}``)."""
-    loaded: Mapping[str, Any] = yaml.load(TEMPLATE.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - safe, see above
-    return loaded
+    """Return the whole template with its intrinsic functions in their long form (``{"Fn::Sub": …}``).
+
+    Raises:
+        InvalidDefinition: it cannot be read, or does not name a pipeline.
+    """
+    try:
+        loaded: Any = yaml.load(TEMPLATE.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - safe, see above
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise InvalidDefinition(f"{TEMPLATE.name} cannot be read: {_reason(error)}.") from error
+    match loaded:
+        case {"Parameters": {"Pipeline": {"Default": str()}}, "Resources": dict()}:
+            return dict(loaded)
+    raise InvalidDefinition(f"{TEMPLATE.name} needs Resources, and a parameter Pipeline whose Default is a text.")
+
+
+def _reason(error: Exception) -> str:
+    """Return one sentence about an error, with the place that YAML's parser names."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return " ".join(str(error).split())
+    mark = error.problem_mark
+    return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem or error.context}"
 
 
 def pipeline_reference(template_data: Mapping[str, Any] | None = None) -> str:

@@ -15,17 +15,20 @@ from local.emulation.foreign_pages import refuse_foreign_pages
 from local.emulation.forking import fork_functions
 from local.emulation.payload_limit import limit_payload
 from local.emulation.policies import enforce_policies
+from local.emulation.process_group import tell_process
 from local.emulation.sequence_numbers import find_by_number
 from local.emulation.source_mappings import leave_mappings
 from local.emulation.state import keep_state
+from local.emulation.worker_streams import separate_streams
 
 record_expiries()
+separate_streams(vars(lambda_runtime))
 fork_functions(vars(lambda_runtime))
 limit_events(vars(lambda_svc))
 leave_mappings(vars(lambda_svc))
 read_template_names(vars(apigateway))
 find_by_number(vars(dynamodb_streams))
-app = limit_payload(limit_concurrency(ministack))
+app = tell_process(limit_payload(limit_concurrency(ministack)))
 if DECISIONS_VARIABLE in os.environ:
     app = enforce_policies(app, Path(os.environ[DECISIONS_VARIABLE]))
 if STATE_VARIABLE in os.environ:

@@ -40,6 +40,8 @@ def fork_functions(runtime: Json) -> None:
     def start(command: Sequence[str], **options: Any) -> "subprocess.Popen[str] | ForkedProcess":
         folders = shared_layers(options.get("env", {})) if command[0] == sys.executable else []
         if not folders:
+            if options.get("text"):  # the emulator would never again read what a function prints, until that blocks it
+                options.setdefault("errors", "replace")
             return subprocess.Popen(command, **options)
         return servers.fork(folders, {"script": command[1], "cwd": options["cwd"], "env": options["env"]})
 

@@ -87,7 +87,7 @@ def _pattern(entry: object) -> Mapping[str, object]:
     except ValueError as error:
         raise MappingError(f"a filter pattern is not valid JSON: {error}") from error
     if not isinstance(pattern, dict):
-        raise MappingError(f"a filter's Pattern must be a JSON object, not {text!r}")
+        raise MappingError(f"a filter's Pattern must be a text that holds a JSON object, not {text!r}")
     return pattern
 
 

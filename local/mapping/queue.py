@@ -20,7 +20,8 @@ from local.mapping.settings import QueueSettings
 class Message[C](Struct, frozen=True):
     """One received message. `receipt` is its receipt handle; it becomes visible again at `hidden_until`.
 
-    `passes` says whether it passes the mapping's filter (`Filter.passes_message`).
+    `group` is its MessageGroupId, which orders messages of FIFO queues only. `passes` says whether it passes the
+    mapping's filter (`Filter.passes_message`).
     """
 
     id: str
@@ -147,7 +148,7 @@ class QueueMapping[C]:
 
         services-sqs-scaling: failed messages are retried before any others of their group.
         """
-        groups = {message.group for message in retained if message.group is not None}
+        groups = self._groups(retained)
         following = [message for message in self._pending if message.group in groups]
         self._drop(following)
         return following
@@ -179,8 +180,16 @@ class QueueMapping[C]:
     def _available_messages(self) -> Iterator[Message[C]]:
         """Pending messages whose FIFO group has no call in flight, to keep the group's order (services-sqs-scaling)."""
         calls = [*self._in_flight, *(call for _, call in self._retries)]
-        busy = {message.group for call in calls for message in call.messages if message.group is not None}
+        busy = self._groups(message for call in calls for message in call.messages)
         return (message for message in self._pending if message.group not in busy)
+
+    def _groups(self, messages: Iterable[Message[C]]) -> set[str | None]:
+        """The groups of messages whose order counts.
+
+        A standard queue has none: there, a group is a tenant of a fair queue, whose messages run side by side
+        (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/using-messagegroupid-property.html).
+        """
+        return {message.group for message in messages if message.group is not None} if self.settings.fifo else set()
 
     def _is_full(self) -> bool:
         return len(self._pending) >= self.settings.batch_size or self._pending_bytes >= self.settings.payload_limit

@@ -9,13 +9,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
+
+from botocore.exceptions import ClientError
 
 from local.deployment.deploy import client
 from local.deployment.mappings import MAPPING_TYPE, EventSourceMapping, list_mappings, resources
 from local.errors import DeployFailed, SettleTimeout
 from local.mapping import MappingError, StreamSettings
 from local.pollers.destinations import FailureDestination
-from local.pollers.emulator_client import READ_TIMEOUT_S, EmulatorClient
+from local.pollers.emulator_client import READ_TIMEOUT_S, CallFailed, EmulatorClient
 from local.pollers.events import payload
 from local.pollers.queue import QueuePoller
 from local.pollers.shards import Position
@@ -47,6 +50,7 @@ class Pollers:
             if mapping.is_stream:
                 with _naming(mapping):
                     settings = StreamSettings.parse(mapping.properties)
+                    _require_stream(self._emulator, mapping.source_arn)
                 destination = FailureDestination(mapping, settings.on_failure, partial(client, endpoint=endpoint))
                 poller = StreamPoller(mapping, settings, self._emulator, destination, shards=shards)
                 poller.pages = pages
@@ -56,9 +60,9 @@ class Pollers:
         self._queues = []
         for mapping in self.mappings:
             if not mapping.is_stream:
-                url = sqs.get_queue_url(QueueName=mapping.source_arn.rsplit(":", 1)[-1])["QueueUrl"]
-                attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
                 with _naming(mapping):
+                    url = _queue_url(sqs, mapping.source_arn)
+                    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
                     is_new = mapping.name not in (positions or {})
                     queue = QueuePoller(mapping, self._emulator, url=url, attributes=attributes, is_new=is_new)
                 self._queues.append(queue)
@@ -179,3 +183,22 @@ def _naming(mapping: EventSourceMapping) -> Iterator[None]:
         yield
     except MappingError as error:
         raise DeployFailed(f"Lambda would refuse {mapping.name}: {error}.") from error
+
+
+def _require_stream(emulator: EmulatorClient, arn: str) -> None:
+    """Raise MappingError if a stream does not exist. Other errors may pass, and its poller reports them."""
+    try:
+        emulator.call("dynamodb", "DescribeStream", StreamArn=arn, Limit=1)
+    except CallFailed as error:
+        if error.code == "ResourceNotFoundException":
+            raise MappingError(f"its stream {arn} does not exist") from error
+
+
+def _queue_url(sqs: Any, arn: str) -> str:
+    """Return the URL of a queue. Raises MappingError if it does not exist."""
+    try:
+        return str(sqs.get_queue_url(QueueName=arn.rsplit(":", 1)[-1])["QueueUrl"])
+    except ClientError as error:
+        if not error.response["Error"]["Code"].endswith(("NonExistentQueue", "QueueDoesNotExist")):
+            raise
+        raise MappingError(f"its queue {arn} does not exist") from error

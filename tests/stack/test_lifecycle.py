@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Timer
+from threading import Thread, Timer
 from urllib.parse import urlsplit
 
 import pytest
@@ -197,6 +197,29 @@ def test_a_port_in_use_is_one_clear_sentence() -> None:
         taken = other.getsockname()[1]
         with pytest.raises(PortInUse, match=f"Port {taken} is in use"):
             Emulator.start(taken)
+
+
+def test_of_two_emulators_on_one_port_one_is_refused_even_if_they_start_at_the_same_moment() -> None:
+    """Before, both seemed to be up, and the second stack was deployed to the first one's emulator."""
+    port, outcomes = free_port(), list[object]()
+
+    def start() -> None:
+        try:
+            outcomes.append(Emulator.start(port))
+        except PortInUse as refused:
+            outcomes.append(str(refused))
+
+    threads = [Thread(target=start) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    (running,) = (one for one in outcomes if isinstance(one, Emulator))
+    try:
+        assert f"Port {port} is in use by another program: choose another with PORT=." in outcomes
+        assert running.alive()
+    finally:
+        running.stop()
 
 
 def test_a_missing_emulator_is_one_clear_sentence(tmp_path: Path) -> None:

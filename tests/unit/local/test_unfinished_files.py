@@ -51,6 +51,16 @@ def test_a_receipt_or_checkpoint_of_another_content_does_not_count(cloud: Cloud,
     assert described(functions.events) == [("inbox/orders/x.csv", etag, "")]
 
 
+def test_an_object_that_is_no_json_in_the_place_of_a_receipt_does_not_count(cloud: Cloud) -> None:
+    """Before, a kept stack with such an object did not start any more."""
+    etag = put(cloud, "inbox/orders/x.csv")
+    put(cloud, "receipts/orders/x.csv.json", b"{broken")
+    put(cloud, "checkpoints/orders/x.csv.json", b"\xff")
+    functions = Functions()
+    load_unfinished_files(cloud.s3, functions, "the-archive", "load")
+    assert described(functions.events) == [("inbox/orders/x.csv", etag, "")]
+
+
 def test_a_file_with_its_receipt_is_left_alone(cloud: Cloud) -> None:
     etag = put(cloud, "inbox/orders/x.csv")
     put(cloud, "inbox/orders/", b"")

@@ -1,5 +1,6 @@
 """A saved definition is checked and deployed; one that is refused changes nothing."""
 
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from local import watch
-from local.errors import DeployFailed
+from local.errors import DeployFailed, EmulatorFailed
 from local.watch import Watcher
 
 
@@ -21,6 +22,7 @@ class Scene:
         self.events: list[str] = []
         self.said: list[str] = []
         self.refusal = ""
+        self.template = "template"
         self.on_build: Callable[[], None] = lambda: None
         self.deployment: Callable[[], None] = lambda: None
 
@@ -29,6 +31,9 @@ class Scene:
 
     def digest(self, files: Iterator[Path]) -> str:
         return "".join(path.read_text() for path in files)
+
+    def fingerprint(self) -> str:
+        return self.template + self.digest(self.files())
 
     def check(self, *_: object, **__: object) -> Any:
         self.events.append("check")
@@ -56,6 +61,7 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     (tmp_path / "definition.py").write_text("one")
     monkeypatch.setattr(watch, "definition_files", made.files)
     monkeypatch.setattr(watch, "digest_of", made.digest)
+    monkeypatch.setattr(watch, "fingerprint", made.fingerprint)
     monkeypatch.setattr(watch, "build", made.build)
     monkeypatch.setattr(subprocess, "run", made.check)
     return made
@@ -156,16 +162,65 @@ def test_a_lock_that_accepts_a_refused_meaning_deploys_it(scene: Scene) -> None:
     assert scene.events == WHOLE
 
 
-def test_a_failed_deployment_is_reported(scene: Scene) -> None:
+@pytest.mark.parametrize(
+    "error", [DeployFailed("Stack deployment failed."), OSError(28, "No space left on device"), shutil.Error("all")]
+)
+def test_a_failed_deployment_is_reported_and_tried_again_when_the_definition_is_saved_again(
+    scene: Scene, error: Exception
+) -> None:
+    """Before, a full disk ended the stack, and after any other failure only a change was deployed."""
+
     def fail() -> None:
-        raise DeployFailed("Stack deployment failed.")
+        raise error
 
     watching = watcher(scene)
     scene.deployment = fail
     save(scene, "another")
     look(watching)
     assert scene.events == ["check", "build"]
-    assert scene.said == ["The definition was not deployed; the previous one keeps running. Stack deployment failed."]
+    assert scene.said == [f"The definition was not deployed; the previous one keeps running. {error}"]
+    scene.deployment = lambda: None
+    scene.events.clear()
+    (scene.folder / "definition.py").touch()
+    look(watching)
+    assert scene.events == WHOLE
+    (scene.folder / "definition.py").touch()
+    look(watching)
+    assert scene.events == WHOLE
+
+
+def test_a_definition_that_cannot_be_read_is_reported(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> str:
+        raise PermissionError(13, "Permission denied", "secret.py")
+
+    watching = watcher(scene)
+    monkeypatch.setattr(watch, "fingerprint", refuse)
+    save(scene, "another")
+    look(watching)
+    assert scene.said == [
+        "The definition was not deployed; the previous one keeps running. [Errno 13] Permission denied: 'secret.py'"
+    ]
+
+
+def test_a_changed_template_is_deployed_when_the_definition_is_saved(scene: Scene) -> None:
+    """docs/local.md. Before, the definition had to change, too."""
+    watching = watcher(scene)
+    scene.template = "another template"
+    look(watching)
+    assert scene.events == []
+    (scene.folder / "definition.py").touch()
+    look(watching)
+    assert scene.events == WHOLE
+
+
+def test_an_emulator_that_ends_while_aggregates_are_built_ends_the_stack(scene: Scene) -> None:
+    def fail(_: object) -> None:
+        raise EmulatorFailed("The emulator exited.")
+
+    watching = Watcher[Any](scene, scene.said.append, fail)
+    save(scene, "another")
+    with pytest.raises(EmulatorFailed):
+        look(watching)
 
 
 @pytest.mark.parametrize("afterwards", ["unchecked", "another"])

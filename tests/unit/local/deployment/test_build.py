@@ -166,11 +166,57 @@ def test_a_build_stays_as_long_as_another_is_derived_from_it(
     assert (made / "layers" / derived_build.LAYER / "python" / "tailrace" / "engine.py").exists()
 
 
+def test_a_build_stays_as_long_as_a_running_stack_uses_it(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before, six others removed it, as of definitions that were saved and refused: no function could start then."""
+    base = checkout.build()
+    monkeypatch.setattr(build, "BUILDS", checkout.builds)
+    derived_build.derive_build(base, checkout.builds / "used", checkout.builds / "used")
+    derived_build.write_notes(checkout.builds / "used", "engine", base)
+    build._hold(checkout.builds / "used")
+    for number in range(build.KEPT_BUILDS):
+        made = checkout.builds / f"other {number}"
+        made.mkdir()
+        derived_build.write_notes(made, "engine", None)
+    for old in (base, checkout.builds / "used"):
+        os.utime(old, (1, 1))
+    build._remove_old_builds()
+    assert {"used", "whole"} <= {path.name for path in checkout.builds.iterdir()}
+    build.hold_only(made)
+    build._remove_old_builds()
+    assert {"used", "whole"} & {path.name for path in checkout.builds.iterdir()} == set()
+
+
 def test_what_editors_leave_is_no_source(checkout: Checkout) -> None:
     for name in (".#definition.py", "definition.py~", "definition.cpython-313.pyc"):
         (checkout.layer / "pipeline" / name).write_text("")
     found = [str(path.relative_to(checkout.layer)) for path in derived_build.definition_files()]
     assert found == ["pipeline/definition.py", "pipeline/gone.py", "rules.py"]
+
+
+def test_links_are_followed_as_long_as_they_lead_on(checkout: Checkout, tmp_path: Path) -> None:
+    """Before, a derived build lacked linked folders, and a link to nowhere ended the start."""
+    base = checkout.build()
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (shared / "rules.py").write_text("")
+    (shared / "again").symlink_to(shared)
+    pipeline = checkout.layer / "pipeline"
+    (pipeline / "shared").symlink_to(shared)
+    (pipeline / "itself").symlink_to(pipeline)
+    (pipeline / "nowhere.py").symlink_to(tmp_path / "nowhere.py")
+    (pipeline / "round.py").symlink_to(pipeline / "round.py")
+    found = [str(path.relative_to(checkout.layer)) for path in derived_build.definition_files()]
+    assert found == ["pipeline/definition.py", "pipeline/gone.py", "pipeline/shared/rules.py", "rules.py"]
+    derived_build.derive_build(base, checkout.builds / "new", checkout.builds / "new")
+    python = checkout.builds / "new" / "layers" / derived_build.LAYER / "python"
+    assert (python / "pipeline" / "shared" / "rules.py").exists()
+
+
+def test_a_name_that_is_no_text_is_part_of_the_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    path = tmp_path / os.fsdecode(b"caf\xe9.csv")
+    path.write_text("")
+    assert build.digest_of([path]) != build.digest_of([])
 
 
 def test_the_definition_of_this_repository_is_the_pipeline() -> None:

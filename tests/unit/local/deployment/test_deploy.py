@@ -96,6 +96,14 @@ class Functions:
     def __init__(self) -> None:
         self.allowed: dict[str, str] = {}
         self.concurrency: dict[str, int | None] = {"tailrace-load": 7}
+        self.properties: dict[str, Any] = {}
+
+    def get_template(self, **given: str) -> dict[str, Any]:
+        """Return what CloudFormation made of a template: its loops are unrolled, and SAM's functions are Lambda's."""
+        assert given["TemplateStage"] == "Processed"
+        function = {"Type": "AWS::Lambda::Function", "Properties": self.properties}
+        resources = {"Load": function, "Other": function, "Table": {"Type": "AWS::DynamoDB::Table"}}
+        return {"TemplateBody": {**template(), "Resources": resources}}
 
     def describe_stack_resources(self, **_: str) -> dict[str, Any]:
         names = {"Load": "tailrace-load", "Table": "tailrace-items"}
@@ -120,46 +128,23 @@ def functions(monkeypatch: pytest.MonkeyPatch) -> Functions:
     return services
 
 
-def templated(functions: dict[str, Any], **properties: Any) -> dict[str, Any]:
-    function = {"Type": "AWS::Serverless::Function", "Properties": properties}
-    resources = {"Load": function, "Other": function, "Table": {"Type": "AWS::DynamoDB::Table"}}
-    loop = {"Fn::ForEach::Queues": ["Name", [], {}]}
-    return {**template(), "Resources": resources | loop, "Globals": {"Function": functions}}
-
-
-@pytest.mark.parametrize(("chosen", "reserved"), [("2", 2), ("0", None)])
+@pytest.mark.parametrize(
+    ("chosen", "reserved"), [({"LoadConcurrency": "2"}, 2), ({"LoadConcurrency": "0"}, None), ({}, None)]
+)
 def test_properties_that_the_emulator_leaves_out_are_applied(
-    chosen: str, reserved: int | None, functions: Functions, monkeypatch: pytest.MonkeyPatch
+    chosen: dict[str, str], reserved: int | None, functions: Functions
 ) -> None:
-    """To the functions whose condition holds."""
+    """To the functions whose condition holds, as the deployed template has them.
+
+    Before, functions in a loop had no limit, and a build that was deployed again got those of the edited template.
+    """
     concurrency = template()["Resources"]["LoadFunction"]["Properties"]["ReservedConcurrentExecutions"]
-    given = templated({}, RecursiveLoop="Allow", ReservedConcurrentExecutions=concurrency)
-    monkeypatch.setattr(deploy, "template", lambda: given)
-    deploy.apply_left_out("http://127.0.0.1:9", {"LoadConcurrency": chosen})
+    functions.properties = {"RecursiveLoop": "Allow", "ReservedConcurrentExecutions": concurrency}
+    deploy.apply_left_out("http://127.0.0.1:9", chosen)
     assert functions.allowed == {"tailrace-load": "Allow"}
     assert functions.concurrency == {"tailrace-load": reserved}
 
 
-@pytest.mark.parametrize(
-    ("shared", "own", "reserved"),
-    [
-        ({"ReservedConcurrentExecutions": 3}, {}, 3),
-        ({"ReservedConcurrentExecutions": 3}, {"ReservedConcurrentExecutions": 2}, 2),
-        ({}, {}, None),
-    ],
-)
-def test_they_may_be_in_the_globals_or_removed(
-    shared: dict[str, int],
-    own: dict[str, int],
-    reserved: int | None,
-    functions: Functions,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification-template-anatomy-globals.html
-
-    A concurrency that is no longer reserved does not limit the function.
-    """
-    given = templated(shared, **own)
-    monkeypatch.setattr(deploy, "template", lambda: given)
+def test_a_concurrency_that_is_no_longer_reserved_does_not_limit_the_function(functions: Functions) -> None:
     deploy.apply_left_out("http://127.0.0.1:9", {})
-    assert functions.concurrency == {"tailrace-load": reserved}
+    assert functions.concurrency == {"tailrace-load": None}

@@ -15,6 +15,7 @@ import pytest
 
 from local.deployment.layers import pointer_text
 from local.emulation.forking import EXITED, LAYERS, MAX_SERVERS, ForkedProcess, ForkServers, fork_functions
+from local.emulation.worker_streams import SCRIPT, separate_streams
 
 PROBE = """
 import json, os, random, signal, site, sys, time
@@ -192,6 +193,33 @@ def test_a_fork_ends_although_a_program_that_it_started_runs_on(run: Run) -> Non
     program = int(fork.stdout.read())
     assert fork.wait(60) == EXITED
     os.kill(program, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("variables", [{}, {"MALLOC_ARENA_MAX": "2"}])
+def test_what_a_functions_programs_print_and_read_is_not_of_its_responses(run: Run, variables: dict[str, str]) -> None:
+    """Before, the text could be taken for the response, whose place the next call then got; "text" lost it."""
+    runtime: dict[str, Any] = {
+        SCRIPT: "import os, subprocess, sys\n"
+        "out, sys.stdout = sys.stdout, sys.stderr\n"
+        "for line in sys.stdin:\n"
+        "    print('printed')\n"
+        "    subprocess.run(['echo', '{\"status\": \"ok\"}'])\n"
+        "    subprocess.run(['printf', 'text'])\n"
+        "    os.write(1, b'\\xff')\n"
+        "    assert subprocess.run(['cat'], capture_output=True).stdout == b''\n"
+        "    out.write('response to ' + line)\n"
+        "    out.flush()\n"
+    }
+    separate_streams(runtime)
+    process = run(runtime[SCRIPT], **variables)
+    assert isinstance(process, ForkedProcess) is not bool(variables)
+    for number in range(2):
+        process.stdin.write(f"{number}\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == f"response to {number}\n"
+    assert process.stderr.readline() == "printed\n"
+    assert process.stderr.readline() == '{"status": "ok"}\n'
+    assert process.stderr.readline() == "text\ufffdprinted\n"
 
 
 def test_a_server_that_ended_is_replaced(run: Run) -> None:

@@ -151,6 +151,13 @@ def test_a_pattern_that_lambda_rejects_is_rejected(pattern: str) -> None:
         Filter.parse({"Filters": [{"Pattern": pattern}]})
 
 
+@pytest.mark.parametrize("pattern", [{"body": {"a": [1]}}, "[]", None])
+def test_a_pattern_is_a_text(pattern: object) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/api/API_Filter.html: YAML without quotation marks is an object."""
+    with pytest.raises(MappingError, match="Pattern must be a text that holds a JSON object, not "):
+        Filter.parse({"Filters": [{"Pattern": pattern}]})
+
+
 def test_a_pattern_with_too_many_combinations_is_rejected() -> None:
     """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html"""
     choice = {"$or": [{"x": [1]}, {"y": [1]}]}

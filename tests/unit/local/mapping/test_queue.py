@@ -165,6 +165,20 @@ def test_messages_after_a_failed_one_of_their_fifo_group_return_to_the_queue() -
     assert names(queue.next_invocation(1)) == "c"
 
 
+@pytest.mark.parametrize("result", [Failed("poison"), partial_failure("a"), Throttled()])
+def test_the_groups_of_a_standard_queue_are_not_in_order(result: Failed | Returned | Throttled) -> None:
+    """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/using-messagegroupid-property.html
+
+    Before, a message that followed a failed one was received, and never passed on, until it was a dead letter.
+    """
+    queue = mapping(QueueSettings(batch_size=1, concurrency=2, report_failures=True))
+    queue.add([message(name, "tenant", hidden_until=2) for name in "abc"], 0)
+    first = made(queue)
+    assert names(queue.next_invocation(0)) == "b"
+    assert [kept.id for kept in queue.complete(first, result, 1).retained] == ["a"]
+    assert names(queue.next_invocation(1)) == "c"
+
+
 def test_the_function_reports_what_follows_a_failure_within_its_batch() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html"""
     queue = mapping(QueueSettings(fifo=True, report_failures=True))

@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from local.deployment.mappings import EventSourceMapping
 from local.errors import DeployFailed
 from local.pollers import pollers
+from local.pollers.emulator_client import CallFailed, EmulatorClient
 
 STREAM = "arn:aws:dynamodb:us-east-1:000000000000:table/items/stream/2026-11-23T16:44:08.249Z"
 QUEUE = "arn:aws:sqs:us-east-1:000000000000:intake"
@@ -49,6 +51,36 @@ def test_the_sentence_names_the_mapping_and_says_what_to_do(
     with pytest.raises(DeployFailed) as refused:
         pollers.Pollers("http://127.0.0.1:1")
     assert str(refused.value) == sentence
+
+
+class NoQueue(Sqs):
+    def get_queue_url(self, **_: str) -> dict[str, str]:
+        code = "AWS.SimpleQueueService.NonExistentQueue"
+        raise ClientError({"Error": {"Code": code, "Message": "The specified queue does not exist."}}, "GetQueueUrl")
+
+
+def refuse(_client: object, _service: str, action: str, **_: object) -> dict[str, object]:
+    assert action == "DescribeStream"
+    raise CallFailed("ResourceNotFoundException", "Stream not found.")
+
+
+@pytest.mark.parametrize(
+    ("source", "properties", "kind"), [(STREAM, {"StartingPosition": "LATEST"}, "stream"), (QUEUE, {}, "queue")]
+)
+def test_a_source_that_does_not_exist_is_named(
+    source: str, properties: dict[str, object], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html, ResourceNotFoundException.
+
+    Before, a queue's name ended even a running stack with a traceback, and a stream was asked for four times a second.
+    """
+    mapping = EventSourceMapping("TheMapping", "uuid", "function", "arn:function", source, 20, properties)
+    monkeypatch.setattr(pollers, "list_mappings", lambda _: [mapping])
+    monkeypatch.setattr(pollers, "client", lambda *_: NoQueue())
+    monkeypatch.setattr(EmulatorClient, "call", refuse)
+    with pytest.raises(DeployFailed) as refused:
+        pollers.Pollers("http://127.0.0.1:1")
+    assert str(refused.value) == f"Lambda would refuse TheMapping: its {kind} {source} does not exist."
 
 
 @pytest.mark.parametrize(("known", "is_refused"), [({}, True), ({"Other": None}, True), ({"TheMapping": None}, False)])
