@@ -170,7 +170,7 @@ export class TimePanel extends Panel {
     const countedUntil = Date.now() - (freshness?.behind_s ?? 0) * 1000;
     chartData.openFrom = firstOpen(chartData.xs, chartData, countedUntil);
     this.#extend(chartData);
-    chartData.window = windowOf(chartData.xs, range, unit);
+    chartData.window = windowOf(chartData.xs, range, closed, unit);
     this.range.setShown({ from: chartData.window[0] * 1000, to: chartData.window[1] * 1000 });
     const intervals = intervalOptions(aggregate, view, unit, this.#interval);
     this.interval.setOptions(intervals, view.isAdditive ? this.#interval : "auto");
