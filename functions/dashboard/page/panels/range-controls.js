@@ -50,7 +50,7 @@ export class RangeControls {
   current(now) {
     if (this.#zoomed) return this.#zoomed;
     if (this.#option === "custom" && this.#custom) return this.#custom;
-    return rangeOf(this.#option, this.extent ?? { oldest: now, newest: now }, now, this.aggregate.unit);
+    return rangeOf(this.#option, this.extent ?? { oldest: now, newest: now }, now, this.aggregate);
   }
 
   /** Whether buckets far from all others are left out: whoever selects a custom range wants all of it. */
