@@ -19,7 +19,10 @@ export function formOf({ xs, columns, view }) {
  */
 export function windowOf(xs, range, closed, unit) {
   const half = bucketLengthS(unit) / 2;
-  const [first, last] = [xs[0] ?? closed.from / 1000, xs.at(-1) ?? Math.max(closed.to, range.until ?? closed.to) / 1000];
+  const [first, last] = [
+    xs[0] ?? closed.from / 1000,
+    xs.at(-1) ?? Math.max(closed.to, range.until ?? closed.to) / 1000,
+  ];
   const from = range.from !== null && range.to !== null ? Math.min(range.from / 1000, first) : first;
   const to = range.to === null ? last : range.to / 1000;
   return to - from < half ? [from - half, to + half] : [from, to];

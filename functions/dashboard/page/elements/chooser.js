@@ -137,7 +137,7 @@ class Chooser {
     const exact = this.entries.find((entry) => entry.label === text)?.value;
     if (exact !== undefined) return exact;
     if (text === "") return null;
-    if (this.allowsTyping) return text;
+    if (this.allowsTyping) return text === formatGroupValue("") ? "" : text;
     const matches = this.#matches();
     return matches.length === 1 ? matches[0].value : null;
   }
