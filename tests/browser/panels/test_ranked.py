@@ -51,10 +51,16 @@ def with_csv(api: FakeApi, rows_per_page: int) -> Callable[..., Response]:
     return respond
 
 
-def endless(api: FakeApi) -> FakeApi:
-    """Add rows to the first sensor, more than a file has pages for."""
-    api.rows["sensors"][0:0] = [api.rows["sensors"][0]] * 200
-    return api
+def endless(api: FakeApi) -> Callable[..., Response]:
+    """Return a function that responds with CSV, too: always with rows, and with the address of others."""
+
+    def respond(path: str, query: str, headers: Mapping[str, str]) -> Response:
+        if headers["accept"] != "text/csv":
+            return api.respond(path, query, headers)
+        following = {"Link": f'<{path}?{query}>; rel="next"'}
+        return 200, {"Content-Type": "text/csv"} | following, "sensor,readings\r\n" + "s00,100\r\n" * 25_000
+
+    return respond
 
 
 def downloaded(panel: Locator) -> list[str]:
@@ -78,13 +84,22 @@ def test_a_file_has_all_bars_that_are_shown(serve: Serve, visit: Visit, rows_per
 
 
 def test_a_file_that_is_not_complete_says_so_until_the_query_changes(serve: Serve, visit: Visit) -> None:
-    panel = visit(serve(with_csv(endless(fake(30)), 1)).url).locator("[data-aggregate=sensors]")
-    assert len(downloaded(panel)) == 100
+    panel = visit(serve(endless(fake(30))).url).locator("[data-aggregate=sensors]")
+    assert len(downloaded(panel)) == 100_000
     note = panel.get_by_role("status").filter(has_text="The file contains only the first 100,000 rows.")
     panel.page.wait_for_timeout(2500)  # two refreshes
     expect(note).to_be_visible()
     panel.get_by_role("button", name="Show more").click()
     expect(note).to_be_hidden()
+
+
+def test_a_file_of_short_pages_is_complete(serve: Serve, visit: Visit) -> None:
+    """As where each time bucket is a query: a page then has at most a hundred of them."""
+    api = fake(1)
+    api.rows["sensors"] *= 150
+    panel = visit(serve(with_csv(api, 1)).url).locator("[data-aggregate=sensors]")
+    assert len(downloaded(panel)) == 150
+    expect(panel.get_by_role("status").filter(has_text="The file")).to_be_hidden()
 
 
 def test_a_panel_without_rows_has_no_file(serve: Serve, visit: Visit) -> None:
@@ -239,3 +254,18 @@ def test_the_caption_says_by_which_measure_the_api_has_ranked(serve: Serve, visi
     measure.select_option("Least")
     expect(caption).to_have_text("ranked by least")
     expect(panel.locator(".ranking .name").first).to_have_text("s00")
+
+
+def test_line_breaks_in_cells_are_no_rows(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(fake(1).respond).url)
+    cells = ["a,1", '"""\r\n","\r\n"', '"b ""c""",2']
+    found = page.evaluate(
+        """async (text) => {
+            const { downloadCsv } = await import('./panels/download.js');
+            const api = { getCsv: async () => ({ text, next: null }) };
+            HTMLAnchorElement.prototype.click = () => {};
+            return downloadCsv(api, { name: 'a', path: () => '' }, [[], []]);
+        }""",
+        "\r\n".join(["sensor,readings", *cells, ""]),
+    )
+    assert found == {"rows": 6, "isComplete": True}

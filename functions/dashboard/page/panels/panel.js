@@ -4,7 +4,7 @@ import { Problem } from "../client/api.js";
 import { button, el, setAttribute, setText, uniqueId } from "../elements/dom.js";
 import { Table } from "../elements/table.js";
 import { countOf, humanize } from "../values/format.js";
-import { downloadCsv, MAX_ROWS_IN_FILE } from "./download.js";
+import { downloadCsv } from "./download.js";
 import { FreshnessMark } from "./freshness-mark.js";
 import { GenerationNote } from "./generation-note.js";
 
@@ -163,9 +163,8 @@ export class Panel {
     this.#isDownloading = true;
     this.#allowDownload();
     try {
-      const isComplete = await downloadCsv(this.api, this.aggregate, this.queries);
-      const limit = MAX_ROWS_IN_FILE.toLocaleString("en");
-      const text = `The file contains only the first ${limit} rows. Narrow the range to get the others.`;
+      const { rows, isComplete } = await downloadCsv(this.api, this.aggregate, this.queries);
+      const text = `The file contains only the first ${countOf(rows, "row")}. Narrow the range to get the others.`;
       this.#noteFile(isComplete ? "" : text);
     } catch (error) {
       // not where the next refresh would hide it
