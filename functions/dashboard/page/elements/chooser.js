@@ -25,6 +25,7 @@ class Chooser {
   #listed = [];
   /** Whether the text was entered after the last change of the selection: one before the last change was a search. */
   #isPending = false;
+  #isLoading = false;
 
   constructor(options, resolve) {
     Object.assign(this, options);
@@ -143,17 +144,19 @@ class Chooser {
   }
 
   async #loadMore() {
-    this.moreButton.disabled = true;
+    if (this.#isLoading) return;
+    this.#isLoading = true;
     try {
       const { entries, more } = await this.loadMore();
       const known = new Set(this.entries.map((entry) => entry.value));
       this.entries.push(...entries.filter((entry) => !known.has(entry.value)));
+      if (!more && document.activeElement === this.moreButton) this.search.focus();
       this.moreButton.hidden = !more;
       this.#list();
     } catch (error) {
       setText(this.status, error.message);
     }
-    this.moreButton.disabled = false;
+    this.#isLoading = false;
   }
 
   #onSubmit(event) {

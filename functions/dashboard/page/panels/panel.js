@@ -1,7 +1,7 @@
 /** What all panels have: heading, freshness, error messages, table and download. */
 
 import { Problem } from "../client/api.js";
-import { button, el, setAttribute, setText, uniqueId } from "../elements/dom.js";
+import { button, el, setAttribute, setDisabled, setText, uniqueId } from "../elements/dom.js";
 import { Table } from "../elements/table.js";
 import { countOf, humanize } from "../values/format.js";
 import { downloadCsv } from "./download.js";
@@ -156,10 +156,13 @@ export class Panel {
   }
 
   #allowDownload() {
-    this.downloadButton.disabled = this.#isDownloading || this.queries.length === 0;
+    setDisabled(this.downloadButton, this.queries.length === 0, this.tableButton);
+    // not disabled meanwhile: it would lose the focus
+    setAttribute(this.downloadButton, "aria-disabled", this.#isDownloading ? "true" : null);
   }
 
   async #download() {
+    if (this.#isDownloading) return;
     this.#isDownloading = true;
     this.#allowDownload();
     try {

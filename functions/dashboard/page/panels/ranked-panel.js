@@ -107,7 +107,9 @@ export class RankedPanel extends Panel {
     setText(this.empty, rows.length > 0 ? "" : this.#emptyText(available));
     // a listed value may have no row any more
     const isAll = !aggregate.isMultiValue && rows.length < this.#limit;
+    const hadFocus = document.activeElement === this.moreButton;
     this.moreButton.hidden = this.#searched !== null || this.#limit >= Math.min(MAX_BARS, available) || isAll;
+    if (hadFocus && this.moreButton.hidden) this.tableButton.focus();
     for (const [index, group] of aggregate.fixedGroups.entries())
       setText(this.fixedButtons[index], this.groups.fixedText(group));
     const ranked = `${this.#selectionText(rows)}${this.#rankedText(rows, unit)}`;
