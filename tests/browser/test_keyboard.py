@@ -1,12 +1,13 @@
 """Using the page with the keyboard alone, and what it tells screen readers."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.fake_api import FakeApi, day
+from tests.browser.fake_api import FakeApi, day, row
 from tests.browser.page_state import CHART_DATA, FOCUSED_LABEL, announced_text, wait_for
-from tests.browser.site import Site
+from tests.browser.site import Response, Site
 
 type Visit = Callable[..., Page]
 type Serve = Callable[..., Site]
@@ -167,3 +168,61 @@ def test_a_chart_has_a_description_and_the_page_an_outline(serve: Serve, visit: 
         "H1 tailrace", "H2 Stages", "H3 Input", "H3 Storage", "H3 Stream", "H3 Output", "H3 Catalog",
         "H2 Readings1 aggregate", "H3 Sensor hours",
     ]  # fmt: skip
+
+
+def test_a_button_that_can_do_no_more_hands_the_focus_on(serve: Serve, visit: Visit) -> None:
+    """Tab would start again at the top of the page."""
+    api = FakeApi(rows=day(1, 120))
+    files: list[str] = []
+
+    def respond(path: str, query: str, headers: Mapping[str, str]) -> Response:
+        if headers["accept"] != "text/csv":
+            return api.respond(path, query, headers)
+        time.sleep(0.5)
+        files.append(query)
+        return 200, {"Content-Type": "text/csv"}, "sensor\r\ns0\r\n"
+
+    page = visit(serve(respond).url)
+    download = page.get_by_role("button", name="Download CSV")
+    download.focus()
+    with page.expect_download():
+        page.keyboard.press("Enter")
+        expect(download).to_have_attribute("aria-disabled", "true")
+        page.keyboard.press("Enter")
+    expect(download).not_to_have_attribute("aria-disabled", "true")
+    expect(download).to_be_focused()
+    assert len(files) == 1
+    page.get_by_role("button", name="Table").press("Enter")
+    following, previous = page.get_by_role("button", name="Next rows"), page.get_by_role("button", name="Previous rows")
+    following.press("Enter")
+    expect(following).to_be_focused()
+    following.press("Enter")
+    expect(previous).to_be_focused()
+    previous.press("Enter")
+    previous.press("Enter")
+    expect(following).to_be_focused()
+
+
+def test_lines_that_change_places_keep_the_focus(serve: Serve, visit: Visit) -> None:
+    api = FakeApi(rows=day(3))
+    page = visit(serve(api.respond).url)
+    entries = page.locator(".legend button")
+    entries.nth(1).focus()
+    api.rows["sensor_hours"] = [
+        one | {"readings": 1000} if one["sensor"] == "s2" else one for one in api.rows["sensor_hours"]
+    ]
+    expect(page.locator(".legend .name")).to_have_text(["s2", "s0", "s1"])  # the values are listed every ten seconds
+    expect(entries.nth(2)).to_be_focused()
+
+
+def test_the_last_values_that_are_loaded_leave_the_focus_in_the_dialog(serve: Serve, visit: Visit) -> None:
+    rows = [row(f"s{number:03}", 0, 500 - number) for number in range(150)]
+    page = visit(serve(FakeApi(rows={"sensor_hours": rows}).respond).url)
+    page.get_by_role("button", name="Filter by sensor …").press("Enter")
+    more = page.get_by_role("button", name="Load more")
+    more.press("Enter")
+    expect(page.get_by_role("checkbox")).to_have_count(100)
+    expect(more).to_be_focused()
+    more.press("Enter")
+    expect(page.get_by_role("checkbox")).to_have_count(150)
+    expect(page.get_by_role("searchbox")).to_be_focused()

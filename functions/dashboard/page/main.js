@@ -5,7 +5,7 @@ import { signIn } from "./client/sign-in.js";
 import { Aggregate } from "./data/aggregate.js";
 import { Extents } from "./data/extents.js";
 import { appearanceButton } from "./elements/appearance.js";
-import { button, el, setAttribute, setText } from "./elements/dom.js";
+import { button, el, setAttribute, setChildren, setText } from "./elements/dom.js";
 import { HealthMonitor } from "./health/monitor.js";
 import { Stages } from "./health/stages.js";
 import { RankedPanel } from "./panels/ranked-panel.js";
@@ -53,17 +53,32 @@ async function retried(load) {
   }
 }
 
+/** The parts of the page with the panels of a collection, by its name. */
+const parts = new Map();
+
+function partOf(name) {
+  if (!parts.has(name)) {
+    const [count, grid] = [el("small"), el("div", { class: "grid" })];
+    const section = el("section", { class: "collection" }, el("h2", {}, humanize(name), count), grid);
+    parts.set(name, { section, count, grid });
+  }
+  return parts.get(name);
+}
+
 /** Put the panels on the page, grouped by collection. */
 function placePanels(panels) {
   const collections = [...new Set(panels.map(({ aggregate }) => aggregate.collection))];
-  const sections = collections.map((name) => {
+  for (const name of collections) {
     const own = panels.filter(({ aggregate }) => aggregate.collection === name);
-    const heading = el("h2", {}, humanize(name), el("small", { text: countOf(own.length, "aggregate") }));
-    const grid = el("div", { class: "grid" }, ...own.map(({ element }) => element));
-    return el("section", { class: "collection" }, heading, grid);
-  });
+    setText(partOf(name).count, countOf(own.length, "aggregate"));
+    setChildren(
+      partOf(name).grid,
+      own.map(({ element }) => element),
+    );
+  }
+  const sections = collections.map((name) => partOf(name).section);
   const none = el("p", { class: "waiting", text: "The pipeline defines no aggregates." });
-  byId("panels").replaceChildren(...(sections.length > 0 ? sections : [none]));
+  setChildren(byId("panels"), sections.length > 0 ? sections : [none]);
 }
 
 /** Make a panel for each aggregate. One whose description is as before is kept; return whether others changed. */

@@ -116,6 +116,31 @@ def test_an_aggregate_that_is_deployed_appears_and_one_that_is_gone_disappears(s
     expect(page.locator(".panel[data-mark=old]")).to_have_count(0)
 
 
+def test_a_deployment_leaves_the_other_panels_as_they_are(serve: Serve, visit: Visit) -> None:
+    """What has the focus in them keeps it, and what is scrolled stays where it is."""
+    rows = day()
+    names = ["sensor_hours", "a_hours", "b_hours"]
+    api = FakeApi([described(1, LIVE)], rows=dict.fromkeys(names, rows["sensor_hours"]))
+    page = visit(serve(api.respond).url, clock=True)
+    page.get_by_role("button", name="Table").click()
+    page.evaluate("document.querySelector('.scroll').scrollTop = 300")
+    measure = page.locator("[data-aggregate=sensor_hours]").get_by_role("combobox", name="Measure")
+    measure.focus()
+    # one before it, then another collection before its own, then neither
+    others = described(1, LIVE, name="a_hours"), described(1, LIVE, name="b_hours", collection="others")
+    for aggregates in (
+        [others[0], described(1, LIVE)],
+        [others[1], others[0], described(1, LIVE)],
+        [described(1, LIVE)],
+    ):
+        api.aggregates = aggregates
+        page.clock.fast_forward(LISTED_EVERY_MS)
+        expect(page.locator(".panel")).to_have_count(len(aggregates))
+        expect(page.locator(".collection")).to_have_count(len({str(one["collection"]) for one in aggregates}))
+        expect(measure).to_be_focused()
+        assert page.locator("[data-aggregate=sensor_hours] .scroll").evaluate("(one) => one.scrollTop") == 300
+
+
 def test_the_list_is_not_requested_while_the_page_is_paused(serve: Serve, visit: Visit) -> None:
     served = serve(FakeApi([described(1, building(0.5), LIVE)], rows=day()).respond)
     page = visit(served.url, clock=True)

@@ -80,3 +80,23 @@ def test_the_end_of_a_custom_range_includes_its_minute(serve: Serve, visit: Visi
     page.get_by_label("To", exact=True).fill("2024-01-01T00:01")
     wanted = [("from", ["2024-01-01T00:01:00.000Z"]), ("to", ["2024-01-01T00:01:59.999Z"])]
     wait_until(page, lambda: any(wanted == list(parse_qs(urlsplit(one).query).items())[1:3] for one in served.requests))
+
+
+def test_a_range_without_rows_is_where_zooming_starts(serve: Serve, visit: Visit) -> None:
+    apart = [row("s0", hour, 5) for hour in (*range(24), *range(2400, 2424))]
+    served = serve(FakeApi(rows={"sensor_hours": apart}).respond)
+    page = visit(served.url)
+    page.get_by_role("combobox", name="Range").select_option("Custom range")
+    page.get_by_label("To", exact=True).fill("2024-02-03T00:00")
+    page.get_by_label("From").fill("2024-02-01T00:00")
+    expect(page.locator(".panel .empty")).to_have_text("No rows in this range.")
+    page.get_by_role("button", name="Later").click()
+    wait_until(page, lambda: "2024-02-02T00:00:00.000Z" in starts(served))
+    page.get_by_role("combobox", name="Range").select_option("Last 6 hours")
+    wait_until(page, lambda: max(starts(served)) > f"{datetime.now(UTC).year}")
+    expect(page.locator(".panel")).not_to_have_attribute("aria-busy", "true")
+    page.get_by_role("combobox", name="Range").select_option("Custom range")
+    today = datetime.now(UTC).date()
+    for label in ("From", "To"):
+        shown = datetime.fromisoformat(page.get_by_label(label, exact=True).input_value()).date()
+        assert abs(shown - today) <= timedelta(days=1)

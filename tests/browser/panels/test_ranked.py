@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Callable, Mapping
+from urllib.parse import parse_qsl
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -50,10 +51,16 @@ def with_csv(api: FakeApi, rows_per_page: int) -> Callable[..., Response]:
     return respond
 
 
-def endless(api: FakeApi) -> FakeApi:
-    """Add rows to the first sensor, more than a file has pages for."""
-    api.rows["sensors"][0:0] = [api.rows["sensors"][0]] * 200
-    return api
+def endless(api: FakeApi) -> Callable[..., Response]:
+    """Return a function that responds with CSV, too: always with rows, and with the address of others."""
+
+    def respond(path: str, query: str, headers: Mapping[str, str]) -> Response:
+        if headers["accept"] != "text/csv":
+            return api.respond(path, query, headers)
+        following = {"Link": f'<{path}?{query}>; rel="next"'}
+        return 200, {"Content-Type": "text/csv"} | following, "sensor,readings\r\n" + "s00,100\r\n" * 25_000
+
+    return respond
 
 
 def downloaded(panel: Locator) -> list[str]:
@@ -77,13 +84,22 @@ def test_a_file_has_all_bars_that_are_shown(serve: Serve, visit: Visit, rows_per
 
 
 def test_a_file_that_is_not_complete_says_so_until_the_query_changes(serve: Serve, visit: Visit) -> None:
-    panel = visit(serve(with_csv(endless(fake(30)), 1)).url).locator("[data-aggregate=sensors]")
-    assert len(downloaded(panel)) == 100
+    panel = visit(serve(endless(fake(30))).url).locator("[data-aggregate=sensors]")
+    assert len(downloaded(panel)) == 100_000
     note = panel.get_by_role("status").filter(has_text="The file contains only the first 100,000 rows.")
     panel.page.wait_for_timeout(2500)  # two refreshes
     expect(note).to_be_visible()
     panel.get_by_role("button", name="Show more").click()
     expect(note).to_be_hidden()
+
+
+def test_a_file_of_short_pages_is_complete(serve: Serve, visit: Visit) -> None:
+    """As where each time bucket is a query: a page then has at most a hundred of them."""
+    api = fake(1)
+    api.rows["sensors"] *= 150
+    panel = visit(serve(with_csv(api, 1)).url).locator("[data-aggregate=sensors]")
+    assert len(downloaded(panel)) == 150
+    expect(panel.get_by_role("status").filter(has_text="The file")).to_be_hidden()
 
 
 def test_a_panel_without_rows_has_no_file(serve: Serve, visit: Visit) -> None:
@@ -103,7 +119,8 @@ def test_the_caption_says_which_bars_are_shown_if_there_are_others(serve: Serve,
         expect(bars).to_have_count(count)
         expect(caption).to_have_text(f"the {count} with the most items, ranked by readings")
         if count < 100:
-            panel.get_by_role("button", name="Show more").click()
+            panel.get_by_role("button", name="Show more").press("Enter")
+    expect(panel.get_by_role("button", name="Table")).to_be_focused()  # there is no button for more any more
     api.rows = fake(30).rows
     expect(caption).to_have_text("ranked by readings")
 
@@ -152,3 +169,104 @@ def test_a_download_that_fails_says_so_until_the_next_one(serve: Serve, visit: V
     busy = False
     assert downloaded(panel) == ["s00", "s01", "s02"]
     expect(note).to_be_hidden()
+
+
+def of_shops(rows: list[Json], *measures: Json) -> Callable[..., Response]:
+    """Return an API of an aggregate by shop, sensor and kind, or as many of these as the rows have."""
+    names = [name for name in ("shop", "sensor", "kind") if name in rows[0]]
+    groups = [{"name": name, "kind": "field", "field": name} for name in names]
+    api = FakeApi([SENSORS | {"groups": groups, "measures": [*SENSORS["measures"], *measures]}])
+
+    def respond(path: str, query: str, headers: Mapping[str, str]) -> Response:
+        given = dict(parse_qsl(query, keep_blank_values=True))
+        found = [one for one in rows if all(str(one[name]) == given.get(name, str(one[name])) for name in names)]
+        if path.endswith("/groups"):
+            page: Json = {"groups": [{"value": value, "items": 1} for value in {one["shop"]: 1 for one in rows}]}
+        elif path.endswith("/top"):
+            valued = [one for one in found if one[given["by"]] is not None]
+            valued.sort(key=lambda one: one[given["by"]], reverse=given["order"] == "desc")
+            page = {"rows": valued[: int(given["n"])]}
+        elif path.endswith("/rows"):
+            page = {"rows": found[: int(given["limit"])]}
+            page |= {"cursor": "1"} if len(found) > int(given["limit"]) else {}
+        else:
+            return api.respond(path, query, headers)
+        return 200, {"Content-Type": "application/json"}, dumps(page | {"freshness": api.freshness})
+
+    return respond
+
+
+def searched(panel: Locator, text: str) -> None:
+    """Search the bars of a panel."""
+    panel.get_by_role("searchbox").fill(text)
+    panel.get_by_role("searchbox").blur()
+
+
+def test_a_value_of_very_many_rows_shows_those_that_rank_first(serve: Serve, visit: Visit) -> None:
+    keys = [(sensor, number) for sensor in ("s1", "s2") for number in range(250)]
+    rows = [{"shop": "a", "sensor": one, "kind": f"k{number:03}", "readings": number} for one, number in keys]
+    panel = visit(serve(of_shops(rows)).url).locator(".panel")
+    searched(panel, "s2")
+    expect(panel.locator(".ranking > li")).to_have_count(100)
+    expect(panel.locator(".ranking .name").first).to_have_text("s2 · k249")
+    expect(panel.locator(".foot-note")).to_have_text("the first 100, ranked by readings")
+
+
+def test_the_name_of_the_empty_text_finds_it(serve: Serve, visit: Visit) -> None:
+    api = fake(1)
+    api.rows["sensors"].append({"sensor": "", "readings": 7})
+    panel = visit(serve(api.respond).url).locator(".panel")
+    expect(panel.locator(".ranking .name")).to_have_text(["s00", "(empty)"])
+    searched(panel, "(empty)")
+    expect(panel.locator(".ranking > li")).to_have_text(["(empty)7"])
+    api.rows["sensors"][0]["sensor"] = "(empty)"
+    searched(panel, "")
+    expect(panel.locator(".ranking > li")).to_have_count(2)
+    searched(panel, "(empty)")
+    expect(panel.locator(".ranking > li")).to_have_text(["(empty)100"])
+
+
+def test_rows_without_a_value_to_rank_are_told_from_none(serve: Serve, visit: Visit) -> None:
+    celsius = {"name": "celsius", "kind": "mean", "unit": None, "description": None}
+    rows = [{"shop": "a", "sensor": f"s{number}", "readings": 5, "celsius": None} for number in range(3)]
+    panel = visit(serve(of_shops(rows, celsius)).url).locator(".panel")
+    expect(panel.locator(".ranking > li")).to_have_count(3)
+    panel.get_by_role("combobox", name="Measure").select_option("Celsius")
+    expect(panel.locator(".empty")).to_have_text("No row has a value of celsius.")
+
+
+def test_the_caption_says_by_which_measure_the_api_has_ranked(serve: Serve, visit: Visit) -> None:
+    """It ranks texts, and first and last numbers only by another measure."""
+    newest = {"name": "newest", "kind": "last", "unit": None, "description": None}
+    least = {"name": "least", "kind": "minimum", "unit": None, "description": None}
+    rows = [
+        {"shop": "a", "sensor": f"s{number:02}", "readings": number, "least": f"t{number:02}"}
+        | {"newest": {"value": 100 - number, "at": "2024-01-01T00:00:00Z"}}
+        for number in range(60)
+    ]
+    panel = visit(serve(of_shops(rows, newest, least)).url).locator(".panel")
+    expect(panel.locator(".ranking > li")).to_have_count(25)
+    caption, measure = panel.locator(".foot-note"), panel.get_by_role("combobox", name="Measure")
+    expect(caption).to_have_text("ranked by readings")
+    measure.select_option("Newest")
+    expect(caption).to_have_text("the 25 with the highest readings, ranked by newest")
+    panel.get_by_role("combobox", name="Order").select_option("Lowest first")
+    expect(caption).to_have_text("the 25 with the lowest readings, ranked by newest")
+    measure.select_option("Least")
+    expect(caption).to_have_text("ranked by least")
+    expect(panel.locator(".ranking .name").first).to_have_text("s00")
+
+
+def test_line_breaks_in_cells_are_no_rows(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(fake(1).respond).url)
+    cells = ["a,1", '"""\r\n","\r\n"', '"b ""c""",2']
+    found = page.evaluate(
+        """async (text) => {
+            const { downloadCsv } = await import('./panels/download.js');
+            const api = { getCsv: async () => ({ text, next: null }) };
+            HTMLAnchorElement.prototype.click = () => {};
+            return downloadCsv(api, { name: 'a', path: () => '' }, [[], []]);
+        }""",
+        "\r\n".join(["sensor,readings", *cells, ""]),
+    )
+    assert found == {"rows": 6, "isComplete": True}

@@ -55,6 +55,14 @@ def test_a_typed_value_is_taken_as_it_is(opened: Callable[..., Locator]) -> None
     assert applied(dialog) == ["sensor-1", "other"]
 
 
+def test_the_name_of_the_empty_text_stands_for_it_unless_a_value_has_it(opened: Callable[..., Locator]) -> None:
+    for values, expected in ((["a"], ""), (["(empty)"], "(empty)")):
+        dialog = opened(values)
+        dialog.get_by_role("searchbox").fill("(empty)")
+        dialog.get_by_role("searchbox").press("Enter")
+        assert applied(dialog) == [expected]
+
+
 @pytest.mark.parametrize("most", [1, 8])
 def test_apply_takes_a_typed_value_that_was_not_entered(opened: Callable[..., Locator], most: int) -> None:
     dialog = opened(["sensor-10"], most=most)

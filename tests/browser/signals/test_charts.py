@@ -1,6 +1,7 @@
 """What a chart says about its data: which measure it shows, and which buckets are not over."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -207,3 +208,26 @@ def test_a_band_of_texts_shows_both_its_ends_and_a_last_value_may_be_a_text_amon
     assert announced_text(page) == "Mon, 1 Jan 2024, 02:00: s0 broken"
     page.locator(".plot").press("ArrowLeft")
     assert announced_text(page) == "Mon, 1 Jan 2024, 01:00: s0 8"
+
+
+def test_a_bucket_that_ends_while_the_api_responds_is_not_over(serve: Serve, visit: Visit) -> None:
+    """What happens until then is not in the response."""
+    by_second = hours() | {"intervals": []}
+    by_second["groups"] = [by_second["groups"][0], by_second["groups"][1] | {"kind": "second"}]
+    api = FakeApi([by_second], {"sensor_hours": []})
+    api.freshness |= {"behind_s": None}
+
+    def respond(path: str, query: str, headers: Mapping[str, str]) -> Response:
+        if path.endswith("/rows") and "order" not in query:
+            now = datetime.now(UTC)
+            labels = [(now + timedelta(seconds=age)).isoformat(timespec="seconds") for age in range(-9, 2)]
+            api.rows["sensor_hours"] = [row("s0", 0, 7) | {"hour": label} for label in labels]
+            response = api.respond(path, query, headers)
+            time.sleep(3)
+            return response
+        return api.respond(path, query, headers)
+
+    api.rows["sensor_hours"] = [row("s0", 0, 7)]
+    page = visit(serve(respond, refresh_s=60).url)
+    # that of the request and the one after it, unless a second ended on the way
+    assert page.evaluate(f"{CHART_DATA}.xs.length - {CHART_DATA}.openFrom") in {2, 3}

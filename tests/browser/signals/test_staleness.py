@@ -104,3 +104,19 @@ def test_it_warns_when_the_api_does_not_respond(serve: Serve, visit: Visit) -> N
     expect(page.locator("#state")).to_contain_text("No response from the API for")
     served.silent = False
     expect(page.locator(".panel .warning")).to_be_hidden()
+
+
+def test_a_lag_that_was_read_before_a_pause_is_that_of_then(serve: Serve, visit: Visit) -> None:
+    api = FakeApi(rows=day())
+    api.freshness |= {"behind_s": 6}
+    page = visit(serve(api.respond).url, clock=True)
+    page.clock.run_for(1500)
+    expect(page.locator(".panel .warning")).to_contain_text("Stale: aggregation is ")
+    page.get_by_role("button", name="Pause").click()
+    page.wait_for_timeout(500)  # for requests on their way
+    page.clock.fast_forward(3_600_000)
+    page.clock.run_for(1500)
+    expect(page.locator(".panel .warning")).to_have_text(
+        "Stale: these values were read 60 min ago, when aggregation was 6 s behind."
+    )
+    expect(page.locator(".panel .fresh")).to_have_text("6 s behind, 60 min ago (paused)")

@@ -26,8 +26,11 @@ export class Legend {
   }
 
   #rebuild(lines) {
+    const focused = [...this.entries].find(([, { button }]) => button === document.activeElement);
     this.entries.clear();
     this.element.replaceChildren(...lines.map((line, index) => this.#entry(line, index)));
+    // lines change places as their values grow
+    if (focused) (this.entries.get(focused[0]) ?? [...this.entries.values()][0])?.button.focus();
   }
 
   #entry(line, index) {

@@ -13,10 +13,16 @@ export function formOf({ xs, columns, view }) {
   return xs.length === 1 ? "bars" : "chart";
 }
 
-/** Return the seconds to show: the range if both ends are set, otherwise from the first to the last row. */
-export function windowOf(xs, range, unit) {
+/**
+ * Return the seconds to show: the range if both ends are set, otherwise from the first to the last row. Without rows, it
+ * is the range that was asked for; `closed` is that range with its open ends set.
+ */
+export function windowOf(xs, range, closed, unit) {
   const half = bucketLengthS(unit) / 2;
-  const [first, last] = [xs[0] ?? 0, xs.at(-1) ?? 1];
+  const [first, last] = [
+    xs[0] ?? closed.from / 1000,
+    xs.at(-1) ?? Math.max(closed.to, range.until ?? closed.to) / 1000,
+  ];
   const from = range.from !== null && range.to !== null ? Math.min(range.from / 1000, first) : first;
   const to = range.to === null ? last : range.to / 1000;
   return to - from < half ? [from - half, to + half] : [from, to];

@@ -139,9 +139,9 @@ export class Extents {
   }
 
   async #sample(api, aggregate) {
-    const siblings = this.aggregates.filter(
-      (other) => other.timeKey === aggregate.timeKey && other.isMultiValue && other.listsGroups,
-    );
+    const isSibling = (other) => other.timeKey === aggregate.timeKey && other.isMultiValue && other.listsGroups;
+    // the API refuses to list the values of one that is not built
+    const siblings = this.aggregates.filter((other) => isSibling(other) && other.isBuilt);
     const [sibling] = siblings.sort((one, other) => bucketLengthMs(one) - bucketLengthMs(other));
     if (!sibling) {
       const found = await findNewest(api, aggregate, Date.now());

@@ -25,6 +25,13 @@ export function describeFreshness(read, silenceS, failure, limitS) {
   }
   if (read === null) return { state: failure ? "late" : "none", text: "not read yet", warning: null };
   const { freshness, isEmpty, ageS } = read;
+  // nobody has asked since: the panel is out of view, or the page is paused
+  const isOld = ageS > limitS;
+  if (freshness?.behind_s > STALE_S && isOld) {
+    const [lag, ago] = [freshness.behind_s, ageS].map(formatDuration);
+    const warning = `Stale: these values were read ${ago} ago, when aggregation was ${lag} behind.`;
+    return { state: "late", text: `${lag} behind, ${ago} ago`, warning };
+  }
   if (freshness?.behind_s > STALE_S) {
     const lag = formatDuration(freshness.behind_s + ageS);
     const warning = `Stale: aggregation is ${lag} behind. The latest changes may be missing.`;
@@ -32,8 +39,7 @@ export function describeFreshness(read, silenceS, failure, limitS) {
   }
   if (failure) return { state: "late", text: `updated ${formatDuration(ageS)} ago`, warning: null };
   if (isEmpty) return { state: "none", text: "no rows", warning: null };
-  // nobody has asked since: the panel is out of view, or the page is paused
-  if (ageS > limitS) return { state: "none", text: `read ${formatDuration(ageS)} ago`, warning: null };
+  if (isOld) return { state: "none", text: `read ${formatDuration(ageS)} ago`, warning: null };
   return { ...describeChange(freshness, ageS), warning: null };
 }
 

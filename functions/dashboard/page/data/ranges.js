@@ -1,6 +1,6 @@
 /** Which time range a panel shows, and the length of its buckets, so that the chart is neither sparse nor overloaded. */
 
-import { bucketCount, bucketLengthS, localTimeOf } from "../values/times.js";
+import { bucketCount, bucketLengthS, bucketStart, isWithinDay, localTimeOf } from "../values/times.js";
 
 const DAY_S = 86_400;
 const SPANS = [
@@ -75,13 +75,25 @@ export function rangeOptions({ unit, isBucketFirst }) {
  *
  * @param {string} option of {@link rangeOptions}
  * @param {{oldest: number, newest: number}} extent starts of the oldest and newest bucket, in ms
- * @param {string} unit of the buckets
+ * @param {{unit: string, zone: string}} buckets
  */
-export function rangeOf(option, extent, now, unit) {
+export function rangeOf(option, extent, now, buckets) {
   const [kind, seconds] = option.split(":");
-  if (kind === "data") return { from: extent.newest + (bucketLengthS(unit) - Number(seconds)) * 1000, to: null };
+  if (kind === "data") return { from: startOfNewest(Number(seconds), extent.newest, buckets), to: null };
   if (kind === "now") return { from: now - Number(seconds) * 1000, to: null, until: now };
   return { from: null, to: null };
+}
+
+/** Return where the newest buckets start that last so long: days and longer ones are counted, as they differ in length. */
+function startOfNewest(seconds, newest, { unit, zone }) {
+  const length = bucketLengthS(unit);
+  if (isWithinDay(unit)) return newest + (length - seconds) * 1000;
+  const others = Math.ceil(seconds / length) - 1;
+  const day = new Date(`${localTimeOf(newest, zone).slice(0, 10)}T00:00Z`);
+  const months = { month: 1, quarter: 3, year: 12 }[unit];
+  if (months) day.setUTCMonth(day.getUTCMonth() - others * months, 1);
+  else day.setUTCDate(day.getUTCDate() - others * (unit === "week" ? 7 : 1));
+  return bucketStart(new Date(withinCalendar(day.getTime())).toISOString().slice(0, 10), zone);
 }
 
 /** Return a range with its open ends set to the extent's, and its length in seconds. */

@@ -25,6 +25,7 @@ class Chooser {
   #listed = [];
   /** Whether the text was entered after the last change of the selection: one before the last change was a search. */
   #isPending = false;
+  #isLoading = false;
 
   constructor(options, resolve) {
     Object.assign(this, options);
@@ -137,23 +138,25 @@ class Chooser {
     const exact = this.entries.find((entry) => entry.label === text)?.value;
     if (exact !== undefined) return exact;
     if (text === "") return null;
-    if (this.allowsTyping) return text;
+    if (this.allowsTyping) return text === formatGroupValue("") ? "" : text;
     const matches = this.#matches();
     return matches.length === 1 ? matches[0].value : null;
   }
 
   async #loadMore() {
-    this.moreButton.disabled = true;
+    if (this.#isLoading) return;
+    this.#isLoading = true;
     try {
       const { entries, more } = await this.loadMore();
       const known = new Set(this.entries.map((entry) => entry.value));
       this.entries.push(...entries.filter((entry) => !known.has(entry.value)));
+      if (!more && document.activeElement === this.moreButton) this.search.focus();
       this.moreButton.hidden = !more;
       this.#list();
     } catch (error) {
       setText(this.status, error.message);
     }
-    this.moreButton.disabled = false;
+    this.#isLoading = false;
   }
 
   #onSubmit(event) {

@@ -46,6 +46,25 @@ export function setAttribute(element, name, value) {
   else if (element.getAttribute(name) !== value) element.setAttribute(name, value);
 }
 
+/**
+ * Make these the children of an element, in this order. Those that stay are not moved: what has the focus in them keeps
+ * it, and what is scrolled stays where it is.
+ */
+export function setChildren(element, children) {
+  for (const child of [...element.childNodes]) if (!children.includes(child)) child.remove();
+  for (const [index, child] of children.entries()) {
+    const current = element.childNodes[index] ?? null;
+    if (current !== child) element.insertBefore(child, current);
+  }
+}
+
+/** Disable a button or enable it. Without a focus, Tab would start again at the top: another element takes it over. */
+export function setDisabled(control, isDisabled, successor) {
+  const hadFocus = document.activeElement === control;
+  control.disabled = isDisabled;
+  if (isDisabled && hadFocus) successor.focus();
+}
+
 /** Return a form field below its label. */
 export function labeledField(label, field) {
   field.id ||= uniqueId("field");

@@ -2,7 +2,7 @@
 
 import { isNumber } from "../values/exact.js";
 import { countOf, exactText, humanize, shownFields } from "../values/format.js";
-import { button, el, setText, uniqueId } from "./dom.js";
+import { button, el, setDisabled, setText, uniqueId } from "./dom.js";
 
 const ROWS_PER_PAGE = 50;
 const PROMINENT_DIGITS = 12;
@@ -46,10 +46,11 @@ export class Table {
     this.previous = button("Previous rows", () => this.#turn(-1), { icon: "‹" });
     this.next = button("Next rows", () => this.#turn(1), { icon: "›" });
     const region = { class: "scroll", role: "region", tabindex: "0", "aria-labelledby": this.caption.id };
+    this.region = el("div", region, table);
     this.element = el(
       "div",
       { class: "cells" },
-      el("div", region, table),
+      this.region,
       el("div", { class: "pager" }, this.previous, this.status, this.next),
     );
   }
@@ -99,8 +100,11 @@ export class Table {
     }
     const range = `Rows ${first + 1} to ${first + rows.length} of ${countOf(this.#rows.length, "row")}`;
     setText(this.status, rows.length === 0 ? "No rows" : range);
-    this.previous.disabled = this.#page === 0;
-    this.next.disabled = this.#page === pages - 1;
+    const [isFirst, isLast] = [this.#page === 0, this.#page === pages - 1];
+    // the one that goes on is enabled first, so that it can take over the focus of the other
+    if (!isFirst) this.previous.disabled = false;
+    setDisabled(this.next, isLast, isFirst ? this.region : this.previous);
+    setDisabled(this.previous, isFirst, isLast ? this.region : this.next);
   }
 
   #row(row, digits) {

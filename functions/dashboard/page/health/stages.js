@@ -5,6 +5,8 @@ import { formatNumber, NO_VALUE } from "../values/format.js";
 import { STATES, sum, tilesOf, unknownTile } from "./tiles.js";
 
 const RATE_WINDOW_MS = 15_000;
+/** How far the system's clock and that of the page may differ between two samples. */
+const MAX_DRIFT_MS = 1000;
 const FIGURES = { lag: "Lag", failed: "Failed", rate: "Rate" };
 
 /** The stages by column, as docs/architecture.md draws the flow. */
@@ -110,9 +112,12 @@ export class Stages {
   #addSample(health, now) {
     const counts = Object.fromEntries(health.stages.map(({ name, changes }) => [name, changes]));
     const failedRequests = health.stages.find(({ name }) => name === "api")?.failed;
-    const recent = this.#samples.filter(({ at }) => Math.abs(now - at) <= RATE_WINDOW_MS);
+    // a clock that was set does not show how long ago the samples before are, one that stopped in sleep does not either
+    const ahead = now - performance.now();
+    const isComparable = (sample) => Math.abs(ahead - sample.ahead) < MAX_DRIFT_MS;
+    const recent = this.#samples.filter((one) => Math.abs(now - one.at) <= RATE_WINDOW_MS && isComparable(one));
     const routes = health.routes.length === 0 ? null : sum(health.routes, "changes");
-    this.#samples = [...recent, { at: now, ...counts, failedRequests, routes }];
+    this.#samples = [...recent, { at: now, ahead, ...counts, failedRequests, routes }];
   }
 
   /** Return a count's growth per second in the recent samples; null with fewer than two samples. */

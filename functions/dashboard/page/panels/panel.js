@@ -1,10 +1,10 @@
 /** What all panels have: heading, freshness, error messages, table and download. */
 
 import { Problem } from "../client/api.js";
-import { button, el, setAttribute, setText, uniqueId } from "../elements/dom.js";
+import { button, el, setAttribute, setDisabled, setText, uniqueId } from "../elements/dom.js";
 import { Table } from "../elements/table.js";
 import { countOf, humanize } from "../values/format.js";
-import { downloadCsv, MAX_ROWS_IN_FILE } from "./download.js";
+import { downloadCsv } from "./download.js";
 import { FreshnessMark } from "./freshness-mark.js";
 import { GenerationNote } from "./generation-note.js";
 
@@ -156,16 +156,18 @@ export class Panel {
   }
 
   #allowDownload() {
-    this.downloadButton.disabled = this.#isDownloading || this.queries.length === 0;
+    setDisabled(this.downloadButton, this.queries.length === 0, this.tableButton);
+    // not disabled meanwhile: it would lose the focus
+    setAttribute(this.downloadButton, "aria-disabled", this.#isDownloading ? "true" : null);
   }
 
   async #download() {
+    if (this.#isDownloading) return;
     this.#isDownloading = true;
     this.#allowDownload();
     try {
-      const isComplete = await downloadCsv(this.api, this.aggregate, this.queries);
-      const limit = MAX_ROWS_IN_FILE.toLocaleString("en");
-      const text = `The file contains only the first ${limit} rows. Narrow the range to get the others.`;
+      const { rows, isComplete } = await downloadCsv(this.api, this.aggregate, this.queries);
+      const text = `The file contains only the first ${countOf(rows, "row")}. Narrow the range to get the others.`;
       this.#noteFile(isComplete ? "" : text);
     } catch (error) {
       // not where the next refresh would hide it

@@ -1,7 +1,7 @@
 /** The time range of a panel: presets, a custom range, and buttons to zoom and shift. */
 
 import { EVERYTHING, localTimesOf, rangeOf, rangeOptions, transformRange } from "../data/ranges.js";
-import { button, el, labeledField, labeledSelect } from "../elements/dom.js";
+import { button, el, labeledField, labeledSelect, setDisabled } from "../elements/dom.js";
 import { bucketLengthS, instantOf, isWithinDay } from "../values/times.js";
 
 const MIN_BUCKETS = 5;
@@ -50,7 +50,7 @@ export class RangeControls {
   current(now) {
     if (this.#zoomed) return this.#zoomed;
     if (this.#option === "custom" && this.#custom) return this.#custom;
-    return rangeOf(this.#option, this.extent ?? { oldest: now, newest: now }, now, this.aggregate.unit);
+    return rangeOf(this.#option, this.extent ?? { oldest: now, newest: now }, now, this.aggregate);
   }
 
   /** Whether buckets far from all others are left out: whoever selects a custom range wants all of it. */
@@ -82,10 +82,7 @@ export class RangeControls {
   reset() {
     if (this.#zoomed === null) return;
     this.#zoomed = null;
-    const hadFocus = document.activeElement === this.resetButton;
-    this.resetButton.disabled = true;
-    // disabling a button removes its focus, and Tab would start again at the top of the page
-    if (hadFocus) this.resetButton.previousElementSibling.focus();
+    setDisabled(this.resetButton, true, this.resetButton.previousElementSibling);
     this.onChange();
   }
 

@@ -12,7 +12,7 @@ import {
 } from "../data/queries.js";
 import { initialView, viewOptions, viewsOf } from "../data/views.js";
 import { button, el, labeledField, labeledSelect, searchField, setAttribute, setText } from "../elements/dom.js";
-import { humanize, spaced } from "../values/format.js";
+import { formatGroupValue, humanize, spaced } from "../values/format.js";
 import { GroupSelection } from "./group-selection.js";
 import { Panel } from "./panel.js";
 
@@ -70,16 +70,16 @@ export class RankedPanel extends Panel {
     return readAllRows(api, aggregate, this.queries, { signal });
   }
 
-  async #readTop(signal) {
-    const { api, aggregate, groups, view } = this;
-    const query = groupParameters(groups.fixedPairs);
+  async #readTop(signal, pairs = this.groups.fixedPairs, limit = this.#limit) {
+    const { api, aggregate } = this;
+    const query = groupParameters(pairs);
     this.queries = [query];
-    const rankedBy = view.rankedBy ?? this.views.find((other) => other.rankedBy !== null)?.rankedBy;
+    const rankedBy = this.#rankedBy?.rankedBy;
     if (!rankedBy) return readRows(api, aggregate, query, { signal, max: MAX_BARS });
     const parameters = [
       ...query,
       ["by", rankedBy],
-      ["n", String(Math.min(this.#limit, MAX_BARS))],
+      ["n", String(Math.min(limit, MAX_BARS))],
       ["order", this.order.select.value],
     ];
     const { rows, freshness } = await api.get(aggregate.path("top"), parameters, { signal });
@@ -87,7 +87,11 @@ export class RankedPanel extends Panel {
   }
 
   async #readOne(value, signal) {
-    const query = groupParameters([...this.groups.fixedPairs, [this.aggregate.lineGroups[0], value]]);
+    const { lineGroups } = this.aggregate;
+    const pairs = [...this.groups.fixedPairs, [lineGroups[0], value]];
+    // one value of several groups may have any number of rows
+    if (lineGroups.length > 1) return this.#readTop(signal, pairs, MAX_BARS);
+    const query = groupParameters(pairs);
     this.queries = [query];
     return readRows(this.api, this.aggregate, query, { signal, max: MAX_BARS });
   }
@@ -100,11 +104,12 @@ export class RankedPanel extends Panel {
     this.list.replaceChildren(...ranking(pairs, view));
     setAttribute(this.list, "aria-label", `${view.label}${unit} by ${aggregate.lineGroupNames}`);
     this.empty.hidden = rows.length > 0;
-    const emptyText = this.#searched === null ? this.groups.emptyText : `No row for ${this.#searched}.`;
-    setText(this.empty, rows.length > 0 ? "" : emptyText);
+    setText(this.empty, rows.length > 0 ? "" : this.#emptyText(available));
     // a listed value may have no row any more
     const isAll = !aggregate.isMultiValue && rows.length < this.#limit;
+    const hadFocus = document.activeElement === this.moreButton;
     this.moreButton.hidden = this.#searched !== null || this.#limit >= Math.min(MAX_BARS, available) || isAll;
+    if (hadFocus && this.moreButton.hidden) this.tableButton.focus();
     for (const [index, group] of aggregate.fixedGroups.entries())
       setText(this.fixedButtons[index], this.groups.fixedText(group));
     const ranked = `${this.#selectionText(rows)}${this.#rankedText(rows, unit)}`;
@@ -113,22 +118,49 @@ export class RankedPanel extends Panel {
     return read;
   }
 
+  /** Return what to show instead of rows. The API ranks only rows with a value, so there may be others. */
+  #emptyText(available) {
+    const { aggregate } = this;
+    const ranked = this.#rankedBy;
+    const isOne = this.#searched !== null && aggregate.lineGroups.length === 1;
+    const isRanked = available > 0 && !aggregate.isMultiValue && !isOne && ranked && !ranked.isZeroWhenEmpty;
+    const of = isRanked ? ` has a value of ${ranked.label.toLowerCase()}` : "";
+    if (this.#searched !== null) return `No row for ${formatGroupValue(this.#searched)}${of}.`;
+    return isRanked ? `No row${of}.` : this.groups.emptyText;
+  }
+
+  /** The view by which the API ranks rows; undefined if none has an order. */
+  get #rankedBy() {
+    return this.view.rankedBy === null ? this.views.find((other) => other.rankedBy !== null) : this.view;
+  }
+
   /** Return which rows are shown if there may be others. */
   #selectionText(rows) {
     const { aggregate, groups } = this;
-    if (this.#searched !== null) return "";
-    if (!aggregate.isMultiValue) return rows.length < MAX_BARS ? "" : `the first ${MAX_BARS}, `;
+    if (this.#searched !== null && aggregate.lineGroups.length === 1) return "";
+    if (!aggregate.isMultiValue) return this.#topText(rows);
     if (groups.candidates.length < Math.min(this.#limit + 1, GROUPS_PER_REQUEST)) return "";
     return groups.isRanked
       ? `the ${this.#limit} with the most items, `
       : `the first ${this.#limit} by key (there are too many to find those with the most items), `;
   }
 
-  /** Return what the rows are ranked by: lists and texts have no order of their own. */
+  /** Return which rows the API has ranked first if there may be others: of a first or last number, by another measure. */
+  #topText(rows) {
+    const ranked = this.#rankedBy;
+    const isByAnother = ranked !== undefined && ranked !== this.view && !this.#hasTexts(rows);
+    if (rows.length < (this.#searched === null && isByAnother ? this.#limit : MAX_BARS)) return "";
+    if (!isByAnother) return `the first ${MAX_BARS}, `;
+    const extreme = this.order.select.value === "desc" ? "highest" : "lowest";
+    return `the ${rows.length} with the ${extreme} ${ranked.label.toLowerCase()}, `;
+  }
+
+  /** Return what the rows are ranked by: lists have no order of their own, and texts only in the API. */
   #rankedText(rows, unit) {
     const { aggregate, view } = this;
-    if (!this.#hasTexts(rows)) return `ranked by ${view.label.toLowerCase()}${unit}`;
-    const [first] = this.views.filter((other) => other.rankedBy !== null);
+    if (!this.#hasTexts(rows) || (view.rankedBy !== null && !aggregate.isMultiValue))
+      return `ranked by ${view.label.toLowerCase()}${unit}`;
+    const first = this.#rankedBy;
     if (aggregate.isMultiValue || !first) return `${view.label.toLowerCase()}${unit} in the order of the groups`;
     return `${view.label.toLowerCase()}${unit}, ranked by ${first.label.toLowerCase()}`;
   }
@@ -157,8 +189,15 @@ export class RankedPanel extends Panel {
   }
 
   #onSearch() {
-    this.#searched = this.search.value === "" ? null : this.search.value;
+    this.#searched = this.search.value === "" ? null : this.#valueOf(this.search.value);
     this.reload();
+  }
+
+  /** Return the value that a text stands for: the name of the empty text is that of its bar, unless a value has it. */
+  #valueOf(text) {
+    const [{ name }] = this.aggregate.lineGroups;
+    const isValue = [...this.groups.candidates, ...this.rows.map((row) => ({ value: String(row[name]) }))];
+    return text === formatGroupValue("") && !isValue.some(({ value }) => value === text) ? "" : text;
   }
 
   async #chooseFixed(group) {

@@ -123,7 +123,8 @@ export class TimePanel extends Panel {
     ];
     const parts = pairs ? partsOf(pairs) : [groups.fixedPairs];
     this.queries = parts.map((part) => [...groupParameters(part), ...options]);
-    const read = await readAllRows(api, aggregate, this.queries, { signal });
+    // what happens while the API responds is not in the rows
+    const read = { asOf: Date.now(), ...(await readAllRows(api, aggregate, this.queries, { signal })) };
     if (!aggregate.isMultiValue && aggregate.lineGroups.length > 0)
       groups.candidates = linesBySize(read.rows, aggregate);
     this.#show(read, lines ?? this.#linesOfRows(lineCount), unit, range, closed);
@@ -152,7 +153,7 @@ export class TimePanel extends Panel {
   }
 
   #show(read, lines, unit, range, closed) {
-    const { rows, truncated, freshness } = read;
+    const { rows, truncated, freshness, asOf } = read;
     const { aggregate, view } = this;
     const keys = lines.map(({ key }) => key);
     // a moving sum is not zero as soon as there are no rows
@@ -167,10 +168,9 @@ export class TimePanel extends Panel {
       each: aggregate.each,
     };
     this.#chartData = chartData;
-    const countedUntil = Date.now() - (freshness?.behind_s ?? 0) * 1000;
-    chartData.openFrom = firstOpen(chartData.xs, chartData, countedUntil);
+    chartData.openFrom = firstOpen(chartData.xs, chartData, asOf - (freshness?.behind_s ?? 0) * 1000);
     this.#extend(chartData);
-    chartData.window = windowOf(chartData.xs, range, unit);
+    chartData.window = windowOf(chartData.xs, range, closed, unit);
     this.range.setShown({ from: chartData.window[0] * 1000, to: chartData.window[1] * 1000 });
     const intervals = intervalOptions(aggregate, view, unit, this.#interval);
     this.interval.setOptions(intervals, view.isAdditive ? this.#interval : "auto");

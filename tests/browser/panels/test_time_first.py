@@ -1,0 +1,47 @@
+"""The panel of an aggregate that begins with its time bucket, where each bucket is a query."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qsl
+
+from playwright.sync_api import Page, expect
+
+from tailrace.encoding.json_types import Json
+from tailrace.encoding.tagged_json import dumps
+from tests.browser.fake_api import FakeApi, hours, row
+from tests.browser.page_state import CHART_DATA, wait_for
+from tests.browser.site import Response, Site
+
+type Serve = Callable[..., Site]
+type Visit = Callable[..., Page]
+
+JSON = {"Content-Type": "application/json"}
+
+
+def by_hour() -> Json:
+    """Return the definition of an aggregate by hour, then by sensor."""
+    described = hours("by_hour") | {"intervals": ["day"]}
+    return described | {"groups": described["groups"][::-1]}
+
+
+def test_it_is_read_while_an_aggregate_that_would_show_its_range_is_not_built(serve: Serve, visit: Visit) -> None:
+    declared = {"version": 2, "state": "declared", "exact": False, "reason": None}
+    unbuilt = hours() | {"version": 2, "shown": None, "generations": [declared]}
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    labels = [(hour - timedelta(hours=age)).isoformat(timespec="minutes") for age in range(24, 0, -1)]
+    rows = [row("s0", 0, 5) | {"hour": label} for label in labels]
+    api = FakeApi([by_hour(), unbuilt])
+
+    def respond(path: str, query: str, headers: Mapping[str, str]) -> Response:
+        if "sensor_hours" in path:
+            return 503, JSON, '{"title": "Not built", "type": "urn:problem-type:tailrace:not-built"}'
+        if not path.endswith("/rows"):
+            return api.respond(path, query, headers)
+        given = dict(parse_qsl(query))
+        found = [one for one in rows if given["from"][:13] <= one["hour"][:13] <= given["to"][:13]]
+        found = found[::-1] if given.get("order") == "desc" else found
+        return 200, JSON, dumps({"rows": found[: int(given["limit"])], "freshness": api.freshness})
+
+    page = visit(serve(respond).url, ready=False)
+    wait_for(page, f"{CHART_DATA}?.xs.length === 24")
+    expect(page.locator(".problem:visible")).to_have_count(0)
