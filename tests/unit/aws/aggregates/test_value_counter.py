@@ -11,13 +11,17 @@ from botocore.exceptions import ClientError
 from local.in_memory import Database
 from local.in_memory.errors import client_error
 from local.in_memory.transactions import canceled
-from tailrace import Aggregate, Collection, Pipeline, count, distinct, field, total
+from tailrace import Aggregate, Collection, Pipeline, count, distinct, field, hour, total
 from tailrace.aggregation.fold import fold_records
 from tailrace.aggregation.marks import Lineage
 from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.outcomes import Failed
+from tailrace.aws.aggregates.row_reader import RowReader
+from tailrace.aws.aggregates.window_reader import WindowReader
 from tailrace.encoding.dynamodb import decode_item
+from tailrace.encoding.tagged_json import loads
 from tailrace.errors import Permanent
+from tailrace.queries.parameters import parse_row_query
 from tailrace.testing import record
 from tests.simulation.world.serial_executor import SerialExecutor
 
@@ -161,6 +165,43 @@ def test_a_main_row_that_was_empty_is_kept_with_its_counts(client: Client) -> No
     assert [type(one) for one in client.absorb((None, "eve"))] == [Failed]
     assert (client.row()["customers"], client.row()["~n"]) == (1, 0)
     assert "expires_at" not in client.row()
+
+
+@pytest.mark.parametrize("more", [{}, {"interval": "day"}, {"window": "3h"}])
+def test_a_new_row_whose_values_are_counted_is_shown_once_it_is_written(client: Client, more: dict[str, str]) -> None:
+    """Its transaction comes first, and the function may die before the rest: until then, nothing says its groups."""
+    measures: Any = {"orders": count(), "customers": distinct("customer")}
+    hours = Aggregate("hours", of=orders, by=[field("shop"), hour("placed")], measures=measures)
+    database: Any = client.database
+    reader = RowReader(database, "rows")
+    given = {"shop": "a", "from": "2026-01-01", "to": "2026-01-02"} | more
+
+    def absorb(sequence: int, at: str) -> None:
+        item = {"shop": "a", "customer": "ada", "placed": f"2026-01-01T{at}:00Z"}
+        folded = fold_records([record(sequence, "orders", (at, None, item))], Pipeline([orders], [hours]))
+        client.committer.commit(folded.rows, LINEAGE)
+
+    def shown() -> list[str]:
+        query = parse_row_query(hours, list(given.items()))
+        page = WindowReader(reader).read(query) if "window" in more else reader.read(query)
+        return [str(loads(row)["orders"]) for row in page.rows]
+
+    absorb(1, "05:30")
+    before, update = shown(), client.database.update_item
+
+    def fails(**request: Any) -> Any:
+        if request["Key"]["pk"]["S"] == "hours@1#a":
+            raise client_error("UpdateItem", "InternalServerError", status=500)
+        return update(**request)
+
+    client.database.update_item = fails  # type: ignore[method-assign]
+    absorb(2, "06:30")
+    (unwritten,) = [row for row in map(decode_item, client.database.rows("rows")) if "~n" not in row]
+    assert unwritten["customers"] == 1
+    assert shown() == before
+    client.database.update_item = update  # type: ignore[method-assign]
+    absorb(2, "06:30")
+    assert sum(map(int, shown())) > sum(map(int, before))
 
 
 def test_a_value_that_is_gone_expires_with_the_write_that_takes_it_out(client: Client) -> None:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from tailrace.aws.runtime.deadlines import remaining_time_ms
 from tailrace.aws.runtime.errors import map_aws_errors
+from tailrace.definition.row_attributes import ITEM_COUNT
 from tailrace.encoding.dynamodb import decode_item, encode_value
 from tailrace.encoding.json_types import Json
 from tailrace.encoding.sort_keys import encode_sort_key
@@ -98,7 +99,8 @@ class _Scan:
                 self.reads += 1
                 for row in map(decode_item, response["Items"]):
                     before, self.last_position = self.last_position, Position(key_range.pk, row["sk"])
-                    if self._query.includes(row):
+                    # a new row may have no more than the counts of its different values yet, and not name its groups
+                    if ITEM_COUNT in row and self._query.includes(row):
                         yield _StoredRow(before, row)
                 if "LastEvaluatedKey" not in response:
                     break
