@@ -147,15 +147,11 @@ def test_an_item_of_very_many_fields_is_put_whole_and_not_patched(cloud: Cloud) 
         store.patch("things", "1", {"f0": None})
 
 
-@pytest.mark.parametrize(
-    ("message", "keyword"), [("too odd", "table"), ("Item size has exceeded the maximum allowed size", "size")]
-)
-def test_what_only_the_table_finds_invalid_is_the_items_fault(store: ItemStore, message: str, keyword: str) -> None:
+def test_what_only_the_table_finds_invalid_is_the_items_fault(store: ItemStore) -> None:
     with Stubber(client("dynamodb")) as stub:
-        stub.add_client_error("put_item", "ValidationException", message, http_status_code=400)
-        with pytest.raises(InvalidItem, match=message) as raised:
+        stub.add_client_error("put_item", "ValidationException", "too odd", http_status_code=400)
+        with pytest.raises(InvalidItem, match="too odd"):
             store.put("orders", "1", ORDER)
-        assert [violation.keyword for violation in raised.value.violations] == [keyword]
         stub.add_client_error("put_item", "ThrottlingException", http_status_code=400)
         with pytest.raises(Transient):
             store.put("orders", "1", ORDER)

@@ -32,7 +32,7 @@ from tailrace.inputs.received_items import expiry_after
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_VALIDATION_ERROR, _TOO_LARGE = "ValidationException", "Item size "
+_VALIDATION_ERROR = "ValidationException"
 _MAX_ATTEMPTS = 5
 
 
@@ -42,9 +42,8 @@ def translate_item_error(error: ClientError | BotoCoreError) -> TailraceError:
     :func:`tailrace.encoding.limits.check_item` reports every known reason before the write; this covers the others.
     """
     if isinstance(error, ClientError) and error.response["Error"]["Code"] == _VALIDATION_ERROR:
-        text = error.response["Error"].get("Message", "")
-        keyword = "size" if text.startswith(_TOO_LARGE) else "table"
-        return InvalidItem([Violation("", keyword, f"the table rejects the item: {text}")])
+        reason = f"the table rejects the item: {error.response['Error'].get('Message', '')}"
+        return InvalidItem([Violation("", "table", reason)])
     return translate(error)
 
 
