@@ -49,9 +49,9 @@ def test_lines_that_take_long_are_handed_on_in_time(cloud: Cloud, monkeypatch: p
     context, process, handed_on = Context(), Loader._process, list[Any]()
     flush, flushed = Loader._flush, list[int]()
 
-    def slowly(self: Loader, line: Any, work: Any) -> None:
+    def slowly(self: Loader, line: Any, *rest: Any) -> None:
         context.left_ms -= 2_000
-        process(self, line, work)
+        process(self, line, *rest)
 
     def watched(self: Loader, work: Any) -> None:
         flushed.append(len(work.tally.rows))
