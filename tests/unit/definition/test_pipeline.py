@@ -16,6 +16,7 @@ from tailrace import (
     days,
     field,
     first,
+    hop,
     hour,
     hours,
     largest,
@@ -23,6 +24,7 @@ from tailrace import (
     maximum,
     mean,
     minimum,
+    minutes,
     quantile,
     ratio,
     smallest,
@@ -67,6 +69,18 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "an unknown field in a group": (lambda: aggregate(by=[field("b")]), "unknown field 'b'"),
     "an unknown field in a measure": (lambda: aggregate(measures={"m": mean("b")}), "unknown field 'b'"),
     "two time buckets": (lambda: aggregate(by=[hour("t"), day("t")]), "two time buckets"),
+    "an unknown option of a bucket": (
+        lambda: hour("t", zone="UTC"),  # type: ignore[call-arg]
+        "hour: there is no option zone=; expected tz=, unit=, name=",
+    ),
+    "an unknown option of several minutes": (
+        lambda: minutes(15, "t", timezone="UTC"),  # type: ignore[call-overload]
+        "minutes: there is no option timezone=",
+    ),
+    "an unknown option of a window": (
+        lambda: hop("t", size=hours(2), every=hours(1), zone="UTC"),  # type: ignore[call-arg]
+        "hop('t'): there is no option zone=",
+    ),
     "an unknown time zone": (lambda: hour("t", tz="Europe/Nowhere"), "Europe/Nowhere"),
     "more attributes than one update can write": (
         lambda: aggregate(measures={f"m{number}": mean("x") for number in range(100)}),

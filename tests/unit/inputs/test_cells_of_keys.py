@@ -35,3 +35,29 @@ def test_fields_in_the_key_have_their_types_and_binary_is_written_as_in_ids() ->
         "AP8=/1": {"device": "AP8=", "at": 1, "v": "5"},
         "[1/2": {"device": "[1", "at": 2, "v": "5"},
     }
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"schema": {"properties": {"expires_at": {"type": "string"}}}},
+        {"schema": {"required": ["expires_at"]}},
+        {"schema": {}, "key": {"pk": "U#{user}", "sk": "{expires_at}"}},
+        {"schema": {}, "match": {"expires_at": "never"}},
+    ],
+)
+def test_a_field_called_expires_at_is_no_expiry_where_the_ttl_has_another_name(given: dict[str, Any]) -> None:
+    things = Collection("things", **({"key": {"pk": "U#{user}"}} | given), ttl="ends")
+    text = b'{"user": "a", "expires_at": "never", "ends": 5}'
+    (line,) = read_lines(io.BytesIO(text), "jsonl", things.compiled, things.id_columns, keys=things.keys)
+    assert isinstance(line, Line)
+    assert (line.item, line.expires_at) == ({"user": "a", "expires_at": "never"}, 5)
+
+
+@pytest.mark.parametrize("schema", [{}, {"properties": {"expires_at": False}}])
+def test_expires_at_is_the_expiry_of_items_without_such_a_field(schema: dict[str, Any]) -> None:
+    things = Collection("things", schema=schema, key={"pk": "U#{user}"}, ttl="ends")
+    text = b'{"user": "a", "expires_at": 5}'
+    (line,) = read_lines(io.BytesIO(text), "jsonl", things.compiled, things.id_columns, keys=things.keys)
+    assert isinstance(line, Line)
+    assert (line.item, line.expires_at) == ({"user": "a"}, 5)

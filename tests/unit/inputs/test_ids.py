@@ -85,6 +85,8 @@ def test_content_that_cannot_be_digested_is_reported(line: str, columns: str) ->
 def test_a_table_without_the_columns_of_an_id_says_what_is_missing() -> None:
     with pytest.raises(InvalidMessage, match="no column 'id', and there is no column 'n', from which the id is made"):
         read("shop,x\na,1\n", "shop", "n")
+    with pytest.raises(InvalidMessage, match="no column 'id', and there are no columns 'n' and 'm', from which"):
+        read("shop,x\na,1\n", "shop", "n", "m")
 
 
 texts = st.text("ab/~01#", min_size=1, max_size=4)

@@ -51,7 +51,7 @@ def minutes(number: float, source: str | None = None, **options: Unpack[TimeOpti
     The buckets begin at local midnight, so their number must divide a day.
 
     Raises:
-        DefinitionError: the number does not divide a day, or is not a number; or the time zone or unit is unknown.
+        DefinitionError: the number does not divide a day, or is not a number; or an option is unknown.
 
     Example:
         >>> from tailrace import minutes

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tailrace.errors import (
     Conflict,
@@ -176,17 +177,29 @@ _PROBLEM_TYPE_NAMES: tuple[tuple[type[TailraceError], str], ...] = (
 
 
 class Problem(Struct, frozen=True):
-    """One error; ``detail`` is for people, the other members are for programs."""
+    """One error; ``detail`` is for people, the other members are for programs.
+
+    ``omitted`` is the number of violations that are not in ``violations`` any more.
+    """
 
     problem_type: ProblemType
     detail: str
     violations: Sequence[Violation] = ()
     progress: Decimal | None = None
+    omitted: int = 0
+
+    def shortened(self, max_characters: int) -> "Problem":
+        """Return this problem without the violations that :meth:`document` would omit."""
+        listed = _listed(self.violations, max_characters)
+        return replace(self, violations=listed, omitted=self.omitted + len(self.violations) - len(listed))
 
     def document(self, max_characters: int = MAX_LISTED_CHARACTERS) -> dict[str, Any]:
         """Return the JSON document; violations beyond about ``max_characters`` are omitted."""
-        listed = _listed(self.violations, max_characters)
-        omitted = len(self.violations) - len(listed)
+        listed = [
+            {"pointer": one.pointer, "keyword": one.keyword, "message": one.message}
+            for one in _listed(self.violations, max_characters)
+        ]
+        omitted = self.omitted + len(self.violations) - len(listed)
         return {
             "type": self.problem_type.uri,
             "title": self.problem_type.title,
@@ -196,15 +209,13 @@ class Problem(Struct, frozen=True):
         } | ({} if self.progress is None else {"progress": self.progress})
 
 
-def _listed(violations: Sequence[Violation], max_characters: int) -> list[dict[str, str]]:
-    listed: list[dict[str, str]] = []
+def _listed(violations: Sequence[Violation], max_characters: int) -> Sequence[Violation]:
     size = 0
-    for violation in violations:
+    for count, violation in enumerate(violations):
         size += len(violation.pointer) + len(violation.message)
         if size > max_characters:
-            break
-        listed.append({"pointer": violation.pointer, "keyword": violation.keyword, "message": violation.message})
-    return listed
+            return violations[:count]
+    return violations
 
 
 def problem_for(error: TailraceError) -> Problem | None:

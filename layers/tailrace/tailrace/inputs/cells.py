@@ -46,10 +46,11 @@ class LineFields(Struct, frozen=True):
 
     @classmethod
     def of(cls, schema: Schema, keys: CollectionKey | None) -> "LineFields":
-        """Return those of a collection: ``expires_at`` is its TTL, unless the schema has a field of that name."""
+        """Return those of a collection: ``expires_at`` is its TTL, unless its items have a field of that name."""
         if keys is None:
             return cls(schema)
-        return cls(schema, keys.fields, keys.match, keys.ttl if PLAIN_TTL in schema.properties else PLAIN_TTL)
+        is_field = PLAIN_TTL in {*keys.fields, *keys.match} or _may_have(schema, PLAIN_TTL)
+        return cls(schema, keys.fields, keys.match, keys.ttl if is_field else PLAIN_TTL)
 
     def item(self, fields: Item) -> Item:
         """Return a line's fields without its expiry and, unless it is a field of the item, without its id."""
@@ -58,8 +59,8 @@ class LineFields(Struct, frozen=True):
 
     @property
     def has_id_field(self) -> bool:
-        """Whether the item has a field named ``id``. A schema may name one, such as in a condition, and forbid it."""
-        return "id" in self.in_key or ("id" in self.schema.named_fields and bool(self.schema.paths.types(("id",))))
+        """Whether the item has a field named ``id``."""
+        return "id" in self.in_key or _may_have(self.schema, "id")
 
     def types(self, name: str) -> frozenset[str]:
         """Return the types that a column's values may have, as far as is known; a text if nothing is."""
@@ -93,6 +94,11 @@ class LineFields(Struct, frozen=True):
         if name == "id" and not self.has_id_field:
             return True
         return name == self.expiry or name in self.in_key or name in self.given
+
+
+def _may_have(schema: Schema, name: str) -> bool:
+    """Tell whether a schema names a field and allows it; it may name one, such as in a condition, and forbid it."""
+    return name in schema.named_fields and bool(schema.paths.types((name,)))
 
 
 class Columns:

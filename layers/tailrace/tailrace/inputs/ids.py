@@ -58,9 +58,10 @@ def missing_columns(header: AbstractSet[str], columns: Sequence[str]) -> str | N
     if not columns:
         return "there is no column 'id': add one, or name the columns that make the id in the collection's id_from"
     missing = [] if tuple(columns) == CONTENT else [name for name in columns if name not in header]
-    named = ", ".join(map(repr, missing))
+    named = " and ".join(map(repr, missing))
     without = "" if "id" in columns else "there is no column 'id', and "
-    return f"{without}there is no column {named}, from which the id is made" if missing else None
+    lack = "is no column" if len(missing) == 1 else "are no columns"
+    return f"{without}there {lack} {named}, from which the id is made" if missing else None
 
 
 def _text(name: str, value: Any) -> str:

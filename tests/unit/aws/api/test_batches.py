@@ -8,11 +8,14 @@ import pytest
 from botocore.stub import Stubber
 
 from functions.api.app import handler
+from tailrace.aws.api.batches import _results
 from tailrace.aws.items import batch_writer as bulk
 from tailrace.aws.items.rows import validated_row
 from tailrace.aws.runtime.clients import client
+from tailrace.definition.schemas import Schema
 from tailrace.encoding.tagged_json import loads
 from tailrace.errors import Permanent
+from tailrace.http.problems import MAX_LISTED_CHARACTERS
 from tests.api_client import problem, request, send
 from tests.unit.aws.conftest import Cloud
 
@@ -146,6 +149,42 @@ def test_what_takes_too_long_to_check_is_to_be_sent_again(
     statuses = [one["status"] for one in json.loads(answer["body"])["results"]]
     assert statuses == [200] * stored + [503] * (101 - stored)
     assert len(cloud.items()) == stored
+
+
+def test_what_takes_too_long_to_report_is_to_be_sent_again(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report takes a hundred times as long as the check that finds an item invalid."""
+    context = SimpleNamespace(left_ms=29_000)
+    violations = Schema.violations
+
+    def slowly(*arguments: Any) -> Any:
+        context.left_ms -= 1_000
+        return violations(*arguments)
+
+    context.get_remaining_time_in_millis = lambda: context.left_ms
+    monkeypatch.setattr(Schema, "violations", slowly)
+    entries: list[Any] = [{"id": str(number), "item": {}} for number in range(100)]
+    answer = handler(request("POST", PATH, {"items": entries}), context)
+    found = json.loads(answer["body"])["results"]
+    assert [one["status"] for one in found] == [422] * 15 + [503] * 85
+    assert all(one["problem"]["violations"] for one in found[:15])
+    assert context.left_ms > 10_000
+    assert cloud.items() == {}
+
+
+@pytest.mark.usefixtures("cloud")
+def test_reports_that_do_not_fit_the_answer_do_not_stay_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of five megabytes of items took more than a gigabyte."""
+    characters: list[int] = []
+
+    def counted(entries: Any, problems: Any) -> list[str]:
+        kept = [one for problem in problems.values() for one in problem.violations]
+        characters.append(sum(len(one.pointer) + len(one.message) for one in kept))
+        return _results(entries, problems)
+
+    monkeypatch.setattr("tailrace.aws.api.batches._results", counted)
+    found = results([{"id": str(n), "item": ORDER | {"tags": list(range(1000))}} for n in range(200)])
+    assert all(one["problem"]["detail"].startswith("1000 violations; ") for one in found)
+    assert 0 < characters[0] < 7 * MAX_LISTED_CHARACTERS
 
 
 @pytest.mark.parametrize(("left_ms", "stored"), [(29_000, 8 * 25), (4_000, 1)])

@@ -4,6 +4,7 @@ from copy import replace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from local.in_memory.database import Database
 from tailrace import Collection, Pipeline, days
@@ -159,3 +160,20 @@ def test_conditions_do_not_see_an_item_of_another_collection(database: Database,
     with pytest.raises(PreconditionFailed, match="the item does not exist"):
         items.delete("orders", "c/1", present)
     assert stored(database) == [other]
+
+
+def test_a_field_called_pk_tells_another_writer_s_item_from_a_lost_answer(
+    database: Database, items: ItemStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In this table, ``pk`` is not the key."""
+    put = database.put_item
+
+    def overtaken(**request: Any) -> None:
+        monkeypatch.setattr(database, "put_item", put)
+        put(TableName="shop", Item=request["Item"] | encode_item({"pk": "theirs"}))
+        repeated: Any = {"Error": {"Code": "ConditionalCheckFailedException"}, "ResponseMetadata": {"RetryAttempts": 1}}
+        raise ClientError(repeated, "PutItem")
+
+    monkeypatch.setattr(database, "put_item", overtaken)
+    with pytest.raises(PreconditionFailed):
+        items.put("orders", "c/1", {"pk": "ours"}, preconditions=parse_preconditions(None, "*"))

@@ -253,6 +253,12 @@ def test_a_replay_sends_items_and_names_those_that_are_still_refused(cloud: Clou
     assert cloud.quarantine() == []
 
 
+@pytest.mark.usefixtures("cloud")
+def test_a_replay_names_a_few_of_many_violations() -> None:
+    bad = record(1, "orders", ("1", None, SMALL | {"tags": [*range(50)]}))
+    assert len(handler({"replay": {"items": [bad]}}, None)["violations"]["0"]) == 20
+
+
 @pytest.mark.parametrize("name", ["large-orders", "large_orders", "LargeOrders"])
 def test_a_replay_sends_a_routes_events_to_this_route_only(cloud: Cloud, name: str) -> None:
     handler(event(history("orders", [("1", LARGE), ("2", SMALL)])), None)

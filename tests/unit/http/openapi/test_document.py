@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 from functions.api.app import stage
-from tailrace import Collection, Pipeline
+from tailrace import Collection, Pipeline, days
 from tailrace.aws.runtime.settings import ApiSettings
 from tailrace.definition.pipeline import load_pipeline
 from tailrace.encoding.tagged_json import dumps
@@ -148,3 +148,14 @@ def test_responses_may_hold_sets_and_binary_which_the_schema_sees_as_lists_and_t
     for method, status in (("put", "200"), ("put", "201"), ("patch", "200")):
         of_response = item[method]["responses"][status]["content"]["application/json"]["schema"]
         Draft202012Validator(of_response | {"components": made["components"]}).validate(body)
+
+
+def test_it_says_when_an_item_expires_by_default() -> None:
+    kept = Collection("kept", schema={}, keep=days(1), keep_from="placed.at")
+    for collection, default in (
+        (Collection("plain", schema={}), "it never expires."),
+        (kept, "it is counted from `placed.at`, if the item has that."),
+    ):
+        (path,) = (one for one in item_paths(collection) if one.endswith("{id}"))
+        (found,) = (one for one in item_paths(collection)[path]["put"]["parameters"] if one.get("name") == "expires_at")
+        assert found["description"] == f"When TTL deletes the item; by default {default}"

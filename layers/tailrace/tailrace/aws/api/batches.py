@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tailrace.aws.api.request_time import request_stamp
 from tailrace.aws.api.responses import ApiResponse, PartialFailure, json_response
@@ -21,6 +22,7 @@ from tailrace.http.requests import Event, batch_items, query_parameters, request
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+_TRY_LATER = 503
 _MULTI_STATUS = 207  # https://www.rfc-editor.org/rfc/rfc4918#section-13, with a body of our own
 
 _MAX_ID_BYTES = 1_000_000
@@ -38,12 +40,12 @@ _MAX_ATTEMPTS = 4
 
 
 class _Entry(Struct, frozen=True):
-    """One item of a request: its id as sent, and either its row and entity tag, or its error."""
+    """One item of a request: its id as sent, and either its row and entity tag, or its problem."""
 
     item_id: Any
     etag: str = ""
     row: Mapping[str, Any] | None = None
-    error: TailraceError | None = None
+    problem: Problem | None = None
 
 
 class BatchRoutes:
@@ -71,16 +73,17 @@ class BatchRoutes:
         if request_preconditions(self._event()):
             raise InvalidMessage("If-Match and If-None-Match apply to a single item: put it individually")
         entries = self._entries(collection, batch_items(self._event()))
-        errors = self._store(entries, self._pipeline.collection(collection).keys)
-        results = _results(entries, errors)
+        problems = self._store(entries, self._pipeline.collection(collection).keys)
+        results = _results(entries, problems)
         response = json_response(_MULTI_STATUS, f'{{"results":[{",".join(results)}]}}')
-        if any(isinstance(error, Transient) for error in errors.values()):
+        if any(problem.problem_type.status == _TRY_LATER for problem in problems.values()):
             raise PartialFailure(response)
         return response
 
     def _entries(self, collection: str, items: Sequence[Any]) -> list[_Entry]:
         entries: list[_Entry] = []
         seen: set[str] = set()
+        refused = 0
         for item_entry in items:
             has_time = not entries or self._remaining_ms() >= _MIN_TIME_LEFT_MS
             entry = self._entry(collection, item_entry) if has_time else _unchecked(item_entry)
@@ -88,15 +91,19 @@ class BatchRoutes:
                 duplicate = Violation(
                     "/id", "id", "the id occurs more than once in this request: only its first valid entry counts"
                 )
-                entry = _Entry(entry.item_id, error=InvalidItem([duplicate]))
+                entry = _refused(entry.item_id, InvalidItem([duplicate]))
             elif entry.row is not None:
                 seen.add(entry.item_id)
+            if entry.problem is not None:
+                # no more of it fits into the response; all reports of a request could fill the memory
+                refused += 1
+                entry = replace(entry, problem=entry.problem.shortened(MAX_LISTED_CHARACTERS // refused))
             entries.append(entry)
         return entries
 
     def _entry(self, collection: str, item_entry: Any) -> _Entry:
         if not isinstance(item_entry, dict):
-            return _Entry(None, error=InvalidMessage("each entry must be an object with id and item"))
+            return _refused(None, InvalidMessage("each entry must be an object with id and item"))
         item_id, item = item_entry.get("id"), item_entry.get("item")
         if (
             not isinstance(item_id, str)
@@ -104,22 +111,22 @@ class BatchRoutes:
             or item_entry.keys() - {"id", "item", "expires_at"}
         ):
             text = "an entry has id (a string), item (an object), optionally expires_at, and nothing else"
-            return _Entry(item_id, error=InvalidMessage(text))
+            return _refused(item_id, InvalidMessage(text))
         given = StoredItem(item, item_entry.get("expires_at"))
         try:
             stored = arriving(self._pipeline, collection, item_id, given, request_stamp(self._event()))
             row = validated_row(self._pipeline, collection, item_id, stored)
         except (InvalidItem, InvalidMessage) as error:
-            return _Entry(item_id, error=error.without_frames())
+            return _refused(item_id, error)
         return _Entry(item_id, stored.etag, row)
 
-    def _store(self, entries: Sequence[_Entry], keys: CollectionKey) -> dict[int, TailraceError]:
-        """Store the valid entries and return the errors of the others, by their position in the request."""
+    def _store(self, entries: Sequence[_Entry], keys: CollectionKey) -> dict[int, Problem]:
+        """Store the valid entries and return the problems of the others, by their position in the request."""
         from tailrace.aws.items.batch_writer import Unprocessed, write_all  # noqa: PLC0415 - for few requests
 
         positions = [index for index, entry in enumerate(entries) if entry.row is not None]
         rows = [entry.row for entry in entries if entry.row is not None]
-        errors = {index: entry.error for index, entry in enumerate(entries) if entry.error is not None}
+        problems = {index: entry.problem for index, entry in enumerate(entries) if entry.problem is not None}
         enough_ms = min(_LONGEST_CALL_MS, self._remaining_ms() // 2)  # checking one item may take nearly all the time
         outcomes = write_all(
             self._client,
@@ -130,22 +137,25 @@ class BatchRoutes:
             has_time=lambda: self._remaining_ms() >= enough_ms,
         )
         for outcome in outcomes:
-            errors[positions[outcome.position]] = (
+            problems[positions[outcome.position]] = _problem(
                 Transient("the table did not process the item in time")
                 if isinstance(outcome, Unprocessed)
                 else InvalidItem([Violation("", "table", outcome.reason)])
             )
-        log_written(entry.row for index, entry in enumerate(entries) if entry.row is not None and index not in errors)
-        return errors
+        log_written(entry.row for index, entry in enumerate(entries) if entry.row is not None and index not in problems)
+        return problems
 
 
 def _unchecked(item_entry: Any) -> _Entry:
     item_id = item_entry.get("id") if isinstance(item_entry, dict) else None
-    return _Entry(item_id, error=Transient("the request ran out of time before the item was checked: send it again"))
+    return _refused(item_id, Transient("the request ran out of time before the item was checked: send it again"))
 
 
-def _results(entries: Sequence[_Entry], errors: Mapping[int, TailraceError]) -> list[str]:
-    problems = {index: _problem(error) for index, error in errors.items()}
+def _refused(item_id: Any, error: TailraceError) -> _Entry:
+    return _Entry(item_id, problem=_problem(error))
+
+
+def _results(entries: Sequence[_Entry], problems: Mapping[int, Problem]) -> list[str]:
     share = MAX_LISTED_CHARACTERS // max(len(problems), 1)
     results, room = [], _MAX_ID_BYTES
     for index, entry in enumerate(entries):

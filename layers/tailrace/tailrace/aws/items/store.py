@@ -179,7 +179,7 @@ class ItemStore(Struct, frozen=True):
             found = self._read_any(collection, item_id)
             if self._is_of_another(collection, found):
                 return _without_effect(request)
-            if response.repeated and _is_same(request.get("Item"), found):
+            if response.repeated and self._is_same(collection, request.get("Item"), found):
                 return {}
             raise PreconditionFailed("the item exists")
         row, perhaps_written = None, False
@@ -188,7 +188,7 @@ class ItemStore(Struct, frozen=True):
             if self._is_of_another(collection, row):
                 preconditions.require(None)
                 return _without_effect(request)
-            if perhaps_written and _is_same(request.get("Item"), row):
+            if perhaps_written and self._is_same(collection, request.get("Item"), row):
                 return {"Attributes": before}
             preconditions.require(None if row is None else self._stored(collection, row).etag)
             condition = self._unchanged_condition(collection, row, request.get("Item", {}))
@@ -232,6 +232,12 @@ class ItemStore(Struct, frozen=True):
 
     def _is_of_another(self, collection: str, row: Row | None) -> bool:
         return row is not None and not self._keys(collection).matches(row)
+
+    def _is_same(self, collection: str, requested: Row | None, found: Row | None) -> bool:
+        """Tell whether the table has the row that was requested; None means no row."""
+        if requested is None or found is None:
+            return requested is found
+        return self._stored(collection, requested) == self._stored(collection, found)
 
     def _read_any(self, collection: str, item_id: str) -> Row | None:
         """Return the row with an item's key, even if it is an item of another collection."""
@@ -277,10 +283,3 @@ def _call_if(call: Callable[..., Any], request: dict[str, Any]) -> Any | Unmet:
         if isinstance(error, ClientError) and has_code(error, CONDITION_FAILED):
             return Unmet(bool(error.response.get("ResponseMetadata", {}).get("RetryAttempts")))
         raise translate_item_error(error) from error
-
-
-def _is_same(requested: Row | None, found: Row | None) -> bool:
-    """Tell whether the table has the row that was requested; None means no row."""
-    if requested is None or found is None:
-        return requested is found
-    return stored_item(requested) == stored_item(found)

@@ -23,6 +23,7 @@ from tailrace.aws.runtime.trace_logs import correlate, log_written
 from tailrace.aws.stages.checkpoints import Checkpoints, FileTakenOver
 from tailrace.aws.stages.receipts import Receipts, Upload, uploads
 from tailrace.aws.stages.tally import Tally, iso
+from tailrace.definition.item_keys import PLAIN_TTL
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Item
 from tailrace.errors import InvalidItem, InvalidMessage, NotFound, TailraceError, Transient, Violation, WritesOff
@@ -72,6 +73,7 @@ class _Work(Struct):
     checked_at_ms: int
     is_compressed: bool = False
     is_out_of_time: bool = False
+    expiry_name: str = PLAIN_TTL
 
 
 class Loader(Struct, frozen=True):
@@ -207,9 +209,10 @@ class Loader(Struct, frozen=True):
         reader = LineReader(
             text, form, collection.compiled, collection.id_columns, tally.bookmark, keys=collection.keys
         )
+        work.expiry_name = reader.expiry
         try:
             for line in reader:
-                self._process(line, work, reader.expiry)
+                self._process(line, work)
                 tally.buffered_lines += 1
                 tally.buffered_bytes += line.size
                 is_full = tally.buffered_lines >= _FLUSH_LINES or tally.buffered_bytes >= _FLUSH_BYTES
@@ -220,7 +223,7 @@ class Loader(Struct, frozen=True):
         finally:
             tally.bookmark = reader.bookmark
 
-    def _process(self, line: Line | BadLine, work: _Work, expiry: str) -> None:
+    def _process(self, line: Line | BadLine, work: _Work) -> None:
         tally = work.tally
         if isinstance(line, BadLine):
             tally.refuse(line, (line.violation,))
@@ -230,7 +233,7 @@ class Loader(Struct, frozen=True):
             stored = arriving(
                 self.pipeline, collection, line.id, StoredItem(line.item, line.expires_at), upload.uploaded_at
             )
-            row = validated_row(self.pipeline, collection, line.id, stored, expiry)
+            row = validated_row(self.pipeline, collection, line.id, stored, work.expiry_name)
         except InvalidItem as error:
             tally.refuse(line, error.violations)
         except InvalidMessage as error:

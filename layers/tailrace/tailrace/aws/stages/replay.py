@@ -19,6 +19,9 @@ from tailrace.aws.stages.fanout import Fanout
 from tailrace.errors import InvalidMessage, Violation
 from tailrace.outputs.replays import find_route, replay_events, replay_items
 
+_MAX_VIOLATIONS = 20
+"""Of one item or event: a report may have ten thousand, and a response holds 6 MB."""
+
 
 class Replayer(Struct, frozen=True):
     """Sends items and events again, through fanout's destinations."""
@@ -29,8 +32,9 @@ class Replayer(Struct, frozen=True):
         """Serve a request.
 
         The response to items: ``failed``, the positions of those that could not be sent, and ``violations`` by position
-        (as text) of those that are still refused. To events of a route: ``failed``, ``matched``, their number,
-        ``violations`` of those on which the route's predicate fails, and ``collection``, that of the route.
+        (as text) of those that are still refused, at most twenty each. To events of a route: ``failed``, ``matched``,
+        their number, ``violations`` of those on which the route's predicate fails, and ``collection``, that of the
+        route.
 
         Raises:
             InvalidMessage: the request is neither of the two.
@@ -69,6 +73,8 @@ class Replayer(Struct, frozen=True):
 
 def _by_position(violations: Mapping[int, list[Violation]]) -> dict[str, list[dict[str, str]]]:
     return {
-        str(position): [{"pointer": v.pointer, "keyword": v.keyword, "message": v.message} for v in reasons]
+        str(position): [
+            {"pointer": v.pointer, "keyword": v.keyword, "message": v.message} for v in reasons[:_MAX_VIOLATIONS]
+        ]
         for position, reasons in violations.items()
     }

@@ -1,6 +1,6 @@
 """Display metadata (units, descriptions), and checks of arguments that recur in a definition."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction, signature
 from typing import Any, TypedDict
 
@@ -76,3 +76,14 @@ def check_function(what: str, function: Callable[..., Any]) -> None:
         parameters.bind({})
     except TypeError as error:
         raise DefinitionError(f"{what} must take one argument, the item; {name}{parameters} does not") from error
+
+
+def check_options(context: str, options: Iterable[str], known: Iterable[str]) -> None:
+    """Check the names of options.
+
+    Raises:
+        DefinitionError: one is unknown.
+    """
+    unknown = next((name for name in options if name not in known), None)
+    if unknown is not None:
+        raise DefinitionError(f"{context}: there is no option {unknown}=; expected {', '.join(f'{n}=' for n in known)}")

@@ -6,7 +6,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, TypedDict, Unpack
 
-from tailrace.definition.fields.arguments import check_field
+from tailrace.definition.fields.arguments import check_field, check_options
 from tailrace.definition.fields.paths import FieldPath, field_path
 from tailrace.definition.times import clocks
 from tailrace.definition.times.calendar_units import CALENDAR_UNITS, date_label, first_day, last_day
@@ -172,22 +172,23 @@ class TimeOptions(TypedDict, total=False):
     name: str | None
 
 
-def bucket(  # noqa: PLR0913 - the arguments of its shorthands
-    kind: str, source: str, size: int | None = None, /, *, tz: str = "UTC", unit: str = "s", name: str | None = None
-) -> BucketGroup:
+def bucket(kind: str, source: str, size: int | None = None, /, **options: Unpack[TimeOptions]) -> BucketGroup:
     """Build a time bucket of ``size`` times ``kind``; its default name is the kind, in the plural if there is a size.
 
     Raises:
-        DefinitionError: a unit, the size or the time zone is unknown.
+        DefinitionError: a unit, the size, the time zone or an option is unknown.
     """
     if kind not in UNITS:
         raise DefinitionError(f"unknown time unit {kind!r}; expected one of {', '.join(UNITS)}")
     context = kind if size is None else f"{kind}s"
+    check_options(context, options, TimeOptions.__annotations__)
+    unit = options.get("unit", "s")
     check_field(context, source)
     check_epoch_unit(context, unit)
     if size is not None:
         _check_size(kind, size)
-    return BucketGroup(source, name or context, kind, time_zone(tz), size or 1, unit)
+    name, zone = options.get("name") or context, time_zone(options.get("tz", "UTC"))
+    return BucketGroup(source, name, kind, zone, size or 1, unit)
 
 
 def _check_size(unit: str, size: object) -> None:

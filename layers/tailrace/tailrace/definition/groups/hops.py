@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Unpack
 
+from tailrace.definition.fields.arguments import check_options
 from tailrace.definition.groups.buckets import CLOCK_UNITS, DAY, BucketGroup, TimeOptions, bucket
 from tailrace.errors import DefinitionError
 
@@ -60,7 +61,8 @@ def hop(source: str, *, size: timedelta, every: timedelta, **options: Unpack[Tim
     seconds, minutes or hours that divides a day, or one day.
 
     Raises:
-        DefinitionError: ``size`` is not 2 to 100 times ``every``, or ``every`` does not divide a day.
+        DefinitionError: ``size`` is not 2 to 100 times ``every``, ``every`` does not divide a day, or an option is
+            unknown.
 
     Example:
         >>> from tailrace import hop, hours
@@ -75,6 +77,7 @@ def hop(source: str, *, size: timedelta, every: timedelta, **options: Unpack[Tim
         raise DefinitionError(
             f"hop({source!r}): size= must be 2 to {MAX_WINDOWS} times every=, since an item is in so many rows"
         )
+    check_options(f"hop({source!r})", options, TimeOptions.__annotations__)
     step = _step(source, every, options)
     name = options.get("name") or "hop"
     return HopGroup(step.source, name, step.unit, step.zone, step.size, step.epoch_unit, windows=size // every)

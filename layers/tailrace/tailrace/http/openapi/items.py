@@ -22,7 +22,6 @@ from tailrace.http.requests import MAX_ITEMS
 
 _MERGE_PATCH = "application/merge-patch+json"
 _EPOCH = {"type": "integer", "minimum": 0, "maximum": MAX_EPOCH_SECOND, "description": "Seconds since 1970."}
-_EXPIRES_AT = parameter("expires_at", "query", _EPOCH, "When TTL deletes the item; by default it never expires.")
 _LOCATION = {"Location": {"required": True, "schema": {"type": "string"}}}
 _BODY_NOT_STORED = {
     "204": response("The response to a retry if the original response was too large to store.", headers=ETAG | REPLAYED)
@@ -87,7 +86,7 @@ def _operations(collection: Collection, suffix: str) -> dict[str, Json]:
         "get": {"summary": "Get an item.", "parameters": write_headers[:2], "responses": read},
         "put": {
             "summary": "Create or replace an item.",
-            "parameters": [_EXPIRES_AT, *write_headers],
+            "parameters": [_expires_at(collection), *write_headers],
             "requestBody": body(item),
             "responses": put,
         },
@@ -104,6 +103,12 @@ def _operations(collection: Collection, suffix: str) -> dict[str, Json]:
         verb: {"operationId": named[verb], "tags": [f"{collection.name} items"]} | operation
         for verb, operation in operations.items()
     }
+
+
+def _expires_at(collection: Collection) -> Json:
+    counted = collection.lifetime and f"it is counted from `{collection.lifetime.path.source}`, if the item has that"
+    text = f"When TTL deletes the item; by default {counted or 'it never expires'}."
+    return parameter("expires_at", "query", _EPOCH, text)
 
 
 def _batch(collection: Collection) -> Json:
