@@ -18,13 +18,12 @@ from botocore.exceptions import ClientError
 
 from local.deployment.build import ARTIFACTS_BUCKET, artifact_keys, package, with_architecture
 from local.deployment.derived_build import LAYER, PACKAGED_TEMPLATE
-from local.deployment.emulator import REGION
+from local.deployment.emulator import REGION, STACK_NAME
 from local.deployment.intrinsics import NO_VALUE, Intrinsics, UnresolvableError
 from local.deployment.processes import clean_environment
 from local.deployment.template import pipeline_reference
 from local.errors import DeployFailed
 
-STACK_NAME = "tailrace"
 DEPLOY_SECONDS = 120.0
 AT_ONCE = "AllAtOnce"
 """The value of the parameter Deployment that needs no CodeDeploy."""
@@ -77,10 +76,11 @@ def deploy(endpoint: str, built: Path, parameters: Mapping[str, str]) -> dict[st
         else:
             cloudformation.create_stack(**request)
     except ClientError as error:
-        if "No updates are to be performed" in str(error):
-            return _outputs(cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"][0])
-        raise DeployFailed(f"The emulator rejected the stack: {error}") from error
-    outputs = _outputs_when_complete(cloudformation)
+        if "No updates are to be performed" not in str(error):
+            raise DeployFailed(f"The emulator rejected the stack: {error}") from error
+        outputs = _outputs(cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"][0])
+    else:
+        outputs = _outputs_when_complete(cloudformation)
     apply_left_out(endpoint, chosen)
     leave_to_pollers(endpoint)
     return outputs
