@@ -3,17 +3,21 @@
 `sam deploy` would do the same, but with four seconds of CPU time.
 """
 
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
+from botocore.configprovider import BOTOCORE_DEFAUT_SESSION_VARIABLES
 from botocore.exceptions import ClientError
 
 from local.deployment.build import ARTIFACTS_BUCKET, artifact_keys, package, with_architecture
@@ -230,8 +234,7 @@ def _outputs(stack: Mapping[str, Any]) -> dict[str, str]:
 
 def client(service: str, endpoint: str) -> Any:
     """A boto3 client for the emulator that ignores the caller's AWS configuration and proxies."""
-    untyped: Any = boto3  # its overloads require a literal service name
-    return untyped.client(
+    return _session().client(
         service,
         endpoint_url=endpoint,
         region_name=REGION,
@@ -239,3 +242,11 @@ def client(service: str, endpoint: str) -> Any:
         aws_secret_access_key="test",  # noqa: S106 - the emulator's
         config=Config(proxies={}, max_pool_connections=32, parameter_validation=False, retries={"mode": "standard"}),
     )
+
+
+@cache
+def _session() -> Any:
+    """A session that reads neither variables nor files: a profile may be missing, or change addresses."""
+    ignored = {name: (None, None, *rest) for name, (_, _, *rest) in BOTOCORE_DEFAUT_SESSION_VARIABLES.items()}
+    files = dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
+    return boto3.Session(botocore_session=botocore.session.Session(session_vars=ignored | files))
