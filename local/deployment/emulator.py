@@ -161,7 +161,7 @@ class Emulator:
             except (OSError, ValueError) as error:
                 waits = isinstance(error, urllib.error.HTTPError) and error.code == HTTPStatus.CONFLICT
                 if not waits or time.monotonic() > deadline:
-                    raise EmulatorFailed(f"The state could not be saved: {error} (see {self.log}).") from error
+                    raise EmulatorFailed(f"The state could not be saved: {_reason(error)} (see {self.log}).") from error
             time.sleep(SAVE_WAIT_S)
 
     def stop(self) -> None:
@@ -278,6 +278,12 @@ def _is_written(log: Path) -> bool:
     except BlockingIOError:
         return True
     return False
+
+
+def _reason(error: Exception) -> str:
+    """Return what the emulator responded, such as that the disk is full; otherwise the error."""
+    told = error.read().decode(errors="replace").strip() if isinstance(error, urllib.error.HTTPError) else ""
+    return told.rstrip(".") or str(error)
 
 
 def _last_words(log: Path) -> str:

@@ -76,7 +76,10 @@ async def _save(path: Path, header: bytes) -> tuple[HTTPStatus, bytes]:
     if _is_deploying():
         return HTTPStatus.CONFLICT, b"The stack is being deployed."
     content = header + b"\n" + _snapshot()
-    await asyncio.to_thread(_write, path, content)
+    try:
+        await asyncio.to_thread(_write, path, content)
+    except OSError as error:
+        return HTTPStatus.INSUFFICIENT_STORAGE, str(error).encode(errors="replace")
     return HTTPStatus.OK, json.dumps({"bytes": len(content)}).encode()
 
 
