@@ -9,8 +9,7 @@ from cli.dashboard.command import read_site, running_server
 from cli.dashboard.server import DashboardServer
 from cli.dashboard.upstream import Upstream, http_session
 from cli.errors import CommandError
-from local.deployment.deploy import STACK_NAME
-from local.deployment.emulator import REGION
+from local.deployment.emulator import REGION, STACK_NAME
 from local.errors import DashboardFailed
 
 REFRESH_S = 1

@@ -58,7 +58,7 @@ def build() -> Path:
     with build_lock():
         for _ in range(BUILD_ATTEMPTS):
             sources = fingerprint()
-            target = BUILDS / sources[:16]
+            target = BUILDS / build_name(sources)
             if target.exists() and ((base := base_of(target)) is None or base.exists()):
                 target.touch()
                 _hold(target)
@@ -220,6 +220,11 @@ def interpreter_folder() -> Path:
 
 def _succeeds(command: Sequence[str | Path]) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def build_name(sources: str | None = None) -> str:
+    """The name of the build of sources with this fingerprint, by default the present ones."""
+    return (sources or fingerprint())[:16]
 
 
 def fingerprint() -> str:

@@ -3,28 +3,31 @@
 `sam deploy` would do the same, but with four seconds of CPU time.
 """
 
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
+from botocore.configprovider import BOTOCORE_DEFAUT_SESSION_VARIABLES
 from botocore.exceptions import ClientError
 
 from local.deployment.build import ARTIFACTS_BUCKET, artifact_keys, package, with_architecture
 from local.deployment.derived_build import LAYER, PACKAGED_TEMPLATE
-from local.deployment.emulator import REGION
+from local.deployment.emulator import REGION, STACK_NAME
 from local.deployment.intrinsics import NO_VALUE, Intrinsics, UnresolvableError
 from local.deployment.processes import clean_environment
 from local.deployment.template import pipeline_reference
 from local.errors import DeployFailed
 
-STACK_NAME = "tailrace"
 DEPLOY_SECONDS = 120.0
 AT_ONCE = "AllAtOnce"
 """The value of the parameter Deployment that needs no CodeDeploy."""
@@ -77,10 +80,11 @@ def deploy(endpoint: str, built: Path, parameters: Mapping[str, str]) -> dict[st
         else:
             cloudformation.create_stack(**request)
     except ClientError as error:
-        if "No updates are to be performed" in str(error):
-            return _outputs(cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"][0])
-        raise DeployFailed(f"The emulator rejected the stack: {error}") from error
-    outputs = _outputs_when_complete(cloudformation)
+        if "No updates are to be performed" not in str(error):
+            raise DeployFailed(f"The emulator rejected the stack: {error}") from error
+        outputs = _outputs(cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"][0])
+    else:
+        outputs = _outputs_when_complete(cloudformation)
     apply_left_out(endpoint, chosen)
     leave_to_pollers(endpoint)
     return outputs
@@ -230,8 +234,7 @@ def _outputs(stack: Mapping[str, Any]) -> dict[str, str]:
 
 def client(service: str, endpoint: str) -> Any:
     """A boto3 client for the emulator that ignores the caller's AWS configuration and proxies."""
-    untyped: Any = boto3  # its overloads require a literal service name
-    return untyped.client(
+    return _session().client(
         service,
         endpoint_url=endpoint,
         region_name=REGION,
@@ -239,3 +242,11 @@ def client(service: str, endpoint: str) -> Any:
         aws_secret_access_key="test",  # noqa: S106 - the emulator's
         config=Config(proxies={}, max_pool_connections=32, parameter_validation=False, retries={"mode": "standard"}),
     )
+
+
+@cache
+def _session() -> Any:
+    """A session that reads neither variables nor files: a profile may be missing, or change addresses."""
+    ignored = {name: (None, None, *rest) for name, (_, _, *rest) in BOTOCORE_DEFAUT_SESSION_VARIABLES.items()}
+    files = dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
+    return boto3.Session(botocore_session=botocore.session.Session(session_vars=ignored | files))

@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Self
 
@@ -33,6 +34,7 @@ EXIT_WAIT_S = 3.0
 
 HOST = "127.0.0.1"
 REGION = "us-east-1"
+STACK_NAME = "tailrace"
 
 STATE_VARIABLE = "TAILRACE_STATE"
 """The variable that names the file with the kept state, in the emulator's environment."""
@@ -42,6 +44,10 @@ DECISIONS_VARIABLE = "TAILRACE_DECISIONS"
 
 SAVE_PATH = "/_tailrace/save"
 SAVE_TIMEOUT_S = 120.0
+DEPLOYMENT_TIMEOUT_S = 60.0
+"""How long a snapshot waits for the end of a deployment: one of its middle could not be deployed to any more."""
+
+SAVE_WAIT_S = 0.1
 
 PROCESS_PATH = "/_tailrace/process"
 HEALTH_PATH = "/_ministack/health"
@@ -144,14 +150,19 @@ class Emulator:
     def save(self, header: bytes) -> int:
         """Write `header`, a line of JSON, and the state at one moment to the file. Returns the file's size.
 
-        Raises EmulatorFailed; then the file is as it was.
+        Waits for the end of a deployment. Raises EmulatorFailed; then the file is as it was.
         """
         request = urllib.request.Request(self.endpoint + SAVE_PATH, header, method="POST")  # noqa: S310 - loopback
-        try:
-            with _OPENER_WITHOUT_PROXY.open(request, timeout=SAVE_TIMEOUT_S) as response:
-                return int(json.load(response)["bytes"])
-        except (OSError, ValueError) as error:
-            raise EmulatorFailed(f"The state could not be saved: {error} (see {self.log}).") from error
+        deadline = time.monotonic() + DEPLOYMENT_TIMEOUT_S
+        while True:
+            try:
+                with _OPENER_WITHOUT_PROXY.open(request, timeout=SAVE_TIMEOUT_S) as response:
+                    return int(json.load(response)["bytes"])
+            except (OSError, ValueError) as error:
+                waits = isinstance(error, urllib.error.HTTPError) and error.code == HTTPStatus.CONFLICT
+                if not waits or time.monotonic() > deadline:
+                    raise EmulatorFailed(f"The state could not be saved: {_reason(error)} (see {self.log}).") from error
+            time.sleep(SAVE_WAIT_S)
 
     def stop(self) -> None:
         """End the process and its workers, and remove their temporary files."""
@@ -267,6 +278,12 @@ def _is_written(log: Path) -> bool:
     except BlockingIOError:
         return True
     return False
+
+
+def _reason(error: Exception) -> str:
+    """Return what the emulator responded, such as that the disk is full; otherwise the error."""
+    told = error.read().decode(errors="replace").strip() if isinstance(error, urllib.error.HTTPError) else ""
+    return told.rstrip(".") or str(error)
 
 
 def _last_words(log: Path) -> str:

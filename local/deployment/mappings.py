@@ -9,7 +9,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from local.deployment.deploy import STACK_NAME, client, event_source_mappings, is_polled
+from local.deployment.deploy import client, event_source_mappings, is_polled
+from local.deployment.emulator import STACK_NAME
 from local.deployment.intrinsics import NO_VALUE, Intrinsics, UnresolvableError
 from local.errors import DeployFailed
 

@@ -13,16 +13,16 @@ from local.emulation.cors import read_template_names
 from local.emulation.expiry import record_expiries
 from local.emulation.foreign_pages import refuse_foreign_pages
 from local.emulation.forking import fork_functions
+from local.emulation.function_process import prepare_processes
 from local.emulation.payload_limit import limit_payload
 from local.emulation.policies import enforce_policies
 from local.emulation.process_group import tell_process
 from local.emulation.sequence_numbers import find_by_number
 from local.emulation.source_mappings import leave_mappings
 from local.emulation.state import keep_state
-from local.emulation.worker_streams import separate_streams
 
 record_expiries()
-separate_streams(vars(lambda_runtime))
+prepare_processes(vars(lambda_runtime))
 fork_functions(vars(lambda_runtime))
 limit_events(vars(lambda_svc))
 leave_mappings(vars(lambda_svc))

@@ -15,15 +15,16 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
+from http import HTTPStatus
 from importlib.metadata import version
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from ministack.core.responses import AccountRegionScopedDict, AccountScopedDict
-from ministack.services import dynamodb, stepfunctions
+from ministack.services import cloudformation, dynamodb, stepfunctions
 
-from local.deployment.emulator import SAVE_PATH
+from local.deployment.emulator import SAVE_PATH, STACK_NAME
 
 SERVICES = "ministack.services."
 VERSION = version("ministack")
@@ -34,6 +35,7 @@ DAMAGES = (OSError, ValueError, EOFError, ImportError, AttributeError, LookupErr
 """What reading a damaged file may raise."""
 
 _data = attrgetter("_data")
+_deployed = attrgetter("_stacks")
 
 type Application = Callable[[Any, Any, Any], Awaitable[None]]
 type Store = AccountScopedDict | AccountRegionScopedDict
@@ -46,10 +48,9 @@ def keep_state(application: Application, path: Path) -> Application:
         if scope["type"] == "lifespan":
             await application(scope, receive, lambda message: send(_after_restoring(message, path)))
         elif scope["type"] == "http" and scope["path"] == SAVE_PATH:
-            content = (await _body(receive)).rstrip(b"\n") + b"\n" + _snapshot()
-            await asyncio.to_thread(_write, path, content)
-            await send({"type": "http.response.start", "status": 200, "headers": []})
-            await send({"type": "http.response.body", "body": json.dumps({"bytes": len(content)}).encode()})
+            status, body = await _save(path, (await _body(receive)).rstrip(b"\n"))
+            await send({"type": "http.response.start", "status": status, "headers": []})
+            await send({"type": "http.response.body", "body": body})
         else:
             await application(scope, receive, send)
 
@@ -68,6 +69,23 @@ def _after_restoring(message: Any, path: Path) -> Any:
         text = f"the kept state cannot be used ({error}): remove {path} to start afresh"
         return {"type": "lifespan.startup.failed", "message": text}
     return message
+
+
+async def _save(path: Path, header: bytes) -> tuple[HTTPStatus, bytes]:
+    """Write a snapshot, unless the stack is being deployed: the next run could neither continue that nor deploy it."""
+    if _is_deploying():
+        return HTTPStatus.CONFLICT, b"The stack is being deployed."
+    content = header + b"\n" + _snapshot()
+    try:
+        await asyncio.to_thread(_write, path, content)
+    except OSError as error:
+        return HTTPStatus.INSUFFICIENT_STORAGE, str(error).encode(errors="replace")
+    return HTTPStatus.OK, json.dumps({"bytes": len(content)}).encode()
+
+
+def _is_deploying() -> bool:
+    stacks = [stack for (*_, name), stack in _data(_deployed(cloudformation)).items() if name == STACK_NAME]
+    return any(stack["StackStatus"].endswith("_IN_PROGRESS") for stack in stacks)
 
 
 def _snapshot() -> bytes:

@@ -69,7 +69,11 @@ class Filter(Struct, frozen=True):
         is_json = isinstance(body, dict | list)
         if is_json:
             message["body"] = body
-        return any(_expects_json_body(rule) in {None, is_json} and _matches(rule, message, {}) for rule in self.rules)
+        rules = [rule for rule in self.rules if _expects_json_body(rule) in {None, is_json}]
+        try:
+            return any(_matches(rule, message, {}) for rule in rules)
+        except RecursionError:  # as a body that is nested too deeply to be read
+            return False
 
 
 MATCH_ALL = Filter()

@@ -136,7 +136,7 @@ def _comparable(value: object) -> Decimal | None:
         number = Decimal(value)
     except InvalidOperation:  # JSON sets no limit to an exponent
         return None
-    return number if abs(number) <= MAX_NUMBER else None
+    return number if -MAX_NUMBER <= number <= MAX_NUMBER else None  # abs() raises at a large exponent
 
 
 def _is_string(value: object) -> bool:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from local.deployment import emulator as module
 from local.deployment.deploy import client
-from local.deployment.emulator import Emulator, EmulatorFiles, free_port
+from local.deployment.emulator import STACK_NAME, Emulator, EmulatorFiles, free_port
 from local.errors import EmulatorFailed
 
 BUCKET = "the-bucket"
@@ -140,9 +141,35 @@ def test_a_failed_save_leaves_the_earlier_state(start: Start, state: Path) -> No
     emulator.save(b'{"n": 1}')
     before = state.read_bytes()
     state.with_suffix(".partial").mkdir()
-    with pytest.raises(EmulatorFailed, match="The state could not be saved"):
+    with pytest.raises(EmulatorFailed, match=r"The state could not be saved: \[Errno 21\] Is a directory: .*partial"):
         emulator.save(b'{"n": 2}')
     assert state.read_bytes() == before
+
+
+def test_a_snapshot_waits_for_the_end_of_a_deployment(
+    start: Start, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before, Ctrl-C during the deployment of a saved definition left a stack to which nothing could be deployed."""
+    emulator = start()
+    emulator.save(b'{"n": 1}')
+    before = state.read_bytes()
+    handle = "AWS::CloudFormation::WaitConditionHandle"
+    waiting = {
+        "Type": "AWS::CloudFormation::WaitCondition",
+        "Properties": {"Handle": {"Ref": "Handle"}, "Timeout": "5"},
+    }
+    cloudformation = client("cloudformation", emulator.endpoint)
+    for name in ("another", STACK_NAME):
+        template = json.dumps({"Resources": {"Handle": {"Type": handle}, "Waiting": waiting}})
+        cloudformation.create_stack(StackName=name, TemplateBody=template)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "DEPLOYMENT_TIMEOUT_S", 0.2)
+        with pytest.raises(EmulatorFailed, match="The state could not be saved: The stack is being deployed "):
+            emulator.save(b'{"n": 2}')
+    assert state.read_bytes() == before
+    emulator.save(b'{"n": 3}')
+    assert cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"][0]["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert state.read_bytes().startswith(b'{"n": 3}\n')
 
 
 def test_a_snapshot_is_one_moment_while_others_write(start: Start) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cli.__main__ import main
-from local.deployment.deploy import STACK_NAME
+from local.deployment.emulator import STACK_NAME
 from local.stack import Stack, running_stack
 from tailrace.aggregation.evaluator import Evaluator
 from tailrace.aws.backfill.control import ControlTable

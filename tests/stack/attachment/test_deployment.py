@@ -10,7 +10,7 @@ import pytest
 from cli import __main__ as command
 from local.deployment import deploy
 from local.deployment.build import build
-from local.deployment.emulator import REGION, Emulator
+from local.deployment.emulator import REGION, STACK_NAME, Emulator
 from local.errors import DeployFailed
 
 TABLE = "existing"
@@ -65,11 +65,11 @@ def attach(emulator: Emulator, built: Path, stream: str) -> None:
 
 def status(emulator: Emulator) -> str | None:
     found = deploy.client("cloudformation", emulator.endpoint).list_stacks()["StackSummaries"]
-    return next((one["StackStatus"] for one in found if one["StackName"] == deploy.STACK_NAME), None)
+    return next((one["StackStatus"] for one in found if one["StackName"] == STACK_NAME), None)
 
 
 def remove(emulator: Emulator) -> None:
-    deploy.client("cloudformation", emulator.endpoint).delete_stack(StackName=deploy.STACK_NAME)
+    deploy.client("cloudformation", emulator.endpoint).delete_stack(StackName=STACK_NAME)
     until = time.monotonic() + ENDED_S
     while deploy.is_deployed(deploy.client("cloudformation", emulator.endpoint)):
         assert time.monotonic() < until
@@ -84,7 +84,7 @@ def readers(emulator: Emulator) -> list[str]:
 def created(emulator: Emulator) -> set[str]:
     """Return what CloudFormation began to create, whatever became of it; the function of the check was needed."""
     client = deploy.client("cloudformation", emulator.endpoint)
-    pages = client.get_paginator("describe_stack_events").paginate(StackName=deploy.STACK_NAME)
+    pages = client.get_paginator("describe_stack_events").paginate(StackName=STACK_NAME)
     events = [event for page in pages for event in page["StackEvents"]]
     found = {one["LogicalResourceId"] for one in events if one["ResourceStatus"].startswith("CREATE_")}
     assert {"HistoryFunction", "TableCheck"} <= found

@@ -44,15 +44,16 @@ class Scene:
     def build(self) -> Path:
         self.on_build()
         self.events.append("build")
-        return Path("built")
+        return Path("builds", self.fingerprint())
 
     def update(self, built: Path) -> None:
         self.deployment()
-        self.events.append(f"deploy {built}")
+        self.events.append(f"deploy from {built.parent}")
+        self.built: Path | None = built
 
 
 ENDLESS = "Invalid definition: its check did not end within 60 s; look for an endless loop."
-WHOLE = ["check", "build", "deploy built", "hook"]
+WHOLE = ["check", "build", "deploy from builds", "hook"]
 
 
 @pytest.fixture
@@ -61,7 +62,8 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     (tmp_path / "definition.py").write_text("one")
     monkeypatch.setattr(watch, "definition_files", made.files)
     monkeypatch.setattr(watch, "digest_of", made.digest)
-    monkeypatch.setattr(watch, "fingerprint", made.fingerprint)
+    monkeypatch.setattr(watch, "build_name", made.fingerprint)
+    made.built = Path("builds", made.fingerprint())
     monkeypatch.setattr(watch, "build", made.build)
     monkeypatch.setattr(subprocess, "run", made.check)
     return made
@@ -95,6 +97,14 @@ def test_a_changed_definition_is_deployed(scene: Scene) -> None:
     (scene.folder / "helpers.py").write_text("more")
     look(watching)
     assert scene.events == WHOLE * 2
+
+
+def test_a_definition_that_was_saved_while_the_stack_started_is_deployed(scene: Scene) -> None:
+    """Before, it was taken for the deployed one until it changed again."""
+    save(scene, "another")
+    watching = watcher(scene)
+    look(watching)
+    assert scene.events == WHOLE
 
 
 def test_a_file_that_is_still_written_is_waited_for(scene: Scene) -> None:
@@ -194,7 +204,7 @@ def test_a_definition_that_cannot_be_read_is_reported(scene: Scene, monkeypatch:
         raise PermissionError(13, "Permission denied", "secret.py")
 
     watching = watcher(scene)
-    monkeypatch.setattr(watch, "fingerprint", refuse)
+    monkeypatch.setattr(watch, "build_name", refuse)
     save(scene, "another")
     look(watching)
     assert scene.said == [
@@ -205,6 +215,7 @@ def test_a_definition_that_cannot_be_read_is_reported(scene: Scene, monkeypatch:
 def test_a_changed_template_is_deployed_when_the_definition_is_saved(scene: Scene) -> None:
     """docs/local.md. Before, the definition had to change, too."""
     watching = watcher(scene)
+    look(watching)
     scene.template = "another template"
     look(watching)
     assert scene.events == []

@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.deployment import deploy
+from local.deployment.emulator import STACK_NAME
 from local.deployment.template import template
 from local.errors import DeployFailed
 
@@ -29,7 +30,7 @@ class Stacks:
         """Return the pages of events: those of the way back fill the first one."""
         deleted = {"LogicalResourceId": "B", "ResourceStatus": "DELETE_COMPLETE"}
         failed = {"LogicalResourceId": "Q", "ResourceStatus": "CREATE_FAILED", "ResourceStatusReason": "too long"}
-        begun = {"LogicalResourceId": deploy.STACK_NAME, "ResourceStatus": "UPDATE_IN_PROGRESS"}
+        begun = {"LogicalResourceId": STACK_NAME, "ResourceStatus": "UPDATE_IN_PROGRESS"}
         earlier = failed | {"LogicalResourceId": "of an earlier update"}
         yield {"StackEvents": [deleted]}
         yield {"StackEvents": [failed, {"LogicalResourceId": "B", "ResourceStatus": "CREATE_COMPLETE"}, begun, earlier]}
@@ -76,7 +77,11 @@ def test_a_stack_that_is_up_to_date_stays_as_it_is(monkeypatch: pytest.MonkeyPat
     stacks = Existing(*["UPDATE_ROLLBACK_COMPLETE"] * 3)
     monkeypatch.setattr(deploy, "client", lambda *_: stacks)
     monkeypatch.setattr(deploy, "prepare", lambda *_: None)
+    done: list[str] = []  # an earlier run may have ended before it did so
+    monkeypatch.setattr(deploy, "apply_left_out", lambda *_: done.append("apply"))
+    monkeypatch.setattr(deploy, "leave_to_pollers", lambda *_: done.append("leave"))
     assert deploy.deploy("http://127.0.0.1:1", Path("build"), {"Routes": "None"}) == {"A": "1"}
+    assert done == ["apply", "leave"]
 
 
 def test_a_shift_of_requests_is_refused_with_the_reason() -> None:

@@ -5,17 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from local.deployment.layers import pointer_text
-from local.emulation.forking import EXITED, LAYERS, MAX_SERVERS, ForkedProcess, ForkServers, fork_functions
-from local.emulation.worker_streams import SCRIPT, separate_streams
+from local.emulation.forking import EXITED, LAYERS, MAX_SERVERS, ForkedProcess
+from tests.unit.local.emulation.conftest import Run, Start, mounted
 
 PROBE = """
 import json, os, random, signal, site, sys, time
@@ -36,70 +32,6 @@ import atexit
 atexit.register(print, "the end", flush=True)
 print(json.dumps([line, random.random(), "decimal" in sys.modules]), flush=True)
 """
-
-type Start = Callable[..., Any]
-type Run = Callable[..., ForkedProcess]
-
-
-@pytest.fixture
-def layer(tmp_path: Path) -> Path:
-    """Make a mounted layer, whose engine has a module that cannot be imported."""
-    engine = tmp_path / "mounted" / "python" / "tailrace"
-    (engine / "room").mkdir(parents=True)  # without an __init__.py, as most folders of the engine
-    (engine / "__init__.py").write_text("")
-    for module in ("shared.py", "room/shared.py"):
-        (engine / module).write_text("import os\nIMPORTED_BY = os.getpid()\n")
-    (engine / "broken.py").write_text("raise RuntimeError('it is broken')\n")
-    return mounted(tmp_path / "layer", engine.parent)
-
-
-def mounted(layer: Path, python_folder: Path) -> Path:
-    packages = layer / "python" / "lib" / "python3.13" / "site-packages"
-    packages.mkdir(parents=True)
-    (packages / "mounted.pth").write_text(pointer_text(python_folder))
-    return layer
-
-
-@pytest.fixture
-def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
-    """Return what the emulator calls instead of `subprocess.Popen`."""
-    found: list[ForkServers] = []
-    made = ForkServers.__init__
-
-    def noted(self: ForkServers) -> None:
-        made(self)
-        found.append(self)
-
-    monkeypatch.setattr(ForkServers, "__init__", noted)
-    runtime: dict[str, Any] = {}
-    fork_functions(runtime)
-    yield runtime["subprocess"].Popen
-    for server in found[0]._servers.values():
-        server.stop()
-
-
-@pytest.fixture
-def run(start: Start, tmp_path: Path, layer: Path) -> Iterator[Run]:
-    """Start a script as the emulator starts a function with a mounted layer."""
-    started: list[Any] = []
-    numbers = count()
-
-    def run(script: str, **variables: str) -> Any:
-        path = tmp_path / f"worker{next(numbers)}.py"
-        path.write_text(script)
-        env = {**os.environ, LAYERS: str(layer), **variables}
-        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        process = start([sys.executable, str(path)], cwd=str(tmp_path), text=True, bufsize=1, env=env, **pipes)
-        started.append(process)
-        return process
-
-    yield run
-    for process in started:
-        process.stdin.close()
-        assert process.wait(60) is not None
-        for file in (process.stdout, process.stderr, getattr(process, "_running", None)):
-            if file:
-                file.close()
 
 
 def test_a_fork_finds_what_a_process_of_its_own_finds(run: Run, tmp_path: Path) -> None:
@@ -193,33 +125,6 @@ def test_a_fork_ends_although_a_program_that_it_started_runs_on(run: Run) -> Non
     program = int(fork.stdout.read())
     assert fork.wait(60) == EXITED
     os.kill(program, signal.SIGKILL)
-
-
-@pytest.mark.parametrize("variables", [{}, {"MALLOC_ARENA_MAX": "2"}])
-def test_what_a_functions_programs_print_and_read_is_not_of_its_responses(run: Run, variables: dict[str, str]) -> None:
-    """Before, the text could be taken for the response, whose place the next call then got; "text" lost it."""
-    runtime: dict[str, Any] = {
-        SCRIPT: "import os, subprocess, sys\n"
-        "out, sys.stdout = sys.stdout, sys.stderr\n"
-        "for line in sys.stdin:\n"
-        "    print('printed')\n"
-        "    subprocess.run(['echo', '{\"status\": \"ok\"}'])\n"
-        "    subprocess.run(['printf', 'text'])\n"
-        "    os.write(1, b'\\xff')\n"
-        "    assert subprocess.run(['cat'], capture_output=True).stdout == b''\n"
-        "    out.write('response to ' + line)\n"
-        "    out.flush()\n"
-    }
-    separate_streams(runtime)
-    process = run(runtime[SCRIPT], **variables)
-    assert isinstance(process, ForkedProcess) is not bool(variables)
-    for number in range(2):
-        process.stdin.write(f"{number}\n")
-        process.stdin.flush()
-        assert process.stdout.readline() == f"response to {number}\n"
-    assert process.stderr.readline() == "printed\n"
-    assert process.stderr.readline() == '{"status": "ok"}\n'
-    assert process.stderr.readline() == "text\ufffdprinted\n"
 
 
 def test_a_server_that_ended_is_replaced(run: Run) -> None:

@@ -242,10 +242,19 @@ def test_a_message_of_any_depth_is_filtered() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html"""
     deep = Filter.parse({"Filters": [{"Pattern": '{"body": {"a": ["x"]}}'}]})
     assert not deep.passes_message(json.dumps({"body": "[" * 100_000}))
+    for depth in (500, 2_000, 9_000, 20_000):
+        lists = "[" * depth + '"y"' + "]" * depth
+        assert not deep.passes_message(json.dumps({"body": f'{{"a": {lists}}}'}))
+        assert not deep.passes_message(json.dumps({"body": lists}))
 
 
-@pytest.mark.parametrize("number", ["1e9999999999999999999", "-1e-9999999999999999999", "1" * 5000])
+@pytest.mark.parametrize(
+    "number", ["1e9999999999999999999", "-1e-9999999999999999999", "1e9999999", "-1e9999999", "1e-9999999", "1" * 5000]
+)
 def test_a_number_of_any_size_is_filtered(number: str) -> None:
-    """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html"""
+    """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html
+
+    Before, 1e9999999 in a message ended the stack.
+    """
     positive = Filter.parse({"Filters": [{"Pattern": '{"body": {"a": [{"numeric": ["=", 1]}, 1]}}'}]})
     assert not positive.passes_message(json.dumps({"body": f'{{"a": {number}}}'}))
