@@ -114,15 +114,18 @@ function groupEntry({ value, items }) {
   return { value: String(value), items: Number(items) };
 }
 
-/** Return the values of a group within given values of the groups before it, the most frequent in the rows first. */
+/**
+ * Return the `values` of a group within given values of the groups before it, the most frequent in the rows first, and
+ * whether there may be others, because there are more rows than were read (`truncated`).
+ */
 export async function valuesWithin(api, aggregate, pairs, group, { signal } = {}) {
   const coarsest = aggregate.rollupUnits.at(-1);
   const parameters = [...groupParameters(pairs), ...(coarsest ? [["interval", coarsest]] : [])];
-  const { rows } = await readRows(api, aggregate, parameters, { signal, max: ROWS_PER_REQUEST });
+  const { rows, truncated } = await readRows(api, aggregate, parameters, { signal, max: ROWS_PER_REQUEST });
   const counts = new Map();
   for (const row of rows) {
     const value = String(row[group.name]);
     counts.set(value, (counts.get(value) ?? 0) + 1);
   }
-  return [...counts].sort((one, other) => other[1] - one[1]).map(([value]) => value);
+  return { values: [...counts].sort((one, other) => other[1] - one[1]).map(([value]) => value), truncated };
 }
