@@ -41,6 +41,20 @@ def test_a_panel_says_why_its_values_may_not_be_exact(serve: Serve, visit: Visit
     expect(page.locator(".panel .build")).to_be_hidden()
 
 
+def test_a_version_that_is_not_fed_any_more_is_not_up_to_date(serve: Serve, visit: Visit) -> None:
+    """The freshness that the API reports is that of all aggregates."""
+    interrupted = {"version": 1, "state": "interrupted", "exact": False, "reason": "its meaning has changed"}
+    api = FakeApi([described(1, interrupted)], rows=day())
+    page = visit(serve(api.respond).url, clock=True)
+    page.clock.run_for(1500)
+    mark = page.locator(".panel .fresh")
+    expect(mark).to_have_text("not updated any more")
+    expect(page.locator("#state")).to_have_text("1 panel is not up to date")
+    api.aggregates = [described(1, LIVE)]
+    page.clock.run_for(LISTED_EVERY_MS + 1500)
+    expect(mark).to_contain_text("up to date")
+
+
 def test_a_panel_that_is_not_built_says_how_and_requests_no_rows(serve: Serve, visit: Visit) -> None:
     declared = {"version": 2, "state": "declared", "exact": False, "reason": None}
     served = serve(FakeApi([described(None, declared)], rows=day()).respond)

@@ -7,6 +7,11 @@ export function isBuilt(description) {
   return description.shown !== null;
 }
 
+/** Return whether changes are still added to the rows that are shown, as far as is known. */
+export function isFed({ shown, generations = [] }) {
+  return generations.find(({ version }) => version === shown)?.state !== "interrupted";
+}
+
 /** Return whether a version of an aggregate is being built. */
 export function isBuilding({ generations = [] }) {
   return generations.some(({ state }) => state === "building");
