@@ -185,7 +185,8 @@ async function start() {
   const onList = (descriptions) => {
     if (updatePanels(panels, descriptions, shared)) refresh.observe();
   };
-  new Watch(api, () => refresh.paused, onList);
+  const watch = new Watch(api, () => refresh.paused, onList);
+  byId("panels").addEventListener("moved", () => watch.checkNow());
 }
 
 start().catch((error) => {
