@@ -121,7 +121,8 @@ class FakeApi:
         if path == "/aggregates":
             return {"aggregates": list(self.aggregates), "freshness": self.freshness}
         _, _, name, what = path.split("/")
-        group = next(one for one in self.aggregates if one["name"] == name)["groups"][0]["name"]
+        described = next(one for one in self.aggregates if one["name"] == name)
+        group = described["groups"][0]["name"]
         rows = self.rows.get(name, [])
         if what == "groups" and dict(query).get("order") == "key":
             values = sorted({one[group] for one in rows})
@@ -135,8 +136,10 @@ class FakeApi:
                 items[one[group]] = items.get(one[group], 0) + one["readings"]
             ranked = sorted(items.items(), key=lambda pair: -pair[1])[: int(dict(query)["n"])]
             groups = [{"value": value, "items": number} for value, number in ranked]
-            return {"aggregate": name, "version": 1, "group": group, "groups": groups, "freshness": self.freshness}
-        return self._page(name, group, rows, query)
+            page = {"aggregate": name, "group": group, "groups": groups, "freshness": self.freshness}
+        else:
+            page = self._page(name, group, rows, query)
+        return page | {"version": described["version"]}
 
     def _page(self, name: str, group: str, rows: list[Json], query: list[tuple[str, str]]) -> Json:
         given = dict(query)
@@ -152,7 +155,7 @@ class FakeApi:
             found.reverse()
         offset, limit = int(given.get("cursor", 0)), int(given["limit"])
         more = {"cursor": str(offset + limit)} if offset + limit < len(found) else {}
-        page = {"aggregate": name, "version": 1, "rows": found[offset : offset + limit], "freshness": self.freshness}
+        page = {"aggregate": name, "rows": found[offset : offset + limit], "freshness": self.freshness}
         return page | more
 
 

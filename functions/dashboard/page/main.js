@@ -4,6 +4,7 @@ import { Api, Problem } from "./client/api.js";
 import { signIn } from "./client/sign-in.js";
 import { Aggregate } from "./data/aggregate.js";
 import { Extents } from "./data/extents.js";
+import { isFed } from "./data/generations.js";
 import { appearanceButton } from "./elements/appearance.js";
 import { button, el, setAttribute, setChildren, setText } from "./elements/dom.js";
 import { HealthMonitor } from "./health/monitor.js";
@@ -87,6 +88,7 @@ function updatePanels(panels, descriptions, { api, config, extents }) {
   const next = descriptions.map((description) => {
     const panel = kept.get(signature(description)) ?? createPanel(description, { api, config, extents });
     panel.generations.show(description);
+    panel.freshness.isFed = isFed(description);
     return panel;
   });
   if (next.length > 0 && next.length === panels.length && next.every((panel, index) => panel === panels[index]))
@@ -183,7 +185,8 @@ async function start() {
   const onList = (descriptions) => {
     if (updatePanels(panels, descriptions, shared)) refresh.observe();
   };
-  new Watch(api, () => refresh.paused, onList);
+  const watch = new Watch(api, () => refresh.paused, onList);
+  byId("panels").addEventListener("moved", () => watch.checkNow());
 }
 
 start().catch((error) => {

@@ -28,6 +28,11 @@ export class Watch {
     setInterval(() => this.#checkIfDue(), CHECK_EVERY_MS);
   }
 
+  /** Request the list at once, because a panel has found it to be out of date. */
+  checkNow() {
+    if (!this.#busy) this.#check();
+  }
+
   #checkIfDue() {
     if (!this.#busy && performance.now() >= this.#nextAt && !document.hidden && !this.isPaused()) this.#check();
   }

@@ -1,6 +1,6 @@
 """Panels say how far a build is, what is not built, and what may not be exact; the page follows deployments."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from playwright.sync_api import Page, expect
@@ -9,7 +9,7 @@ from tailrace.encoding.json_types import Json
 from tests.browser.conftest import SCREENSHOTS
 from tests.browser.fake_api import FakeApi, day, hours
 from tests.browser.page_state import wait_for
-from tests.browser.site import Site
+from tests.browser.site import Response, Site
 
 type Visit = Callable[..., Page]
 type Serve = Callable[..., Site]
@@ -39,6 +39,20 @@ def test_a_panel_says_why_its_values_may_not_be_exact(serve: Serve, visit: Visit
     page = visit(serve(FakeApi([described(1, doubted)], rows=day()).respond).url)
     expect(page.locator(".panel .inexact:visible")).to_have_text("These values may not be exact: a batch was given up.")
     expect(page.locator(".panel .build")).to_be_hidden()
+
+
+def test_a_version_that_is_not_fed_any_more_is_not_up_to_date(serve: Serve, visit: Visit) -> None:
+    """The freshness that the API reports is that of all aggregates."""
+    interrupted = {"version": 1, "state": "interrupted", "exact": False, "reason": "its meaning has changed"}
+    api = FakeApi([described(1, interrupted)], rows=day())
+    page = visit(serve(api.respond).url, clock=True)
+    page.clock.run_for(1500)
+    mark = page.locator(".panel .fresh")
+    expect(mark).to_have_text("not updated any more")
+    expect(page.locator("#state")).to_have_text("1 panel is not up to date")
+    api.aggregates = [described(1, LIVE)]
+    page.clock.run_for(LISTED_EVERY_MS + 1500)
+    expect(mark).to_contain_text("up to date")
 
 
 def test_a_panel_that_is_not_built_says_how_and_requests_no_rows(serve: Serve, visit: Visit) -> None:
@@ -97,6 +111,29 @@ def test_the_old_version_is_shown_while_the_new_one_is_built(serve: Serve, visit
     expect(page.locator(".panel[data-mark=old]")).to_have_count(0)
     wait_for(page, "document.querySelector('.panel').panel.rows.length > 0")
     expect(page.locator(".panel .foot-note")).to_contain_text("All of them.")
+
+
+def test_rows_of_another_version_are_not_shown_as_those_of_the_old_one(serve: Serve, visit: Visit) -> None:
+    """The rows of a version with another group would be drawn on top of each other."""
+    api = FakeApi([described(1, LIVE)], rows=day())
+    held = [False]
+
+    def respond(path: str, query: str, headers: Mapping[str, str]) -> Response:
+        if path == "/aggregates" and held[0]:
+            return 429, {"Content-Type": "application/json"}, '{"message": "Too Many Requests"}'
+        return api.respond(path, query, headers)
+
+    page = visit(serve(respond).url)
+    expect(page.locator(".legend .value").first).to_have_text("33")
+    held[0] = True
+    api.aggregates = [described(2, LIVE | {"version": 2}, LIVE, description="By region.")]
+    api.rows["sensor_hours"] = [one | {"readings": 1000} for one in api.rows["sensor_hours"]]
+    expect(page.locator(".panel .problem")).to_have_text("Readers see version 2 of sensor_hours now, not version 1.")
+    expect(page.locator(".legend .value").first).to_have_text("33")
+    held[0] = False
+    expect(page.locator(".panel .about")).to_have_text("By region.")
+    expect(page.locator(".legend .value").first).to_have_text("1,000")
+    expect(page.locator(".problem:visible")).to_have_count(0)
 
 
 def test_an_aggregate_that_is_deployed_appears_and_one_that_is_gone_disappears(serve: Serve, visit: Visit) -> None:

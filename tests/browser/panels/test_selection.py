@@ -234,3 +234,20 @@ def test_values_that_fit_into_no_address_together_are_read_one_after_the_other(s
     expect(page.locator(".legend .name")).to_have_text(names)
     expect(page.locator("[data-aggregate=names] .ranking .name")).to_have_text(names)
     assert max(map(len, served.requests)) < 5000
+
+
+def test_a_list_of_values_that_may_lack_some_says_so(serve: Serve, visit: Visit) -> None:
+    """The values of a second group come from a thousand rows of the first one."""
+    described = by_shop()
+    described["groups"] = [described["groups"][0], described["groups"][2], described["groups"][1]]
+    rows = [row(f"s{number}", 0, 1) | {"shop": "a"} for number in range(1200)]
+    page = visit(serve(FakeApi([described], {"shop_hours": rows}).respond).url)
+    sensor = page.locator(".controls .chosen").nth(1)
+    expect(sensor).to_have_text("Sensor: s0")
+    sensor.click()
+    status = page.get_by_role("dialog").get_by_role("status")
+    expect(status).to_have_text("There are too many rows to list all values. 1,000 values listed.")
+    page.get_by_role("searchbox").fill("s1199")
+    expect(status).to_contain_text("0 values listed. Press Enter to use the value you typed.")
+    page.get_by_role("searchbox").press("Enter")
+    expect(sensor).to_have_text("Sensor: s1199")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
+from zoneinfo import ZoneInfo
 
 from playwright.sync_api import Page, expect
 
@@ -11,11 +12,13 @@ from tailrace import Aggregate, Collection, Pipeline, count, field, hour, maximu
 from tailrace.aws.aggregates.row_reader import RowReader
 from tailrace.aws.aggregates.window_reader import WindowReader
 from tailrace.definition.descriptions import describe
+from tailrace.definition.groups.buckets import BucketGroup
+from tailrace.errors import InvalidMessage, QueryTooLarge
 from tailrace.queries.intervals import label_name
 from tailrace.queries.parameters import parse_row_query, rollup_intervals
 from tailrace.testing import history, stored_rows
 from tests.browser.conftest import SCREENSHOTS
-from tests.browser.fake_api import FakeApi
+from tests.browser.fake_api import BUCKETS, FakeApi
 from tests.browser.page_state import CHART_DATA, wait_for
 from tests.browser.site import Response, Site
 from tests.unit.queries.table import Table
@@ -100,3 +103,57 @@ def test_other_buckets_have_other_windows_and_measures_of_order_have_none(
     page.get_by_role("combobox", name="Measure").select_option("Hottest (°C)")
     expect(window).to_be_hidden()
     expect(page.locator(".foot-note")).not_to_contain_text("each over")
+
+
+WINDOWS = {
+    "second": ["10min", "1h", "6h", "24h", "7d"],
+    "day": ["7d", "28d", "365d"],
+    "week": ["4w", "52w"],
+    "month": ["3mo", "12mo"],
+    "quarter": ["4q"],
+    "year": ["5y"],
+}
+"""Those that panels offer, by the unit of the buckets; the first ones for all buckets within a day."""
+
+
+def accepted(aggregate: Aggregate, interval: str | None, unit: str) -> list[str]:
+    """Return the windows that the API reads, of those that have several buckets."""
+    found = []
+    for window in WINDOWS.get(unit, WINDOWS["second"]):
+        day = "2024-05-15T10:00:00Z"
+        given = [("from", day), ("to", day), ("limit", "1"), ("window", window), ("interval", interval)]
+        given += [] if aggregate.by[0] is aggregate.bucket else [("sensor", "s1")]
+        try:
+            query = parse_row_query(aggregate, [(name, value) for name, value in given if value is not None])
+            WindowReader(RowReader(cast("Any", Table([])), "rows")).read(query)
+        except (InvalidMessage, QueryTooLarge):
+            continue
+        found.append(window)
+    return found
+
+
+def test_a_panel_offers_the_windows_that_the_api_reads(serve: Callable[..., Site], visit: Callable[..., Page]) -> None:
+    """It limits their buckets and, where each bucket is a query, the queries of a request."""
+    wanted: list[Any] = []
+    for unit, size in BUCKETS:
+        bucket = BucketGroup("at", "at", unit, ZoneInfo("Asia/Kolkata"), size)
+        orders: list[Any] = [[field("sensor"), bucket], [bucket, field("sensor")]]
+        for by in orders:
+            aggregate = Aggregate("a", of=READINGS, by=by, measures={"readings": count()})
+            described = describe(aggregate) | {"intervals": rollup_intervals(aggregate)}
+            own = unit if size == 1 else f"{size} {unit}s"
+            wanted += [(described, own, accepted(aggregate, None, unit))]
+            wanted += [(described, one, accepted(aggregate, one, one)) for one in rollup_intervals(aggregate)]
+    page = visit(serve(RealRows().respond).url)
+    offered = page.evaluate(
+        """async (all) => {
+            const { windowOptions } = await import('./panels/window-control.js');
+            const { Aggregate } = await import('./data/aggregate.js');
+            return all.map(([described, unit]) => windowOptions(new Aggregate(described), unit).slice(1))
+                .map((options) => options.map(({ value }) => value));
+        }""",
+        [[described, unit] for described, unit, _ in wanted],
+    )
+    single = {"hour": "1h", "6 hours": "6h"}  # a window of one bucket is that bucket
+    for (described, unit, expected), found in zip(wanted, offered, strict=True):
+        assert found == [window for window in expected if window != single.get(unit)], (described["groups"], unit)

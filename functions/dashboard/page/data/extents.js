@@ -1,6 +1,7 @@
 /** The time range that an aggregate's data cover. */
 
 import { bucketLengthS, bucketStart } from "../values/times.js";
+import { ofSameVersion } from "./generations.js";
 import { mainPart } from "./outliers.js";
 import { groupParameters, readRows, topGroups } from "./queries.js";
 import { PROBED_BUCKETS, rangeParameters } from "./ranges.js";
@@ -55,7 +56,7 @@ async function findNewest(api, aggregate, now) {
   ];
   let cursor = [];
   for (let request = 0; request < SEARCH_REQUESTS; request += 1) {
-    const page = await api.get(aggregate.path("rows"), [...parameters, ...cursor]);
+    const page = ofSameVersion(await api.get(aggregate.path("rows"), [...parameters, ...cursor]), aggregate);
     if (page.rows.length > 0) {
       const newest = bucketStart(page.rows[0][aggregate.bucket.name], aggregate.zone);
       return { oldest: newest - (INITIAL_BUCKETS - 1) * lengthMs, newest };

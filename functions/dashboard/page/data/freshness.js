@@ -13,9 +13,10 @@ export const STALE_S = 5;
  * @param {number} silenceS how long the API has not answered; 0 unless it was asked
  * @param {{hasResponse: boolean}|null} failure of the last request
  * @param {number} limitS how long a panel may be silent, or its numbers old
+ * @param {boolean} isFed whether changes are still added to its rows: the API's freshness is that of all aggregates
  * @returns {{state: string, text: string, warning: string|null}} `state` is `well`, `idle`, `late` or `none`
  */
-export function describeFreshness(read, silenceS, failure, limitS) {
+export function describeFreshness(read, silenceS, failure, limitS, isFed = true) {
   if (silenceS > limitS) {
     const silence = formatDuration(silenceS);
     const cause = `no ${failure?.hasResponse ? "values" : "response"} from the API for ${silence}`;
@@ -38,6 +39,7 @@ export function describeFreshness(read, silenceS, failure, limitS) {
     return { state: "late", text: `${lag} behind`, warning };
   }
   if (failure) return { state: "late", text: `updated ${formatDuration(ageS)} ago`, warning: null };
+  if (!isFed) return { state: "late", text: "not updated any more", warning: null };
   if (isEmpty) return { state: "none", text: "no rows", warning: null };
   if (isOld) return { state: "none", text: `read ${formatDuration(ageS)} ago`, warning: null };
   return { ...describeChange(freshness, ageS), warning: null };

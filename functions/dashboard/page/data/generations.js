@@ -7,6 +7,24 @@ export function isBuilt(description) {
   return description.shown !== null;
 }
 
+/** Readers were moved to another version than a panel was made for, whose groups and measures may differ. */
+export class Moved extends Error {
+  /** There was a response. */
+  status = 200;
+}
+
+/** Return a response with rows or values of an aggregate. Throws {@link Moved} if they are of another version. */
+export function ofSameVersion(page, { name, version }) {
+  if (page.version !== undefined && page.version !== version)
+    throw new Moved(`Readers see version ${page.version} of ${name} now, not version ${version}`);
+  return page;
+}
+
+/** Return whether changes are still added to the rows that are shown, as far as is known. */
+export function isFed({ shown, generations = [] }) {
+  return generations.find(({ version }) => version === shown)?.state !== "interrupted";
+}
+
 /** Return whether a version of an aggregate is being built. */
 export function isBuilding({ generations = [] }) {
   return generations.some(({ state }) => state === "building");

@@ -2,6 +2,7 @@
 
 import { parameterName } from "./aggregate.js";
 import { leastFresh } from "./freshness.js";
+import { ofSameVersion } from "./generations.js";
 import { MAX_ROWS, ROWS_PER_REQUEST } from "./ranges.js";
 
 /** How many groups are listed at once. */
@@ -63,7 +64,8 @@ export async function readRows(api, aggregate, parameters, { signal, max = MAX_R
   for (let requests = 1; ; requests += 1) {
     const limit = Math.min(ROWS_PER_REQUEST, max - rows.length);
     const next = cursor === null ? [] : [["cursor", cursor]];
-    const page = await api.get(aggregate.path("rows"), [...parameters, ["limit", String(limit)], ...next], { signal });
+    const query = [...parameters, ["limit", String(limit)], ...next];
+    const page = ofSameVersion(await api.get(aggregate.path("rows"), query, { signal }), aggregate);
     rows.push(...page.rows);
     freshness = leastFresh(freshness, page.freshness);
     cursor = page.cursor ?? null;
@@ -83,7 +85,8 @@ export async function readRows(api, aggregate, parameters, { signal, max = MAX_R
 export async function topGroups(api, aggregate, { signal, max = GROUPS_PER_REQUEST, onList } = {}) {
   if (!aggregate.listsGroups) return [];
   try {
-    const { groups, freshness } = await api.get(aggregate.path("groups"), [["n", String(max)]], { signal });
+    const page = await api.get(aggregate.path("groups"), [["n", String(max)]], { signal });
+    const { groups, freshness } = ofSameVersion(page, aggregate);
     onList?.({ freshness: freshness ?? null, isRanked: true });
     return groups.map(groupEntry);
   } catch (error) {
@@ -106,7 +109,7 @@ async function firstGroups(api, aggregate) {
 export async function groupsByKey(api, aggregate, cursor) {
   const next = cursor === null ? [] : [["cursor", cursor]];
   const parameters = [["order", "key"], ["n", String(GROUPS_PER_REQUEST)], ...next];
-  const page = await api.get(aggregate.path("groups"), parameters);
+  const page = ofSameVersion(await api.get(aggregate.path("groups"), parameters), aggregate);
   return { groups: page.groups.map(groupEntry), cursor: page.cursor ?? null, freshness: page.freshness ?? null };
 }
 
@@ -114,15 +117,18 @@ function groupEntry({ value, items }) {
   return { value: String(value), items: Number(items) };
 }
 
-/** Return the values of a group within given values of the groups before it, the most frequent in the rows first. */
+/**
+ * Return the `values` of a group within given values of the groups before it, the most frequent in the rows first, and
+ * whether there may be others, because there are more rows than were read (`truncated`).
+ */
 export async function valuesWithin(api, aggregate, pairs, group, { signal } = {}) {
   const coarsest = aggregate.rollupUnits.at(-1);
   const parameters = [...groupParameters(pairs), ...(coarsest ? [["interval", coarsest]] : [])];
-  const { rows } = await readRows(api, aggregate, parameters, { signal, max: ROWS_PER_REQUEST });
+  const { rows, truncated } = await readRows(api, aggregate, parameters, { signal, max: ROWS_PER_REQUEST });
   const counts = new Map();
   for (const row of rows) {
     const value = String(row[group.name]);
     counts.set(value, (counts.get(value) ?? 0) + 1);
   }
-  return [...counts].sort((one, other) => other[1] - one[1]).map(([value]) => value);
+  return { values: [...counts].sort((one, other) => other[1] - one[1]).map(([value]) => value), truncated };
 }

@@ -13,7 +13,7 @@ import { button, el, labeledField, searchField, setText, uniqueId } from "./dom.
  * @param {number} options.max how many values can be selected
  * @param {boolean} options.allowsTyping whether a value outside the list can be typed
  * @param {(() => Promise<{entries: object[], more: boolean}>)|null} options.loadMore returns further entries
- * @param {string|null} [options.problem] why there are no entries
+ * @param {string|null} [options.problem] why there are no entries, or not all
  * @returns {Promise<string[]|null>} the selected values; null if the dialog was canceled
  */
 export function choose(options) {

@@ -14,6 +14,8 @@ export class FreshnessMark {
 
   /** The state that is shown: `well`, `idle`, `late` or `none`. */
   state = "none";
+  /** Whether changes are still added to the rows. */
+  isFed = true;
 
   constructor(silenceLimitS) {
     this.silenceLimitS = silenceLimitS;
@@ -45,7 +47,8 @@ export class FreshnessMark {
   show(now, isAwaited, isPaused = false) {
     const silenceS = this.#silence.tick(now, isAwaited && !isPaused);
     const read = this.#read === null ? null : { ...this.#read, ageS: (now - this.#read.at) / 1000 };
-    const { state, text, warning } = describeFreshness(read, silenceS, this.#failure, this.silenceLimitS);
+    const { silenceLimitS, isFed } = this;
+    const { state, text, warning } = describeFreshness(read, silenceS, this.#failure, silenceLimitS, isFed);
     this.state = state;
     setText(this.text, isPaused ? `${text} (paused)` : text);
     setAttribute(this.element, "data-state", state);

@@ -74,7 +74,7 @@ export class GroupSelection {
     }
     for (const [index, group] of aggregate.fixedGroups.entries()) {
       if (this.fixed.has(group.name)) continue;
-      const [first] = await this.#fixedCandidates(index, signal);
+      const [first] = (await this.#fixedCandidates(index, signal)).candidates;
       if (first === undefined) return false;
       this.fixed.set(group.name, first.value);
     }
@@ -88,10 +88,11 @@ export class GroupSelection {
 
   async #fixedCandidates(index, signal) {
     const { aggregate, api } = this;
-    if (index === 0) return this.#topGroups(signal);
+    if (index === 0) return { candidates: await this.#topGroups(signal), problem: null };
     const before = this.fixedPairs.slice(0, index);
-    const values = await valuesWithin(api, aggregate, before, aggregate.fixedGroups[index], { signal });
-    return values.map((value) => ({ value, items: null }));
+    const { values, truncated } = await valuesWithin(api, aggregate, before, aggregate.fixedGroups[index], { signal });
+    const problem = truncated ? "There are too many rows to list all values" : null;
+    return { candidates: values.map((value) => ({ value, items: null })), problem };
   }
 
   /** Return the lines to show, at most `max` unless the user selected them. A line keeps its color while it is shown. */
@@ -157,10 +158,10 @@ export class GroupSelection {
     return true;
   }
 
-  /** Return the values of a fixed group; if the API does not list them, none and the problem: one can be typed. */
+  /** Return the values of a fixed group, and why some or all are missing, if they are: one can be typed. */
   async #offered(index) {
     try {
-      return { candidates: await this.#fixedCandidates(index), problem: null };
+      return await this.#fixedCandidates(index);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       return { candidates: [], problem: error.message };

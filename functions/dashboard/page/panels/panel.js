@@ -1,6 +1,7 @@
 /** What all panels have: heading, freshness, error messages, table and download. */
 
 import { Problem } from "../client/api.js";
+import { Moved } from "../data/generations.js";
 import { button, el, setAttribute, setDisabled, setText, uniqueId } from "../elements/dom.js";
 import { Table } from "../elements/table.js";
 import { countOf, humanize } from "../values/format.js";
@@ -126,7 +127,9 @@ export class Panel {
   }
 
   #showProblem(error) {
-    const isOfApi = error instanceof Problem;
+    const isMoved = error instanceof Moved;
+    if (isMoved) this.element.dispatchEvent(new Event("moved", { bubbles: true }));
+    const isOfApi = isMoved || error instanceof Problem;
     const text = isOfApi ? error.message : `The response could not be shown: ${error.message}`;
     this.problem.hidden = false;
     setText(this.problem, text.endsWith(".") ? text : `${text}.`);

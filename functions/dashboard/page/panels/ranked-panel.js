@@ -2,6 +2,7 @@
 
 import { eachNote, shownNote } from "../charts/presentation.js";
 import { ranking } from "../charts/ranking.js";
+import { ofSameVersion } from "../data/generations.js";
 import {
   GROUPS_PER_REQUEST,
   groupParameters,
@@ -82,7 +83,8 @@ export class RankedPanel extends Panel {
       ["n", String(Math.min(limit, MAX_BARS))],
       ["order", this.order.select.value],
     ];
-    const { rows, freshness } = await api.get(aggregate.path("top"), parameters, { signal });
+    const page = await api.get(aggregate.path("top"), parameters, { signal });
+    const { rows, freshness } = ofSameVersion(page, aggregate);
     return { rows, freshness, requests: 1 };
   }
 

@@ -61,7 +61,7 @@ export class TimePanel extends Panel {
       class: "chosen",
       hidden: aggregate.lineGroups.length === 0,
     });
-    this.movingWindow = new WindowControl(() => this.reload());
+    this.movingWindow = new WindowControl(aggregate, () => this.reload());
     this.movingWindow.show(aggregate.unit, this.view);
     const others = [...this.range.fields, this.interval.element, this.movingWindow.element, linesButton];
     this.controls.append(measure.element, ...this.fixedButtons, ...others);
