@@ -70,7 +70,7 @@ def _failed_expiry_ignored() -> AbstractContextManager[Any]:
         try_to_expire(*arguments)
         return []
 
-    return patch.object(commit.Committer, "_try_to_expire", staticmethod(careless))
+    return patch.object(commit.Committer, "_try_to_expire", careless)
 
 
 def _order(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[], AbstractContextManager[Any]]:

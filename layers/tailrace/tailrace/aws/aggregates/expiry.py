@@ -4,7 +4,7 @@ Readers skip an empty row at once. It cannot be deleted at once, because its mar
 being counted again. So it gets an expiry time for DynamoDB's TTL, which any later write removes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,10 @@ from msgspec import Struct
 from tailrace.aggregation.marks import REDELIVERY_HORIZON
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.aggregates.batch_reads import rows_by_key
+from tailrace.aws.aggregates.outcomes import require_time
 from tailrace.aws.aggregates.update_expressions import expire_request, zero_counters
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, translate
+from tailrace.definition.row_attributes import EXPIRES_AT
 from tailrace.encoding.dynamodb import decode_item
 from tailrace.encoding.keys import RowKey
 
@@ -34,9 +36,10 @@ class EmptyRowExpiry(Struct, frozen=True):
 
     client: "DynamoDBClient"
     table: str
+    has_time: Callable[[], bool] = lambda: True
 
     def expire_empty_rows(self, rows: Sequence[RowChange], now: datetime) -> None:
-        """Set the expiry of each empty row among up to 100 rows.
+        """Set the expiry of each empty row among up to 100 rows that would stay longer.
 
         A lane with more counters than a condition can compare stays, because nothing could show that it is still empty.
 
@@ -44,25 +47,37 @@ class EmptyRowExpiry(Struct, frozen=True):
             Transient: not all of them could be processed now.
             Permanent: the table rejects the request.
         """
+        require_time(self.has_time)
         found = self._read_counters(rows)
         for row in rows:
-            if row.key in found and _is_empty(row, found[row.key]):
+            if row.key in found and _is_empty(row, found[row.key]) and not _expires(found[row.key], _expiry(now)):
+                require_time(self.has_time)
                 self.expire(row, now)
 
     def _read_counters(self, rows: Sequence[RowChange]) -> dict[RowKey, dict[str, Any]]:
         counters = sorted({counter for row in rows for counter in zero_counters(row.layout)})
-        names = ("pk", "sk", *counters) if len(counters) <= _MAX_PROJECTED else ()  # what is read costs the same
+        # a projection only shortens the response: what is read costs the same
+        names = ("pk", "sk", EXPIRES_AT, *counters) if len(counters) <= _MAX_PROJECTED else ()
         found = rows_by_key(self.client, self.table, [row.key for row in rows], names)
         return {(row["pk"], row["sk"]): row for row in map(decode_item, found)}
 
     def expire(self, row: RowChange, now: datetime) -> None:
         """Set the expiry of a row unless it is not empty any more; raises as :meth:`expire_empty_rows`."""
         try:
-            self.client.update_item(**expire_request(self.table, row, int((now + REDELIVERY_HORIZON).timestamp())))
+            self.client.update_item(**expire_request(self.table, row, _expiry(now)))
         except (ClientError, BotoCoreError) as error:
             if has_code(error, CONDITION_FAILED):
                 return  # it was written since, or expires sooner
             raise translate(error) from error
+
+
+def _expiry(now: datetime) -> int:
+    return int((now + REDELIVERY_HORIZON).timestamp())
+
+
+def _expires(found: dict[str, Any], by: int) -> bool:
+    """Tell whether a row is about to go, as an earlier delivery has left it."""
+    return EXPIRES_AT in found and found[EXPIRES_AT] <= by
 
 
 def may_be_empty(row: RowChange) -> bool:

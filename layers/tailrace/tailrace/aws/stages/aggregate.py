@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tailrace.aggregation.carried.rows import merged
 from tailrace.aggregation.carried.state import CarriedState
@@ -34,6 +35,9 @@ from tailrace.inputs.changes import RawBatch, StreamPosition, parse_raw_batch
 _MIN_TIME_LEFT_MS = 60_000
 """What committing may take: half of the function's time. A batch that takes longer to fold is committed in parts, too,
 since as a whole it would time out each time."""
+
+_LONGEST_CALL_MS = 40_000
+"""What a call of the table takes that gets no response, with its retries, and a little more: none is begun later."""
 
 
 class _Folded(NamedTuple):
@@ -79,15 +83,27 @@ class Aggregator(Struct, frozen=True):
         batch = parse_raw_batch(event)
         if not batch.records and not (batch.shard and (event.get("state") or self.write_behind_s)):
             return stream_response(event, None)
+        time_left_ms = remaining_time_ms(context)
         try:
-            return self._deliver(event, batch, remaining_time_ms(context))
+            return self._within(time_left_ms).deliver(event, batch, time_left_ms)
         except Transient as error:
             if not batch.records:
                 raise  # such a response could name no change to deliver again
             logger().warning("the whole batch will be redelivered: %s", error)
             return stream_response(event, batch.positions[0].sequence)
 
-    def _deliver(self, event: Mapping[str, Any], batch: RawBatch, time_left_ms: Callable[[], int]) -> dict[str, Any]:
+    def _within(self, time_left_ms: Callable[[], int]) -> Self:
+        """Return the stage for an invocation, which begins no call of its committer when little time is left."""
+        enough_ms = min(_LONGEST_CALL_MS, time_left_ms() // 3)
+        return replace(self, committer=replace(self.committer, has_time=lambda: time_left_ms() >= enough_ms))
+
+    def deliver(self, event: Mapping[str, Any], batch: RawBatch, time_left_ms: Callable[[], int]) -> dict[str, Any]:
+        """Absorb one batch within an invocation's time.
+
+        Raises:
+            Transient: the whole batch must be delivered again.
+            Permanent: as the call of the stage.
+        """
         behind, absorb = self._write_behind(), partial(self._absorb, time_left_ms=time_left_ms)
         if batch.records:
             self._lineage(batch)

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-# Enough for the slowest message: one that is not started in time is retried alone, not with the whole batch.
-_MIN_TIME_LEFT_MS = 15_000
+# What a call takes that the table leaves without a response, with the SDK's retries, and a little more: a message that
+# is not started in time is retried alone, not with the whole batch.
+_MIN_TIME_LEFT_MS = 30_000
 
 
 class Ingester(Struct, frozen=True):

@@ -1,0 +1,93 @@
+"""A table that takes long for each call: an invocation ends in time, and the next one goes on."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from local.in_memory import Database
+from tailrace import Aggregate, Collection, Pipeline, count, distinct, field, maximum, total
+from tailrace.aws.aggregates.commit import Committer
+from tailrace.aws.aggregates.lineages import Lineages
+from tailrace.aws.backfill.feeder import assemble_feeder
+from tailrace.aws.monitoring.progress import ProgressWriter
+from tailrace.aws.stages.aggregate import Aggregator
+from tailrace.encoding.dynamodb import decode_item
+from tailrace.testing import SHARD, event, record
+from tests.simulation.world.serial_executor import SerialExecutor
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+TIMEOUT_MS, WRITE_MS = 120_000, 400
+SHOPS = 450
+MOST = 14
+"""Deliveries: each has the time of 200 writes, and the batch with order measures needs twelve times as many."""
+LINEAR: Any = {"amount": total("amount")}
+ORDERED: Any = {"orders": count(), "most": maximum("amount"), "amounts": distinct("amount")}
+ORDERS = Collection("orders", schema={"type": "object"})
+
+
+class TimedOut(BaseException):
+    """Lambda has killed the process, and what it remembered is gone."""
+
+
+class SlowTable:
+    """Tables in memory, and the time that an invocation has left: each write takes some of it."""
+
+    def __init__(self) -> None:
+        self.left_ms = TIMEOUT_MS
+        self.database = Database()
+        for name in ("aggregates", "progress"):
+            self.database.create(name, "pk", "sk")
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.left_ms
+
+    def describe_stream(self, **_request: Any) -> Any:
+        return {"StreamDescription": {"Shards": [{"ShardId": SHARD, "SequenceNumberRange": {}}]}}
+
+    def __getattr__(self, name: str) -> Any:
+        def call(**request: Any) -> Any:
+            if name in ("update_item", "transact_write_items", "batch_execute_statement"):
+                self.left_ms -= WRITE_MS
+            if self.left_ms < 0:
+                raise TimedOut
+            return getattr(self.database, name)(**request)
+
+        return call
+
+    def rows(self) -> list[Any]:
+        rows = map(decode_item, self.database.rows("aggregates"))
+        return [row for row in rows if row["pk"].startswith("shops@")]
+
+
+def started(table: Any, pipeline: Pipeline) -> Aggregator:
+    """Return the stage in a new process."""
+    clock = lambda: NOW  # noqa: E731
+    committer = Committer(table, "aggregates", clock, executor=lambda _threads: SerialExecutor(0))
+    lineages = Lineages(table, lambda: table, "aggregates", clock)
+    no_bucket: Any = None
+    feeder = assemble_feeder(table, lambda: no_bucket, "aggregates", "progress", "history", lineages, clock)
+    return Aggregator(pipeline, committer, lineages, feeder, ProgressWriter(table, "progress", "aggregate", clock))
+
+
+@pytest.mark.parametrize("measures", [LINEAR, ORDERED])
+def test_a_batch_whose_rows_take_longer_than_an_invocation_is_absorbed_in_a_few(measures: Any) -> None:
+    """A process that runs out of time would be killed with what it remembers, and the next would begin again."""
+    shops = Aggregate("shops", of=ORDERS, by=[field("shop")], measures=measures, listed=False)
+    pipeline, table = Pipeline([ORDERS], [shops]), SlowTable()
+    records = [record(n, "orders", (str(n), None, {"shop": str(n), "amount": n})) for n in range(1, SHOPS + 1)]
+    moved = [
+        record(SHOPS + n, "orders", (str(n), {"shop": str(n), "amount": n}, {"shop": "all", "amount": n}))
+        for n in range(1, SHOPS + 1)
+    ]
+    for batch, there in ((records, SHOPS), (moved, 1)):
+        stage, left, deliveries = started(table, pipeline), batch, 0
+        while left:
+            table.left_ms, deliveries = TIMEOUT_MS, deliveries + 1
+            failures = stage(event(left), table)["batchItemFailures"]
+            numbers = [one["dynamodb"]["SequenceNumber"] for one in left]
+            left = left[numbers.index(failures[0]["itemIdentifier"]) :] if failures else []
+            assert deliveries <= MOST
+        assert sum(row["~n"] for row in table.rows()) == SHOPS
+        assert len([row for row in table.rows() if row["~n"]]) == there
+    assert all("expires_at" in row for row in table.rows() if not row["~n"])
