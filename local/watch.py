@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
-from local.deployment.build import build, digest_of, fingerprint, hold_only
+from local.deployment.build import build, digest_of, hold_only, present_build
 from local.deployment.derived_build import LAYER_SOURCES, definition_files
 from local.deployment.emulator import ROOT
 from local.deployment.processes import clean_environment
@@ -28,6 +28,10 @@ type Signature = list[tuple[str, int, int]]
 class RunningStack(Protocol):
     """What is redeployed."""
 
+    @property
+    def built(self) -> Path | None:
+        """The build that is deployed."""
+
     def update(self, built: Path) -> None:
         """Deploy another build, between two calls of the pollers. Raises LocalError."""
 
@@ -40,8 +44,7 @@ class Watcher[S: RunningStack]:
         self._report = report
         self._on_redeploy = on_redeploy
         self._seen = _signature()
-        self._handled = self._seen
-        self._deployed = fingerprint()
+        self._handled: Signature = []  # the definition may have been saved since the stack was built
 
     def look(self) -> None:
         """Redeploy the stack if the definition was saved, and not touched since the last look, unless it is deployed.
@@ -54,7 +57,7 @@ class Watcher[S: RunningStack]:
             return
         self._handled = signature
         try:
-            is_new = fingerprint() != self._deployed and self._redeploy()
+            is_new = present_build() != self._stack.built and self._redeploy()
         except (LocalError, OSError) as error:  # such as a full disk, which does not end the running stack
             self._report(f"The definition was not deployed; the previous one keeps running. {error}")
         else:
@@ -70,10 +73,9 @@ class Watcher[S: RunningStack]:
         built = build()
         if digest_of(_without_locks()) != checked:
             return False  # it was saved again: the next look sees it, even if it is as it was
-        self._handled, built_of = _signature(), fingerprint()  # the check may complete the lock
+        self._handled = _signature()  # the check may complete the lock
         self._stack.update(built)
         hold_only(built)
-        self._deployed = built_of
         self._report(f"Deployed the changed definition in {time.monotonic() - began:.1f} s.")
         return True
 

@@ -57,8 +57,7 @@ def build() -> Path:
     """
     with build_lock():
         for _ in range(BUILD_ATTEMPTS):
-            sources = fingerprint()
-            target = BUILDS / sources[:16]
+            target = present_build()
             if target.exists() and ((base := base_of(target)) is None or base.exists()):
                 target.touch()
                 _hold(target)
@@ -71,12 +70,17 @@ def build() -> Path:
             else:
                 derive_build(base, partial, target)
             write_notes(partial, engine, base)
-            if fingerprint() == sources:  # no source was edited during the build
+            if present_build() == target:  # no source was edited during the build
                 partial.rename(target)
                 _hold(target)
                 _remove_old_builds()
                 return target
     raise DeployFailed(f"The sources changed during each of {BUILD_ATTEMPTS} builds: save them and try again.")
+
+
+def present_build() -> Path:
+    """Return the folder that the build of the present sources has, or would have."""
+    return BUILDS / fingerprint()[:16]
 
 
 def _build_into(partial: Path, target: Path) -> None:
