@@ -125,6 +125,19 @@ def test_the_caption_says_which_bars_are_shown_if_there_are_others(serve: Serve,
     expect(caption).to_have_text("ranked by readings")
 
 
+def test_the_last_bars_appear_where_the_button_was(serve: Serve, visit: Visit) -> None:
+    """The focus moves on to a button behind all of them, but the page does not scroll there."""
+    page = visit(serve(fake(50).respond).url)
+    page.set_viewport_size({"width": 1280, "height": 300})
+    more = page.get_by_role("button", name="Show more")
+    more.scroll_into_view_if_needed()
+    before = page.evaluate("scrollY")
+    more.click()
+    expect(page.locator(".ranking > li")).to_have_count(50)
+    expect(page.get_by_role("button", name="Table")).to_be_focused()
+    assert page.evaluate("scrollY") == before
+
+
 def test_more_bars_can_be_shown_if_a_listed_value_has_no_row(serve: Serve, visit: Visit) -> None:
     api = fake(60)
 

@@ -58,11 +58,16 @@ export function setChildren(element, children) {
   }
 }
 
+/** Let an element take over the focus from one that can no longer have it. Nobody has asked to see it: nothing scrolls. */
+export function passFocus(element) {
+  element.focus({ preventScroll: true });
+}
+
 /** Disable a button or enable it. Without a focus, Tab would start again at the top: another element takes it over. */
 export function setDisabled(control, isDisabled, successor) {
   const hadFocus = document.activeElement === control;
   control.disabled = isDisabled;
-  if (isDisabled && hadFocus) successor.focus();
+  if (isDisabled && hadFocus) passFocus(successor);
 }
 
 /** Return a form field below its label. */

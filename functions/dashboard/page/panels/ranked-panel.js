@@ -11,7 +11,7 @@ import {
   VALUES_PER_REQUEST,
 } from "../data/queries.js";
 import { initialView, viewOptions, viewsOf } from "../data/views.js";
-import { button, el, labeledField, labeledSelect, searchField, setAttribute, setText } from "../elements/dom.js";
+import { button, el, labeledField, labeledSelect, passFocus, searchField, setAttribute, setText } from "../elements/dom.js";
 import { formatGroupValue, humanize, spaced } from "../values/format.js";
 import { GroupSelection } from "./group-selection.js";
 import { Panel } from "./panel.js";
@@ -109,7 +109,7 @@ export class RankedPanel extends Panel {
     const isAll = !aggregate.isMultiValue && rows.length < this.#limit;
     const hadFocus = document.activeElement === this.moreButton;
     this.moreButton.hidden = this.#searched !== null || this.#limit >= Math.min(MAX_BARS, available) || isAll;
-    if (hadFocus && this.moreButton.hidden) this.tableButton.focus();
+    if (hadFocus && this.moreButton.hidden) passFocus(this.tableButton);
     for (const [index, group] of aggregate.fixedGroups.entries())
       setText(this.fixedButtons[index], this.groups.fixedText(group));
     const ranked = `${this.#selectionText(rows)}${this.#rankedText(rows, unit)}`;
