@@ -52,13 +52,14 @@ def with_csv(api: FakeApi, rows_per_page: int) -> Callable[..., Response]:
 
 
 def endless(api: FakeApi) -> Callable[..., Response]:
-    """Return a function that responds with CSV, too: always with rows, and with the address of others."""
+    """Return a function that responds with CSV, too: with up to 999 rows, and always with the address of others."""
 
     def respond(path: str, query: str, headers: Mapping[str, str]) -> Response:
         if headers["accept"] != "text/csv":
             return api.respond(path, query, headers)
+        count = min(999, int(dict(parse_qsl(query))["limit"]))
         following = {"Link": f'<{path}?{query}>; rel="next"'}
-        return 200, {"Content-Type": "text/csv"} | following, "sensor,readings\r\n" + "s00,100\r\n" * 25_000
+        return 200, {"Content-Type": "text/csv"} | following, "sensor,readings\r\n" + "s00,100\r\n" * count
 
     return respond
 

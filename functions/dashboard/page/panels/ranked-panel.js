@@ -11,7 +11,16 @@ import {
   VALUES_PER_REQUEST,
 } from "../data/queries.js";
 import { initialView, viewOptions, viewsOf } from "../data/views.js";
-import { button, el, labeledField, labeledSelect, passFocus, searchField, setAttribute, setText } from "../elements/dom.js";
+import {
+  button,
+  el,
+  labeledField,
+  labeledSelect,
+  passFocus,
+  searchField,
+  setAttribute,
+  setText,
+} from "../elements/dom.js";
 import { formatGroupValue, humanize, spaced } from "../values/format.js";
 import { GroupSelection } from "./group-selection.js";
 import { Panel } from "./panel.js";
