@@ -50,6 +50,10 @@ class Progress:
             self.show(f"[{'#' * filled}{'.' * (_BAR_WIDTH - filled)}] {min(1, share):4.0%}  {what}")
 
 
+def _present_stamp() -> str:
+    return stamp_of(time.time_ns() // 1_000_000)
+
+
 class SampleFile(Struct):
     """A file of items of one collection.
 
@@ -68,7 +72,7 @@ class SampleFile(Struct):
     refused: int = 0
     reason: str = ""
     without_id: int = 0
-    stamp: str = member(default_factory=lambda: stamp_of(time.time_ns() // 1_000_000))
+    stamp: str = member(default_factory=_present_stamp)
 
     def items(self) -> Iterator[Numbered]:
         """Yield the valid items.
@@ -128,12 +132,14 @@ class SampleFile(Struct):
 
 
 def generated(subject: Subject, count: int, progress: Progress, seed: int = 0) -> Iterator[Numbered]:
-    """Yield generated items, as many as can be made."""
+    """Yield generated items, as many as can be made, as an entrance would store them."""
+    stamp = _present_stamp()
     generator = Generator(subject, subject.examples())
     items = generator.items(Random(seed))  # noqa: S311 - not for secrets
-    for number, item in enumerate(islice(items, count), 1):
+    for number, made in enumerate(islice(items, count), 1):
         if not number % _EVERY:
             progress.advance(number / count, f"{number:,} generated items")
+        item, _ = completed(subject.collection, made, None, stamp)
         try:
             subject.collection.prepare(dict(item))
         except InvalidItem:

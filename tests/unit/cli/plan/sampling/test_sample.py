@@ -10,7 +10,7 @@ import pytest
 from cli.errors import CommandError, UsageError
 from cli.plan.sampling import assembly
 from cli.plan.sampling.changes import Shares
-from cli.plan.sampling.sample import Progress
+from cli.plan.sampling.sample import Progress, generated, subject_of
 from tailrace import Aggregate, Collection, Pipeline, count, day, days, field, hour
 from tests.unit.cli.plan.sampling.samples import PIPELINE, line, plan, readings
 
@@ -50,6 +50,17 @@ def test_lines_have_the_stamp_that_load_would_give_them(file: Callable[..., Path
     )
     assert found.profile.changes == 3
     assert not any("left out" in note for note in found.notes)
+
+
+def test_generated_items_have_the_stamp_of_an_entrance() -> None:
+    """Before, those without one were in no row, so that the plan was too cheap."""
+    schema = {"properties": {"shop": {"type": "string"}, "came": {"type": "string", "format": "date-time"}}}
+    visits = Collection("visits", schema=schema, received="came", examples=[{"shop": "a"}])
+    by_day = Aggregate("days", of=visits, by=[day("came")], measures={"n": count()})
+    subject = subject_of(Pipeline([visits], [by_day]), None)
+    items = [item for _, item, _ in generated(subject, 50, Progress(lambda _: None))]
+    assert len(items) == 50
+    assert all(isinstance(item["came"], str) for item in items)
 
 
 @pytest.mark.parametrize("name", ["readings.csv", "readings.jsonl.gz", "readings.json"])
