@@ -47,9 +47,10 @@ class Watcher[S: RunningStack]:
         self._handled: Signature = []  # the definition may have been saved since the stack was built
 
     def look(self) -> None:
-        """Redeploy the stack if the definition was saved, and not touched since the last look, unless it is deployed.
+        """Redeploy the stack if the definition was saved, but not since the last look, unless all sources are deployed.
 
-        So it is deployed again after a failure, and with other sources that have changed, such as the template.
+        So saving an unchanged definition deploys it after a failure, or with other sources that have changed, such as
+        the template.
         """
         signature = _signature()
         settled, self._seen = signature == self._seen, signature

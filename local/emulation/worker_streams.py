@@ -1,9 +1,9 @@
 """Keep what a function's programs print, and what they read, out of the pipes between the emulator and the function.
 
-The emulator's worker sends responses through its standard output, and keeps only Python's own `print` out of it. A
-program that the function starts has that output, too, as has a compiled library: their text would be part of the next
-response, or be taken for it. Of the standard input, such a program would read the next event. On AWS, what they print
-is in the function's log.
+The emulator's worker receives events through its standard input and sends responses through its standard output, from
+which it keeps only what Python's own `print` writes. Programs that the function starts, and compiled libraries, use the
+same two streams: they could read the next event, and what they print would become part of the next response, or be
+taken for it. On AWS, it is in the function's log.
 """
 
 from typing import Any

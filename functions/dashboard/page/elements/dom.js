@@ -47,8 +47,8 @@ export function setAttribute(element, name, value) {
 }
 
 /**
- * Make these the children of an element, in this order. Those that stay are not moved: what has the focus in them keeps
- * it, and what is scrolled stays where it is.
+ * Make these the children of an element, in this order. Children that stay in place are not moved, since they would lose
+ * the focus and be scrolled back.
  */
 export function setChildren(element, children) {
   for (const child of [...element.childNodes]) if (!children.includes(child)) child.remove();

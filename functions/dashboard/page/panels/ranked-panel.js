@@ -154,7 +154,7 @@ export class RankedPanel extends Panel {
       : `the first ${this.#limit} by key (there are too many to find those with the most items), `;
   }
 
-  /** Return which rows the API has ranked first if there may be others: of a first or last number, by another measure. */
+  /** Return which rows are shown if the API may have more. It ranks first and last numbers by another measure. */
   #topText(rows) {
     const ranked = this.#rankedBy;
     const isByAnother = ranked !== undefined && ranked !== this.view && !this.#hasTexts(rows);
@@ -164,7 +164,7 @@ export class RankedPanel extends Panel {
     return `the ${rows.length} with the ${extreme} ${ranked.label.toLowerCase()}, `;
   }
 
-  /** Return what the rows are ranked by: lists have no order of their own, and texts only in the API. */
+  /** Return what the rows are ranked by: lists have no order, and only the API can order texts. */
   #rankedText(rows, unit) {
     const { aggregate, view } = this;
     if (!this.#hasTexts(rows) || (view.rankedBy !== null && !aggregate.isMultiValue))
@@ -202,7 +202,7 @@ export class RankedPanel extends Panel {
     this.reload();
   }
 
-  /** Return the value that a text stands for: the name of the empty text is that of its bar, unless a value has it. */
+  /** Return the value that an entered text stands for: "(empty)" is the empty text, unless there is such a value. */
   #valueOf(text) {
     const [{ name }] = this.aggregate.lineGroups;
     const isValue = [...this.groups.candidates, ...this.rows.map((row) => ({ value: String(row[name]) }))];
