@@ -90,11 +90,12 @@ class SampleFile(Struct):
             with self.path.open("rb", buffering=0) as raw:
                 size = max(1, os.fstat(raw.fileno()).st_size)
                 text = unpacked(io.BufferedReader(raw), named_gzip=named_gzip, encoding="")
-                for line in LineReader(text, form, collection.compiled, collection.id_columns, keys=collection.keys):
+                reader = LineReader(text, form, collection.compiled, collection.id_columns, keys=collection.keys)
+                for line in reader:
                     self.lines += 1
                     if not self.lines % _EVERY:
                         self.progress.advance(raw.tell() / size, f"{self.lines:,} lines of {self.path.name}")
-                    found = self._item(line)
+                    found = self._item(line, reader.expiry)
                     if found is not None:
                         yield found
         except OSError as error:
@@ -102,7 +103,7 @@ class SampleFile(Struct):
         except InvalidMessage as error:
             raise CommandError(f"{self.path}: {error}") from error
 
-    def _item(self, line: Line | BadLine) -> Numbered | None:
+    def _item(self, line: Line | BadLine, expiry: str) -> Numbered | None:
         expires_at = None
         of = self.subject.collection
         try:
@@ -116,7 +117,7 @@ class SampleFile(Struct):
             else:
                 self._refuse(line.number, f"{line.violation.pointer} {line.violation.message}".strip())
                 return None
-            validated_row(self.pipeline, self.subject.collection.name, item_id, StoredItem(item, expires_at))
+            validated_row(self.pipeline, of.name, item_id, StoredItem(item, expires_at), expiry)
         except InvalidItem as error:
             first = error.violations[0]
             self._refuse(line.number, f"{first.pointer} {first.message}".strip())

@@ -41,6 +41,16 @@ def test_a_line_that_the_table_cannot_hold_is_left_out(
     assert re.match(f"1 of 2 lines is left out as invalid; the first: line 2: .*{message}", found.notes[0])
 
 
+def test_an_expiry_that_is_no_time_is_named_as_its_line_names_it(file: Callable[..., Path]) -> None:
+    """As by load: `expires_at` is another field here."""
+    schema = {"properties": {"expires_at": {"type": "string"}}}
+    cards = Collection("cards", schema=schema, key={"PK": "CARD#{id}"}, ttl="ends")
+    by_shop = Aggregate("shops", of=cards, by=[field("shop")], measures={"n": count()})
+    lines = [{"id": "1", "shop": "a"}, {"id": "2", "shop": "a", "ends": "soon"}]
+    found = plan(file(lines), pipeline=Pipeline([cards], [by_shop]))
+    assert "line 2: /ends not a whole number of seconds since 1970" in found.notes[0]
+
+
 def test_lines_have_the_stamp_that_load_would_give_them(file: Callable[..., Path]) -> None:
     schema = {"required": ["came"], "properties": {"came": {"type": "string"}}}
     visits = Collection("visits", schema=schema, received="came", keep=days(1), keep_from="came")
