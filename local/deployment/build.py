@@ -126,7 +126,7 @@ def hold_only(built: Path) -> None:
 
 def _is_held(built: Path) -> bool:
     try:
-        with (built / NOTES).open("rb") as file:
+        with (built / NOTES).open("r+b") as file:  # on network file systems, an exclusive lock needs a writable file
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False
