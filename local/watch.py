@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
-from local.deployment.build import build, build_name, digest_of, hold_only
+from local.deployment.build import build, digest_of, hold_only, present_build
 from local.deployment.derived_build import LAYER_SOURCES, definition_files
 from local.deployment.emulator import ROOT
 from local.deployment.processes import clean_environment
@@ -26,9 +26,11 @@ type Signature = list[tuple[str, int, int]]
 
 
 class RunningStack(Protocol):
-    """What is redeployed. `built` is the build that is deployed."""
+    """What is redeployed."""
 
-    built: Path | None
+    @property
+    def built(self) -> Path | None:
+        """The build that is deployed."""
 
     def update(self, built: Path) -> None:
         """Deploy another build, between two calls of the pollers. Raises LocalError."""
@@ -42,12 +44,13 @@ class Watcher[S: RunningStack]:
         self._report = report
         self._on_redeploy = on_redeploy
         self._seen = _signature()
-        self._handled: Signature = []  # the definition may have been saved while the stack started
+        self._handled: Signature = []  # the definition may have been saved since the stack was built
 
     def look(self) -> None:
-        """Redeploy the stack if the definition was saved, and not touched since the last look, unless it is deployed.
+        """Redeploy the stack if the definition was saved, but not since the last look, unless all sources are deployed.
 
-        So it is deployed again after a failure, and with other sources that have changed, such as the template.
+        So saving an unchanged definition deploys it after a failure, or with other sources that have changed, such as
+        the template.
         """
         signature = _signature()
         settled, self._seen = signature == self._seen, signature
@@ -55,7 +58,7 @@ class Watcher[S: RunningStack]:
             return
         self._handled = signature
         try:
-            is_new = not self._is_deployed() and self._redeploy()
+            is_new = present_build() != self._stack.built and self._redeploy()
         except (LocalError, OSError) as error:  # such as a full disk, which does not end the running stack
             self._report(f"The definition was not deployed; the previous one keeps running. {error}")
         else:
@@ -76,9 +79,6 @@ class Watcher[S: RunningStack]:
         hold_only(built)
         self._report(f"Deployed the changed definition in {time.monotonic() - began:.1f} s.")
         return True
-
-    def _is_deployed(self) -> bool:
-        return self._stack.built is not None and self._stack.built.name == build_name()
 
     def _is_valid(self) -> bool:
         try:

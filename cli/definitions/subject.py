@@ -19,6 +19,9 @@ from tailrace.encoding.json_types import Item, deep_copy
 from tailrace.encoding.limits import check_item
 from tailrace.encoding.tagged_json import canonical_json
 from tailrace.errors import InvalidItem, InvalidMessage
+from tailrace.inputs.received_items import completed, stamp_of
+
+_STAMP = stamp_of(0)
 
 type Hint = str | Mapping[str, Any]
 """What a field is expected to be: ``scalar``, ``string``, ``number`` or ``time``; or a schema of its members."""
@@ -132,13 +135,13 @@ class Subject:
 
 
 def example_item(collection: Collection, example: Mapping[str, Any]) -> Item:
-    """Return an example as the table would hold it, with the attributes of ``match=``.
+    """Return an example as the table would hold it: with the attributes of ``match=``, and the stamp of an entrance.
 
     Raises:
         InvalidMessage: no item can contain one of its values.
         TypeError: it is not a mapping.
     """
-    item: Item = stored(collection.keys.match | dict(example))
+    item, _ = completed(collection, stored(collection.keys.match | dict(example)), None, _STAMP)
     return item
 
 

@@ -57,8 +57,7 @@ def build() -> Path:
     """
     with build_lock():
         for _ in range(BUILD_ATTEMPTS):
-            sources = fingerprint()
-            target = BUILDS / build_name(sources)
+            target = present_build()
             if target.exists() and ((base := base_of(target)) is None or base.exists()):
                 target.touch()
                 _hold(target)
@@ -71,12 +70,17 @@ def build() -> Path:
             else:
                 derive_build(base, partial, target)
             write_notes(partial, engine, base)
-            if fingerprint() == sources:  # no source was edited during the build
+            if present_build() == target:  # no source was edited during the build
                 partial.rename(target)
                 _hold(target)
                 _remove_old_builds()
                 return target
     raise DeployFailed(f"The sources changed during each of {BUILD_ATTEMPTS} builds: save them and try again.")
+
+
+def present_build() -> Path:
+    """Return the folder that the build of the present sources has, or would have."""
+    return BUILDS / fingerprint()[:16]
 
 
 def _build_into(partial: Path, target: Path) -> None:
@@ -122,7 +126,7 @@ def hold_only(built: Path) -> None:
 
 def _is_held(built: Path) -> bool:
     try:
-        with (built / NOTES).open("rb") as file:
+        with (built / NOTES).open("r+b") as file:  # on network file systems, an exclusive lock needs a writable file
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False
@@ -220,11 +224,6 @@ def interpreter_folder() -> Path:
 
 def _succeeds(command: Sequence[str | Path]) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-
-def build_name(sources: str | None = None) -> str:
-    """The name of the build of sources with this fingerprint, by default the present ones."""
-    return (sources or fingerprint())[:16]
 
 
 def fingerprint() -> str:

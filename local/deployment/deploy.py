@@ -34,6 +34,7 @@ AT_ONCE = "AllAtOnce"
 
 _RESERVED = "ReservedConcurrentExecutions"
 _FUNCTION = "AWS::Lambda::Function"
+_NOTHING = {"Ref": "AWS::NoValue"}
 _UNDER_WAY = {
     "CREATE_IN_PROGRESS",
     "ROLLBACK_IN_PROGRESS",
@@ -128,10 +129,12 @@ def apply_left_out(endpoint: str, parameters: Mapping[str, str]) -> None:
         if logical_id not in names or resource.get("Type") != _FUNCTION:  # its Condition may not hold
             continue
         name, properties = names[logical_id], resource.get("Properties", {})
-        if "RecursiveLoop" in properties:
-            functions.put_function_recursion_config(FunctionName=name, RecursiveLoop=properties["RecursiveLoop"])
         with suppress(UnresolvableError):  # of a function of the user's
-            reserved = intrinsics.resolve(properties.get(_RESERVED, {"Ref": "AWS::NoValue"}))
+            loop = intrinsics.resolve(properties.get("RecursiveLoop", _NOTHING))
+            if loop is not NO_VALUE:
+                functions.put_function_recursion_config(FunctionName=name, RecursiveLoop=str(loop))
+        with suppress(UnresolvableError):
+            reserved = intrinsics.resolve(properties.get(_RESERVED, _NOTHING))
             if reserved is not NO_VALUE:
                 functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=int(str(reserved)))
             else:  # an earlier deployment may have reserved some

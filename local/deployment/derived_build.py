@@ -42,15 +42,18 @@ def definition_files(layer: Path = LAYER_SOURCES) -> Iterator[Path]:
 def source_files(source: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
     """Yield a file, or a folder's files in a fixed order, without caches and what editors leave behind.
 
-    Links to folders are followed, unless they lead to one of those `above`, which hold the link.
+    Links to folders are followed, except links to a folder that contains them: one of those `above`.
     """
     if source.is_file():
         yield source
         return
     place = source.resolve()
-    if place in above or not source.is_dir():
+    if place in above:
         return
-    found = sorted(source.iterdir())
+    try:
+        found = sorted(source.iterdir())
+    except OSError:  # it was removed in the meantime, or it cannot be read
+        return
     folders = {path for path in found if path.is_dir()}
     yield from (path for path in found if path not in folders and path.is_file() and is_source(path.name))
     for folder in sorted(folders):

@@ -181,14 +181,14 @@ class Emulator:
         raise EmulatorFailed(f"The emulator did not respond within {START_TIMEOUT_S:.0f} seconds (see {self.log}).")
 
     def _responds(self) -> bool:
-        """Whether this emulator is ready, and no other one that was started on the port at the same moment."""
+        """Whether it is this emulator that responds, and not one that was started on the port at the same moment."""
         with _OPENER_WITHOUT_PROXY.open(self.endpoint + HEALTH_PATH, timeout=2):
             pass
         try:
             with _OPENER_WITHOUT_PROXY.open(self.endpoint + PROCESS_PATH, timeout=2) as response:
                 return bool(json.load(response) == {"group": self._process.pid})
         except urllib.error.HTTPError:
-            return True  # the emulator's own server, which does not tell
+            return True  # the plain emulator, which does not tell its process
         except ValueError:
             return False  # a server that has a page for every path
 

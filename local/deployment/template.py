@@ -49,7 +49,7 @@ def template() -> Mapping[str, Any]:
     match loaded:
         case {"Parameters": {"Pipeline": {"Default": str()}}, "Resources": dict()}:
             return dict(loaded)
-    raise InvalidDefinition(f"{TEMPLATE.name} needs Resources, and a parameter Pipeline whose Default is a text.")
+    raise InvalidDefinition(f"{TEMPLATE.name} must have Resources, and a parameter Pipeline whose Default is a text.")
 
 
 def _reason(error: Exception) -> str:

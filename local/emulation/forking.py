@@ -40,7 +40,8 @@ def fork_functions(runtime: Json) -> None:
     def start(command: Sequence[str], **options: Any) -> "subprocess.Popen[str] | ForkedProcess":
         folders = shared_layers(options.get("env", {})) if command[0] == sys.executable else []
         if not folders:
-            if options.get("text"):  # the emulator would never again read what a function prints, until that blocks it
+            if options.get("text"):
+                # after bytes that are not UTF-8, the emulator would stop reading, and a full pipe blocks the function
                 options.setdefault("errors", "replace")
             return subprocess.Popen(command, **options)
         return servers.fork(folders, {"script": command[1], "cwd": options["cwd"], "env": options["env"]})

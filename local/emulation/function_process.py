@@ -1,9 +1,9 @@
 """What the process of a Python function does before it runs the emulator's script: it becomes more like one on Lambda.
 
-Streams: the script sends responses through its standard output, and keeps only Python's own `print` out of it. A
-program that the function starts has that output, too, as has a compiled library: their text would be part of the next
-response, or be taken for it. Of the standard input, such a program would read the next event. On AWS, what they print
-is in the function's log.
+Streams: the script receives events through its standard input and sends responses through its standard output, from
+which it keeps only what Python's own `print` writes. Programs that the function starts, and compiled libraries, use the
+same two streams: they could read the next event, and what they print would become part of the next response, or be
+taken for it. On AWS, it is in the function's log.
 
 Modules: the emulator's own packages, such as requests or PyYAML, are not in Lambda's runtime. A function that imports
 one of them without having it in a layer works nowhere but here.

@@ -1,7 +1,7 @@
 """Tell which process responds on the emulator's port.
 
-Of two emulators that are started on one port at the same moment, one cannot listen. What it would be asked, the other
-one answers: whoever started it asks this, too.
+If two emulators are started on the same port at the same moment, only one of them can listen, and it also responds to
+whoever waits for the other one. So whoever starts an emulator asks for its process.
 """
 
 import json

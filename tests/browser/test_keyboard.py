@@ -203,16 +203,19 @@ def test_a_button_that_can_do_no_more_hands_the_focus_on(serve: Serve, visit: Vi
     expect(following).to_be_focused()
 
 
-def test_lines_that_change_places_keep_the_focus(serve: Serve, visit: Visit) -> None:
+def test_lines_that_change_places_keep_the_focus_and_do_not_scroll(serve: Serve, visit: Visit) -> None:
     api = FakeApi(rows=day(3))
     page = visit(serve(api.respond).url)
+    page.set_viewport_size({"width": 1280, "height": 200})
     entries = page.locator(".legend button")
     entries.nth(1).focus()
+    page.evaluate("scrollTo(0, 0)")
     api.rows["sensor_hours"] = [
         one | {"readings": 1000} if one["sensor"] == "s2" else one for one in api.rows["sensor_hours"]
     ]
     expect(page.locator(".legend .name")).to_have_text(["s2", "s0", "s1"])  # the values are listed every ten seconds
     expect(entries.nth(2)).to_be_focused()
+    assert page.evaluate("scrollY") == 0
 
 
 def test_the_last_values_that_are_loaded_leave_the_focus_in_the_dialog(serve: Serve, visit: Visit) -> None:

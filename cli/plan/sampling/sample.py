@@ -50,6 +50,10 @@ class Progress:
             self.show(f"[{'#' * filled}{'.' * (_BAR_WIDTH - filled)}] {min(1, share):4.0%}  {what}")
 
 
+def _present_stamp() -> str:
+    return stamp_of(time.time_ns() // 1_000_000)
+
+
 class SampleFile(Struct):
     """A file of items of one collection.
 
@@ -68,7 +72,7 @@ class SampleFile(Struct):
     refused: int = 0
     reason: str = ""
     without_id: int = 0
-    stamp: str = member(default_factory=lambda: stamp_of(time.time_ns() // 1_000_000))
+    stamp: str = member(default_factory=_present_stamp)
 
     def items(self) -> Iterator[Numbered]:
         """Yield the valid items.
@@ -86,11 +90,12 @@ class SampleFile(Struct):
             with self.path.open("rb", buffering=0) as raw:
                 size = max(1, os.fstat(raw.fileno()).st_size)
                 text = unpacked(io.BufferedReader(raw), named_gzip=named_gzip, encoding="")
-                for line in LineReader(text, form, collection.compiled, collection.id_columns, keys=collection.keys):
+                reader = LineReader(text, form, collection.compiled, collection.id_columns, keys=collection.keys)
+                for line in reader:
                     self.lines += 1
                     if not self.lines % _EVERY:
                         self.progress.advance(raw.tell() / size, f"{self.lines:,} lines of {self.path.name}")
-                    found = self._item(line)
+                    found = self._item(line, reader.expiry)
                     if found is not None:
                         yield found
         except OSError as error:
@@ -98,7 +103,7 @@ class SampleFile(Struct):
         except InvalidMessage as error:
             raise CommandError(f"{self.path}: {error}") from error
 
-    def _item(self, line: Line | BadLine) -> Numbered | None:
+    def _item(self, line: Line | BadLine, expiry: str) -> Numbered | None:
         expires_at = None
         of = self.subject.collection
         try:
@@ -112,7 +117,7 @@ class SampleFile(Struct):
             else:
                 self._refuse(line.number, f"{line.violation.pointer} {line.violation.message}".strip())
                 return None
-            validated_row(self.pipeline, self.subject.collection.name, item_id, StoredItem(item, expires_at))
+            validated_row(self.pipeline, of.name, item_id, StoredItem(item, expires_at), expiry)
         except InvalidItem as error:
             first = error.violations[0]
             self._refuse(line.number, f"{first.pointer} {first.message}".strip())
@@ -128,12 +133,14 @@ class SampleFile(Struct):
 
 
 def generated(subject: Subject, count: int, progress: Progress, seed: int = 0) -> Iterator[Numbered]:
-    """Yield generated items, as many as can be made."""
+    """Yield generated items, as many as can be made, as an entrance would store them."""
+    stamp = _present_stamp()
     generator = Generator(subject, subject.examples())
     items = generator.items(Random(seed))  # noqa: S311 - not for secrets
-    for number, item in enumerate(islice(items, count), 1):
+    for number, made in enumerate(islice(items, count), 1):
         if not number % _EVERY:
             progress.advance(number / count, f"{number:,} generated items")
+        item, _ = completed(subject.collection, made, None, stamp)
         try:
             subject.collection.prepare(dict(item))
         except InvalidItem:

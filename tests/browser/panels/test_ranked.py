@@ -52,13 +52,14 @@ def with_csv(api: FakeApi, rows_per_page: int) -> Callable[..., Response]:
 
 
 def endless(api: FakeApi) -> Callable[..., Response]:
-    """Return a function that responds with CSV, too: always with rows, and with the address of others."""
+    """Return a function that responds with CSV, too: with up to 999 rows, and always with the address of others."""
 
     def respond(path: str, query: str, headers: Mapping[str, str]) -> Response:
         if headers["accept"] != "text/csv":
             return api.respond(path, query, headers)
+        count = min(999, int(dict(parse_qsl(query))["limit"]))
         following = {"Link": f'<{path}?{query}>; rel="next"'}
-        return 200, {"Content-Type": "text/csv"} | following, "sensor,readings\r\n" + "s00,100\r\n" * 25_000
+        return 200, {"Content-Type": "text/csv"} | following, "sensor,readings\r\n" + "s00,100\r\n" * count
 
     return respond
 
@@ -123,6 +124,19 @@ def test_the_caption_says_which_bars_are_shown_if_there_are_others(serve: Serve,
     expect(panel.get_by_role("button", name="Table")).to_be_focused()  # there is no button for more any more
     api.rows = fake(30).rows
     expect(caption).to_have_text("ranked by readings")
+
+
+def test_the_last_bars_appear_where_the_button_was(serve: Serve, visit: Visit) -> None:
+    """The focus moves on to a button behind all of them, but the page does not scroll there."""
+    page = visit(serve(fake(50).respond).url)
+    page.set_viewport_size({"width": 1280, "height": 300})
+    more = page.get_by_role("button", name="Show more")
+    more.scroll_into_view_if_needed()
+    before = page.evaluate("scrollY")
+    more.click()
+    expect(page.locator(".ranking > li")).to_have_count(50)
+    expect(page.get_by_role("button", name="Table")).to_be_focused()
+    assert page.evaluate("scrollY") == before
 
 
 def test_more_bars_can_be_shown_if_a_listed_value_has_no_row(serve: Serve, visit: Visit) -> None:

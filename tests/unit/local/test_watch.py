@@ -25,6 +25,7 @@ class Scene:
         self.template = "template"
         self.on_build: Callable[[], None] = lambda: None
         self.deployment: Callable[[], None] = lambda: None
+        self.built: Path | None = None
 
     def files(self) -> Iterator[Path]:
         yield from sorted(self.folder.rglob("*.*"))
@@ -32,8 +33,8 @@ class Scene:
     def digest(self, files: Iterator[Path]) -> str:
         return "".join(path.read_text() for path in files)
 
-    def fingerprint(self) -> str:
-        return self.template + self.digest(self.files())
+    def present_build(self) -> Path:
+        return Path(self.template + self.digest(self.files()))
 
     def check(self, *_: object, **__: object) -> Any:
         self.events.append("check")
@@ -44,16 +45,16 @@ class Scene:
     def build(self) -> Path:
         self.on_build()
         self.events.append("build")
-        return Path("builds", self.fingerprint())
+        return self.present_build()
 
     def update(self, built: Path) -> None:
         self.deployment()
-        self.events.append(f"deploy from {built.parent}")
-        self.built: Path | None = built
+        self.events.append("deploy")
+        self.built = built
 
 
 ENDLESS = "Invalid definition: its check did not end within 60 s; look for an endless loop."
-WHOLE = ["check", "build", "deploy from builds", "hook"]
+WHOLE = ["check", "build", "deploy", "hook"]
 
 
 @pytest.fixture
@@ -62,10 +63,10 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     (tmp_path / "definition.py").write_text("one")
     monkeypatch.setattr(watch, "definition_files", made.files)
     monkeypatch.setattr(watch, "digest_of", made.digest)
-    monkeypatch.setattr(watch, "build_name", made.fingerprint)
-    made.built = Path("builds", made.fingerprint())
+    monkeypatch.setattr(watch, "present_build", made.present_build)
     monkeypatch.setattr(watch, "build", made.build)
     monkeypatch.setattr(subprocess, "run", made.check)
+    made.built = made.present_build()
     return made
 
 
@@ -97,14 +98,6 @@ def test_a_changed_definition_is_deployed(scene: Scene) -> None:
     (scene.folder / "helpers.py").write_text("more")
     look(watching)
     assert scene.events == WHOLE * 2
-
-
-def test_a_definition_that_was_saved_while_the_stack_started_is_deployed(scene: Scene) -> None:
-    """Before, it was taken for the deployed one until it changed again."""
-    save(scene, "another")
-    watching = watcher(scene)
-    look(watching)
-    assert scene.events == WHOLE
 
 
 def test_a_file_that_is_still_written_is_waited_for(scene: Scene) -> None:
@@ -204,7 +197,7 @@ def test_a_definition_that_cannot_be_read_is_reported(scene: Scene, monkeypatch:
         raise PermissionError(13, "Permission denied", "secret.py")
 
     watching = watcher(scene)
-    monkeypatch.setattr(watch, "build_name", refuse)
+    monkeypatch.setattr(watch, "present_build", refuse)
     save(scene, "another")
     look(watching)
     assert scene.said == [
@@ -222,6 +215,28 @@ def test_a_changed_template_is_deployed_when_the_definition_is_saved(scene: Scen
     (scene.folder / "definition.py").touch()
     look(watching)
     assert scene.events == WHOLE
+
+
+def test_a_definition_that_was_saved_while_the_stack_started_is_deployed(scene: Scene) -> None:
+    """Before, it was taken for the deployed one, and to save it again had no effect."""
+    save(scene, "saved meanwhile")
+    watching = watcher(scene)
+    look(watching)
+    assert scene.events == WHOLE
+
+
+def test_a_template_that_changes_during_a_deployment_is_deployed_when_the_definition_is_saved(scene: Scene) -> None:
+    def change() -> None:
+        scene.template = "another template"
+
+    watching = watcher(scene)
+    scene.deployment = change
+    save(scene, "another")
+    look(watching)
+    assert scene.events == WHOLE
+    (scene.folder / "definition.py").touch()
+    look(watching)
+    assert scene.events == WHOLE * 2
 
 
 def test_an_emulator_that_ends_while_aggregates_are_built_ends_the_stack(scene: Scene) -> None:

@@ -1,6 +1,6 @@
 /** The legend of a chart. Each entry hides or shows its line, and highlights it while pointed at or focused. */
 
-import { el, setAttribute, setText } from "../elements/dom.js";
+import { el, passFocus, setAttribute, setText } from "../elements/dom.js";
 
 export class Legend {
   /** `onToggle` receives the line's key, `onHighlight` the index of the line to highlight, or null. */
@@ -30,7 +30,8 @@ export class Legend {
     this.entries.clear();
     this.element.replaceChildren(...lines.map((line, index) => this.#entry(line, index)));
     // lines change places as their values grow
-    if (focused) (this.entries.get(focused[0]) ?? [...this.entries.values()][0])?.button.focus();
+    const successor = focused && (this.entries.get(focused[0]) ?? [...this.entries.values()][0]);
+    if (successor) passFocus(successor.button);
   }
 
   #entry(line, index) {

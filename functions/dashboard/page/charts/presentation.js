@@ -14,8 +14,8 @@ export function formOf({ xs, columns, view }) {
 }
 
 /**
- * Return the seconds to show: the range if both ends are set, otherwise from the first to the last row. Without rows, it
- * is the range that was asked for; `closed` is that range with its open ends set.
+ * Return the seconds to show: the range if both ends are set, otherwise from the first to the last row. Without rows,
+ * open ends are those of `closed`.
  */
 export function windowOf(xs, range, closed, unit) {
   const half = bucketLengthS(unit) / 2;

@@ -1,7 +1,7 @@
 /** A dialog to select values of a group: from a list, by searching it, or by typing a value. */
 
 import { countOf, formatGroupValue } from "../values/format.js";
-import { button, el, labeledField, searchField, setText, uniqueId } from "./dom.js";
+import { button, el, labeledField, passFocus, searchField, setText, uniqueId } from "./dom.js";
 
 /**
  * Show the dialog.
@@ -150,7 +150,7 @@ class Chooser {
       const { entries, more } = await this.loadMore();
       const known = new Set(this.entries.map((entry) => entry.value));
       this.entries.push(...entries.filter((entry) => !known.has(entry.value)));
-      if (!more && document.activeElement === this.moreButton) this.search.focus();
+      if (!more && document.activeElement === this.moreButton) passFocus(this.search);
       this.moreButton.hidden = !more;
       this.#list();
     } catch (error) {

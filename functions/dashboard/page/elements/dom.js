@@ -47,8 +47,8 @@ export function setAttribute(element, name, value) {
 }
 
 /**
- * Make these the children of an element, in this order. Those that stay are not moved: what has the focus in them keeps
- * it, and what is scrolled stays where it is.
+ * Make these the children of an element, in this order. Children that stay in place are not moved, since they would lose
+ * the focus and be scrolled back.
  */
 export function setChildren(element, children) {
   for (const child of [...element.childNodes]) if (!children.includes(child)) child.remove();
@@ -58,11 +58,16 @@ export function setChildren(element, children) {
   }
 }
 
+/** Let an element take over the focus from one that can no longer have it. Nobody has asked to see it: nothing scrolls. */
+export function passFocus(element) {
+  element.focus({ preventScroll: true });
+}
+
 /** Disable a button or enable it. Without a focus, Tab would start again at the top: another element takes it over. */
 export function setDisabled(control, isDisabled, successor) {
   const hadFocus = document.activeElement === control;
   control.disabled = isDisabled;
-  if (isDisabled && hadFocus) successor.focus();
+  if (isDisabled && hadFocus) passFocus(successor);
 }
 
 /** Return a form field below its label. */

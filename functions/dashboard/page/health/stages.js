@@ -5,7 +5,7 @@ import { formatNumber, NO_VALUE } from "../values/format.js";
 import { STATES, sum, tilesOf, unknownTile } from "./tiles.js";
 
 const RATE_WINDOW_MS = 15_000;
-/** How far the system's clock and that of the page may differ between two samples. */
+/** How far the system's clock and that of the page may move apart between two samples. */
 const MAX_DRIFT_MS = 1000;
 const FIGURES = { lag: "Lag", failed: "Failed", rate: "Rate" };
 
@@ -112,7 +112,7 @@ export class Stages {
   #addSample(health, now) {
     const counts = Object.fromEntries(health.stages.map(({ name, changes }) => [name, changes]));
     const failedRequests = health.stages.find(({ name }) => name === "api")?.failed;
-    // a clock that was set does not show how long ago the samples before are, one that stopped in sleep does not either
+    // after one of the two clocks was set, or stopped during sleep, the time since the earlier samples is unknown
     const ahead = now - performance.now();
     const isComparable = (sample) => Math.abs(ahead - sample.ahead) < MAX_DRIFT_MS;
     const recent = this.#samples.filter((one) => Math.abs(now - one.at) <= RATE_WINDOW_MS && isComparable(one));

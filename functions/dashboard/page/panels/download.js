@@ -20,9 +20,12 @@ const QUOTED = /"[^"]*"/g;
 export async function downloadCsv(api, aggregate, queries) {
   const texts = [];
   let rows = 0;
-  const waiting = queries.map((query) => [...query, ["limit", String(ROWS_PER_PAGE)]]);
+  const waiting = [...queries];
   while (waiting.length > 0 && rows < MAX_ROWS && texts.length < MAX_PAGES) {
-    const { text, next } = await api.getCsv(aggregate.path("rows"), waiting.shift());
+    // the query of a following page has the limit of the page before
+    const query = waiting.shift().filter(([name]) => name !== "limit");
+    const limit = String(Math.min(ROWS_PER_PAGE, MAX_ROWS - rows));
+    const { text, next } = await api.getCsv(aggregate.path("rows"), [...query, ["limit", limit]]);
     // every page starts with the header line
     texts.push(texts.length === 0 ? text : text.slice(text.indexOf("\r\n") + 2));
     rows += text.replace(QUOTED, "").split("\r\n").length - 2;

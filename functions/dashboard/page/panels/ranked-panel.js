@@ -12,7 +12,16 @@ import {
   VALUES_PER_REQUEST,
 } from "../data/queries.js";
 import { initialView, viewOptions, viewsOf } from "../data/views.js";
-import { button, el, labeledField, labeledSelect, searchField, setAttribute, setText } from "../elements/dom.js";
+import {
+  button,
+  el,
+  labeledField,
+  labeledSelect,
+  passFocus,
+  searchField,
+  setAttribute,
+  setText,
+} from "../elements/dom.js";
 import { formatGroupValue, humanize, spaced } from "../values/format.js";
 import { GroupSelection } from "./group-selection.js";
 import { Panel } from "./panel.js";
@@ -111,7 +120,7 @@ export class RankedPanel extends Panel {
     const isAll = !aggregate.isMultiValue && rows.length < this.#limit;
     const hadFocus = document.activeElement === this.moreButton;
     this.moreButton.hidden = this.#searched !== null || this.#limit >= Math.min(MAX_BARS, available) || isAll;
-    if (hadFocus && this.moreButton.hidden) this.tableButton.focus();
+    if (hadFocus && this.moreButton.hidden) passFocus(this.tableButton);
     for (const [index, group] of aggregate.fixedGroups.entries())
       setText(this.fixedButtons[index], this.groups.fixedText(group));
     const ranked = `${this.#selectionText(rows)}${this.#rankedText(rows, unit)}`;
@@ -147,7 +156,7 @@ export class RankedPanel extends Panel {
       : `the first ${this.#limit} by key (there are too many to find those with the most items), `;
   }
 
-  /** Return which rows the API has ranked first if there may be others: of a first or last number, by another measure. */
+  /** Return which rows are shown if the API may have more. It ranks first and last numbers by another measure. */
   #topText(rows) {
     const ranked = this.#rankedBy;
     const isByAnother = ranked !== undefined && ranked !== this.view && !this.#hasTexts(rows);
@@ -157,7 +166,7 @@ export class RankedPanel extends Panel {
     return `the ${rows.length} with the ${extreme} ${ranked.label.toLowerCase()}, `;
   }
 
-  /** Return what the rows are ranked by: lists have no order of their own, and texts only in the API. */
+  /** Return what the rows are ranked by: lists have no order, and only the API can order texts. */
   #rankedText(rows, unit) {
     const { aggregate, view } = this;
     if (!this.#hasTexts(rows) || (view.rankedBy !== null && !aggregate.isMultiValue))
@@ -195,7 +204,7 @@ export class RankedPanel extends Panel {
     this.reload();
   }
 
-  /** Return the value that a text stands for: the name of the empty text is that of its bar, unless a value has it. */
+  /** Return the value that an entered text stands for: "(empty)" is the empty text, unless there is such a value. */
   #valueOf(text) {
     const [{ name }] = this.aggregate.lineGroups;
     const isValue = [...this.groups.candidates, ...this.rows.map((row) => ({ value: String(row[name]) }))];

@@ -17,7 +17,7 @@ import jsonschema_rs
 from tailrace.definition.json_schema.embedding import Embedding
 from tailrace.definition.json_schema.exact_numbers import EXACT_KEYWORDS
 from tailrace.definition.json_schema.growth import MAX_APPLICATIONS, Growth, count_values, shape
-from tailrace.definition.json_schema.keywords import check_keywords, escape_pointer
+from tailrace.definition.json_schema.keywords import check_keywords
 from tailrace.definition.json_schema.paths import Paths
 from tailrace.definition.json_schema.pattern_rules import PATTERN_OPTIONS, PatternRewriter, matches, pattern_weight
 from tailrace.definition.json_schema.references import References
@@ -26,7 +26,7 @@ from tailrace.definition.json_schema.types import ALL_TYPES, types_of
 from tailrace.definition.json_schema.unique_items import UniqueItems
 from tailrace.definition.json_schema.violation_texts import violation_text
 from tailrace.encoding.limits import MAX_DEPTH
-from tailrace.encoding.text import shortened
+from tailrace.encoding.text import json_pointer, shortened
 from tailrace.errors import DefinitionError, Violation
 
 
@@ -287,4 +287,4 @@ _CONTAINERS = (dict, list, tuple, set, frozenset, bytes, bytearray)
 
 
 def _pointer(path: Any) -> str:
-    return "".join(f"/{escape_pointer(str(part))}" for part in path)
+    return "".join(json_pointer(str(part)) for part in path)

@@ -32,7 +32,7 @@ _CONTAINER_BYTES = 3
 _ELEMENT_BYTES = 1
 _MAX_REPORTED_NAME = 256
 _MAX_REPORTED = 10_000
-"""Violations in one report. Each has a pointer of its own, so those of a whole item could fill a function's memory."""
+"""Each violation has a pointer of its own: a report of one for each value of a large item could fill the memory."""
 
 _MAX_NUMBER_BYTES = 24  # with what its member adds
 _SAFE_INTEGER = 10**MAX_DIGITS
@@ -43,16 +43,16 @@ def check_item(
     pk: str,
     item: Mapping[str, Any],
     reserved: Mapping[str, str] = _RESERVED,
-    others: Mapping[str, Any] | None = None,
+    beside: Mapping[str, Any] | None = None,
 ) -> None:
     """Reject an item (fields only) that DynamoDB could not store under this key.
 
-    ``reserved`` are the names that are not fields of the table's items, each with what it is. ``others`` are all
-    attributes of the row beside the fields, which count for its size; without them, only ``pk`` does.
+    ``reserved`` are the names that are not fields of the table's items, each with what it is. ``beside`` are all other
+    attributes of the row, which count towards its size; by default, that is ``pk``.
 
     Raises:
         InvalidItem: the item is too large or nested too deeply, a number is out of range, or a name or value cannot be
-            represented in DynamoDB. It has every violation; of very many, the first.
+            represented in DynamoDB. It lists every violation, but only the first if there are more than 10,000.
     """
     if _is_plain(pk, item, reserved):
         return
@@ -63,7 +63,7 @@ def check_item(
     if len(violations) > _MAX_REPORTED:
         raise InvalidItem(violations[:1])
     if not violations:
-        size = item_bytes(pk, item) if others is None else _size(dict(item)) + _size(dict(others))
+        size = item_bytes(pk, item) if beside is None else _size(dict(item)) + _size(dict(beside))
         if size > MAX_ITEM_BYTES:
             violations.append(Violation("", "size", f"item size {size} bytes exceeds the limit of {MAX_ITEM_BYTES}"))
     if violations:

@@ -17,6 +17,7 @@ from tailrace.encoding.json_types import Item
 from tailrace.encoding.key_templates import Kind
 from tailrace.encoding.numbers import parse_number
 from tailrace.encoding.tagged_json import loads_foreign
+from tailrace.encoding.text import json_pointer
 from tailrace.errors import InvalidItem, InvalidMessage, Violation
 from tailrace.inputs.choices import ABSENT, Choices, first_valid, with_more
 
@@ -219,8 +220,7 @@ def _check_json(name: str, text: str) -> None:
         try:
             loads_foreign(text)
         except InvalidMessage as error:
-            pointer = "/" + name.replace("~", "~0").replace("/", "~1")
-            raise InvalidItem([Violation(pointer, "json", str(error))]) from error
+            raise InvalidItem([Violation(json_pointer(name), "json", str(error))]) from error
 
 
 def _parsed(text: str, types: frozenset[str]) -> Iterator[Any]:

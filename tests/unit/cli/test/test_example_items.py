@@ -16,6 +16,15 @@ def test_an_example_with_a_member_of_an_enum_stands_for_an_item_with_its_text() 
     assert type(item["land"]) is str
 
 
+def test_an_example_without_the_stamp_that_its_schema_requires_is_an_item_with_one() -> None:
+    """`tailrace test` and `tailrace plan` generate items that are like the examples. Before, it was left out there."""
+    came = {"type": "string", "format": "date-time"}
+    schema = {"required": ["came"], "properties": {"came": came}}
+    visits = Collection("visits", schema=schema, received="came", examples=[{"shop": "a"}])
+    (item,) = Subject.of(Pipeline([visits]), visits).examples()
+    assert item == {"shop": "a", "came": "1970-01-01T00:00:00.000Z"}
+
+
 def nested(levels: int) -> Any:
     inner: Any = 1
     for _ in range(levels):

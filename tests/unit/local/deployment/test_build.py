@@ -212,6 +212,24 @@ def test_links_are_followed_as_long_as_they_lead_on(checkout: Checkout, tmp_path
     assert (python / "pipeline" / "shared" / "rules.py").exists()
 
 
+def test_a_folder_that_disappears_while_it_is_listed_has_no_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another branch was checked out: a watched stack goes on."""
+    for name in ("kept", "removed"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "module.py").touch()
+    listed = Path.iterdir
+
+    def remove(folder: Path) -> Iterator[Path]:
+        if folder.name == "removed":
+            shutil.rmtree(folder)
+        return listed(folder)
+
+    monkeypatch.setattr(Path, "iterdir", remove)
+    assert list(derived_build.source_files(tmp_path)) == [tmp_path / "kept" / "module.py"]
+
+
 def test_a_name_that_is_no_text_is_part_of_the_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "ROOT", tmp_path)
     path = tmp_path / os.fsdecode(b"caf\xe9.csv")

@@ -150,6 +150,16 @@ def test_properties_that_the_emulator_leaves_out_are_applied(
     assert functions.concurrency == {"tailrace-load": reserved}
 
 
+def test_properties_that_depend_on_a_parameter_are_resolved(functions: Functions) -> None:
+    functions.properties = {"RecursiveLoop": {"Fn::If": ["LimitsLoad", "Terminate", "Allow"]}}
+    deploy.apply_left_out("http://127.0.0.1:9", {"LoadConcurrency": "2"})
+    assert functions.allowed == {"tailrace-load": "Terminate"}
+    functions.properties = {"RecursiveLoop": {"Ref": "AWS::NoValue"}}
+    functions.allowed.clear()
+    deploy.apply_left_out("http://127.0.0.1:9", {})
+    assert functions.allowed == {}
+
+
 def test_a_concurrency_that_is_no_longer_reserved_does_not_limit_the_function(functions: Functions) -> None:
     deploy.apply_left_out("http://127.0.0.1:9", {})
     assert functions.concurrency == {"tailrace-load": None}

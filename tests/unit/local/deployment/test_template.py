@@ -11,7 +11,7 @@ from local.deployment.template import template
 from local.errors import InvalidDefinition
 
 PIPELINE = "Parameters: {Pipeline: {Default: 'a:b'}}\n"
-NEEDED = "template.yaml needs Resources, and a parameter Pipeline whose Default is a text."
+NEEDED = "template.yaml must have Resources, and a parameter Pipeline whose Default is a text."
 
 
 @pytest.fixture

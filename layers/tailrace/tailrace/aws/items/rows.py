@@ -64,10 +64,14 @@ def validated_row(
     keys = known.keys
     key = key_attributes(keys, item_id)
     item = keys.completed(item_id, stored.item)
-    others = {name: value for name, value in item.items() if name not in keys.fields}
+    fields = {name: value for name, value in item.items() if name not in keys.fields}
     has_open_schema = listed_fields(pipeline, collection) is None
-    beside = key if stored.expires_at is None else key | {keys.ttl: MAX_EPOCH_SECOND}
-    check_item(_key_text(key), others, keys.reserved, beside | _ANY_DIGEST if has_open_schema else beside)
+    beside = dict(key)
+    if stored.expires_at is not None:
+        beside[keys.ttl] = MAX_EPOCH_SECOND
+    if has_open_schema:
+        beside |= _ANY_DIGEST
+    check_item(_key_text(key), fields, keys.reserved, beside)
     row = keys.row(item_id, item)
     known.prepare(item)
     if known.lifetime is not None:

@@ -10,7 +10,7 @@ import pytest
 from cli.errors import CommandError, UsageError
 from cli.plan.sampling import assembly
 from cli.plan.sampling.changes import Shares
-from cli.plan.sampling.sample import Progress
+from cli.plan.sampling.sample import Progress, generated, subject_of
 from tailrace import Aggregate, Collection, Pipeline, count, day, days, field, hour
 from tests.unit.cli.plan.sampling.samples import PIPELINE, line, plan, readings
 
@@ -41,6 +41,16 @@ def test_a_line_that_the_table_cannot_hold_is_left_out(
     assert re.match(f"1 of 2 lines is left out as invalid; the first: line 2: .*{message}", found.notes[0])
 
 
+def test_an_expiry_that_is_no_time_is_named_as_its_line_names_it(file: Callable[..., Path]) -> None:
+    """As by load: `expires_at` is another field here."""
+    schema = {"properties": {"expires_at": {"type": "string"}}}
+    cards = Collection("cards", schema=schema, key={"PK": "CARD#{id}"}, ttl="ends")
+    by_shop = Aggregate("shops", of=cards, by=[field("shop")], measures={"n": count()})
+    lines = [{"id": "1", "shop": "a"}, {"id": "2", "shop": "a", "ends": "soon"}]
+    found = plan(file(lines), pipeline=Pipeline([cards], [by_shop]))
+    assert "line 2: /ends not a whole number of seconds since 1970" in found.notes[0]
+
+
 def test_lines_have_the_stamp_that_load_would_give_them(file: Callable[..., Path]) -> None:
     schema = {"required": ["came"], "properties": {"came": {"type": "string"}}}
     visits = Collection("visits", schema=schema, received="came", keep=days(1), keep_from="came")
@@ -50,6 +60,17 @@ def test_lines_have_the_stamp_that_load_would_give_them(file: Callable[..., Path
     )
     assert found.profile.changes == 3
     assert not any("left out" in note for note in found.notes)
+
+
+def test_generated_items_have_the_stamp_of_an_entrance() -> None:
+    """Before, those without one were in no row, so that the plan was too cheap."""
+    schema = {"properties": {"shop": {"type": "string"}, "came": {"type": "string", "format": "date-time"}}}
+    visits = Collection("visits", schema=schema, received="came", examples=[{"shop": "a"}])
+    by_day = Aggregate("days", of=visits, by=[day("came")], measures={"n": count()})
+    subject = subject_of(Pipeline([visits], [by_day]), None)
+    items = [item for _, item, _ in generated(subject, 50, Progress(lambda _: None))]
+    assert len(items) == 50
+    assert all(isinstance(item["came"], str) for item in items)
 
 
 @pytest.mark.parametrize("name", ["readings.csv", "readings.jsonl.gz", "readings.json"])
