@@ -1,4 +1,4 @@
-"""Deploying waits for the stack; a failed stack reports the reason."""
+"""Deploying waits for the stack; a failed stack reports the reason. Its clients ignore the user's AWS configuration."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -163,3 +163,54 @@ def test_properties_that_depend_on_a_parameter_are_resolved(functions: Functions
 def test_a_concurrency_that_is_no_longer_reserved_does_not_limit_the_function(functions: Functions) -> None:
     deploy.apply_left_out("http://127.0.0.1:9", {})
     assert functions.concurrency == {"tailrace-load": None}
+
+
+BROKEN = "[broken\nx"
+OTHER = """
+[default]
+request_checksum_calculation = nope
+s3 =
+  addressing_style = virtual
+"""
+
+
+@pytest.fixture
+def new_session() -> Iterator[None]:
+    deploy._session.cache_clear()
+    yield
+    deploy._session.cache_clear()
+
+
+@pytest.mark.usefixtures("new_session")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AWS_PROFILE", "missing"),
+        ("AWS_DEFAULTS_MODE", "unknown"),
+        ("AWS_MAX_ATTEMPTS", "many"),
+        ("AWS_USE_DUALSTACK_ENDPOINT", "true"),
+        ("AWS_USE_FIPS_ENDPOINT", "true"),
+    ],
+)
+def test_variables_are_ignored(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before, a profile that this machine lacks was told as a failed call to the emulator."""
+    monkeypatch.setenv(name, value)
+    assert url() == "http://127.0.0.1:1/bucket/key"
+
+
+@pytest.mark.usefixtures("new_session")
+@pytest.mark.parametrize("text", [BROKEN, OTHER])
+def test_files_are_ignored(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".aws").mkdir()
+    for name in ("config", "credentials"):
+        (tmp_path / ".aws" / name).write_text(text)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / ".aws" / "config"))
+    assert url() == "http://127.0.0.1:1/bucket/key"
+
+
+def url() -> str:
+    client = deploy.client("s3", "http://127.0.0.1:1")
+    signed = client.generate_presigned_url("get_object", Params={"Bucket": "bucket", "Key": "key"})
+    assert "AWSAccessKeyId=test" in signed
+    return str(signed).partition("?")[0]
