@@ -29,6 +29,6 @@ def read_endpoint_file() -> dict[str, Any] | None:
     try:
         description = json.loads(ENDPOINT_FILE.read_text())
         os.kill(description["pid"], 0)
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):  # none, not a stack's any more, or damaged
         return None
     return dict(description)

@@ -1,7 +1,11 @@
 """The names of routes in the template, and how the template's parameter differs from the definition."""
 
+from collections.abc import Sequence
+from contextlib import nullcontext
+
 import pytest
 
+from tailrace import Collection, DefinitionError, Pipeline, Route
 from tailrace.definition.route_names import disagreement, resource_name, routes_parameter
 
 
@@ -40,3 +44,22 @@ def test_a_parameter_is_never_empty() -> None:
 )
 def test_a_disagreement_names_the_value_that_is_needed(routes: list[str], parameter: str, told: str | None) -> None:
     assert disagreement(routes, parameter) == (told and f"The parameter Routes {told}")
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        ([f"r{number}" for number in range(71)], None),
+        ([f"r{number}" for number in range(72)], "a stack may have 71 routes, not 72"),
+        ([f"{'long' * 11}-{number:02}" for number in range(53)], None),  # 46 characters each, and 52 commas
+        ([f"{'long' * 11}-{number:02}" for number in range(54)], "may take 2,500 characters, not 2,537: shorten"),
+    ],
+)
+def test_more_routes_than_a_stack_can_have_are_refused_with_the_definition(
+    names: Sequence[str], reason: str | None
+) -> None:
+    """Before, CloudFormation refused them."""
+    things = Collection("things", schema={"type": "object"})
+    routes = [Route(name, of=things, when=bool) for name in names]
+    with nullcontext() if reason is None else pytest.raises(DefinitionError, match=f"^routes=: .*{reason}"):
+        Pipeline([things], routes=routes)

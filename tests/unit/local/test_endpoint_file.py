@@ -36,3 +36,12 @@ def test_the_announcement_of_another_running_stack_stays(file: Path) -> None:
         assert (read_endpoint_file() or {})["endpoint"] == "http://127.0.0.1:2"
     remove_endpoint_file()
     assert not file.exists()
+
+
+@pytest.mark.parametrize("damaged", ["", "{", "[]", "7", "{}", '{"pid": "x"}', '{"pid": null}'])
+def test_a_damaged_announcement_is_none(file: Path, damaged: str) -> None:
+    file.parent.mkdir()
+    file.write_text(damaged)
+    assert read_endpoint_file() is None
+    remove_endpoint_file()
+    assert not file.exists()

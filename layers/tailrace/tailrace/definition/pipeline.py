@@ -11,7 +11,7 @@ from tailrace.definition.default_pipeline import DEFAULT_PIPELINE
 from tailrace.definition.fields.arguments import check_function
 from tailrace.definition.item_keys import ItemKeys, item_keys
 from tailrace.definition.measures.linear import Predicate
-from tailrace.definition.route_names import is_reserved, resource_name
+from tailrace.definition.route_names import excess, is_reserved, resource_name
 from tailrace.errors import DefinitionError, NotFound
 
 
@@ -87,6 +87,9 @@ class Pipeline:
         for route, queue in zip(self.routes, queues, strict=True):
             if queues.count(queue) > 1:
                 raise DefinitionError(f"route {route.name!r}: shares its queue with a route that differs in '-' or '_'")
+        too_many = excess([route.name for route in self.routes])
+        if too_many is not None:
+            raise DefinitionError(f"routes=: {too_many}")
         with_collection: list[Aggregate | Route] = [*self.aggregates, *self.routes]
         for member in with_collection:
             if member.of not in self.collections:

@@ -1,12 +1,18 @@
 """The names that routes have in the template: ``LateFlights`` for ``late-flights``, and a parameter that lists them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 NO_ROUTES = "None"
 """The value of the parameter for a definition without routes; an empty list would make a loop over one empty name."""
 
 RESERVED_NAMES = {"Archive", "AsyncFailures", "Intake", NO_ROUTES}
 """Names of the stack's own queues, and the one that stands for no route."""
+
+MAX_ROUTES = 71
+"""A stack may have 500 resources, and each route takes five."""
+
+MAX_PARAMETER_CHARACTERS = 2500
+"""The longest value of the parameter: a function's variables, of which it is one, have 4 KB."""
 
 _DEAD_LETTER = "DeadLetter"
 
@@ -25,6 +31,16 @@ def is_reserved(route: str) -> bool:
 def routes_parameter(routes: Iterable[str]) -> str:
     """Return the value of the template's parameter ``Routes`` for these routes."""
     return ",".join(resource_name(route) for route in routes) or NO_ROUTES
+
+
+def excess(routes: Sequence[str]) -> str | None:
+    """Tell in a sentence why a stack cannot have so many routes; None if it can."""
+    if len(routes) > MAX_ROUTES:
+        return f"a stack may have {MAX_ROUTES} routes, not {len(routes)}: combine some"
+    length = len(routes_parameter(routes))
+    if length > MAX_PARAMETER_CHARACTERS:
+        return f"the names of all routes may take {MAX_PARAMETER_CHARACTERS:,} characters, not {length:,}: shorten them"
+    return None
 
 
 def disagreement(routes: Iterable[str], parameter: str) -> str | None:
