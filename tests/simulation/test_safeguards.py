@@ -39,7 +39,7 @@ RICH = {
     "a rejected statement is ignored": 405,
     "the lane depends on the batch": 403,
     "a lane that holds sums expires": 600,
-    "a failure to expire a row is ignored": 12587,
+    "a failure to expire a row is ignored": 3118,
     "a measure without values is not removed": 232,
     "the values are read for the first attempt only": 84,
     "the latest mark is dropped": 692,

@@ -70,6 +70,23 @@ def test_a_table_that_refuses_every_second_write_is_written_in_a_few_deliveries(
 
 
 @pytest.mark.parametrize("measures", [LINEAR, ORDERED])
+def test_rows_that_are_emptied_get_their_expiry_in_a_few_deliveries_as_well(measures: Any) -> None:
+    """Those that have it are not written again, or all would have to succeed in one delivery."""
+    pipeline = Pipeline([ORDERS], [Aggregate("shops", of=ORDERS, by=[field("shop")], measures=measures, listed=False)])
+    table: Any = BusyTable("ThrottlingException")
+    committer = Committer(table, "rows", clock=lambda: NOW, executor=lambda _threads: SerialExecutor(0))
+    orders = [{"shop": str(n), "amount": n} for n in range(1, CHANGES + 1)]
+    came = [record(n, "orders", (str(n), None, order)) for n, order in enumerate(orders, 1)]
+    went = [record(CHANGES + n, "orders", (str(n), order, None)) for n, order in enumerate(orders, 1)]
+    records, first, deliveries = [*came, *went], 1, 0
+    while first <= len(records):
+        outcomes = committer.commit(fold_records(records[first - 1 :], pipeline).rows, Lineage("~mark"))
+        first, deliveries = checkpoint(outcomes) or len(records) + 1, deliveries + 1
+        assert deliveries <= 2 * FEW
+    assert all(row["~n"] == 0 and "expires_at" in row for row in map(decode_item, table.rows("rows")))
+
+
+@pytest.mark.parametrize("measures", [LINEAR, ORDERED])
 def test_a_row_of_which_the_table_refuses_the_count_as_well_is_an_error(measures: Any) -> None:
     pipeline = Pipeline([ORDERS], [Aggregate("shops", of=ORDERS, by=[field("shop")], measures=measures, listed=False)])
     table: Any = BusyTable("ValidationException")

@@ -20,6 +20,7 @@ from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, translate
 from tailrace.definition.row_attributes import EXPIRES_AT
 from tailrace.encoding.dynamodb import decode_item
 from tailrace.encoding.keys import RowKey
+from tailrace.errors import Transient
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -48,11 +49,16 @@ class EmptyRowExpiry(Struct, frozen=True):
             Permanent: the table rejects the request.
         """
         require_time(self.has_time)
-        found = self._read_counters(rows)
+        found, failures = self._read_counters(rows), list[Transient]()
         for row in rows:
             if row.key in found and _is_empty(row, found[row.key]) and not _expires(found[row.key], _expiry(now)):
                 require_time(self.has_time)
-                self.expire(row, now)
+                try:
+                    self.expire(row, now)
+                except Transient as error:  # the others are left alone the next time
+                    failures.append(error)
+        if failures:
+            raise failures[0]
 
     def _read_counters(self, rows: Sequence[RowChange]) -> dict[RowKey, dict[str, Any]]:
         counters = sorted({counter for row in rows for counter in zero_counters(row.layout)})
