@@ -12,7 +12,7 @@ from tailrace.encoding.json_types import Json
 from tailrace.http.openapi.aggregates import aggregate_paths, aggregates_path, row_schema
 from tailrace.http.openapi.components import components, error_responses, gateway_responses, problem_schema, response
 from tailrace.http.openapi.health import health_path
-from tailrace.http.openapi.items import item_paths, item_schema
+from tailrace.http.openapi.items import item_paths, item_schemas
 from tailrace.version import VERSION
 
 _WRITES = ("put", "patch", "post", "delete")
@@ -55,7 +55,7 @@ def build_document(
     paths |= health_path()
     schemas: dict[str, Json] = {"problem": problem_schema()}
     for collection in pipeline.collections:
-        schemas[f"{collection.name}-item"] = item_schema(collection)
+        schemas |= item_schemas(collection)
         paths |= item_paths(collection) if writes_items else _reading(item_paths(collection))
     paths |= aggregates_path()
     for aggregate in aggregates:

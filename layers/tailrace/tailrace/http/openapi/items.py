@@ -1,5 +1,7 @@
 """The OpenAPI paths of a collection: one item, by path or by query parameter, and batches of items."""
 
+from collections.abc import Set as AbstractSet
+
 from tailrace.definition.collection import Collection
 from tailrace.encoding.json_types import Json
 from tailrace.encoding.keys import MAX_ID_CHARACTERS, MAX_KEY_ID_CHARACTERS
@@ -28,12 +30,20 @@ _BODY_NOT_STORED = {
 }
 
 
-def item_schema(collection: Collection) -> Json:
+def item_schemas(collection: Collection) -> dict[str, Json]:
+    """Return a collection's schema by its name in the document, and that of requests if they may lack something."""
+    found = {_request_name(collection): _item_schema(collection, _request_name(collection), _filled_in(collection))}
+    return found | {_name(collection): _item_schema(collection, _name(collection), frozenset())}
+
+
+def _item_schema(collection: Collection, name: str, optional: AbstractSet[str]) -> Json:
     """Return a collection's schema at its place in the document; items are objects, whatever else it allows."""
-    place = reference(_name(collection))["$ref"]
-    if collection.compiled.document.get("type") == "object":
-        return collection.compiled.embedded_at(place)
-    return {"type": "object", "allOf": [collection.compiled.embedded_at(f"{place}/allOf/0")]}
+    place = reference(name)["$ref"]
+    is_object = collection.compiled.document.get("type") == "object"
+    schema = collection.compiled.embedded_at(place if is_object else f"{place}/allOf/0")
+    if not optional.isdisjoint(schema.get("required", ())):
+        schema["required"] = [field for field in schema["required"] if field not in optional]
+    return schema if is_object else {"type": "object", "allOf": [schema]}
 
 
 def item_paths(collection: Collection) -> dict[str, Json]:
@@ -62,7 +72,7 @@ def _id(collection: Collection) -> Json:
 
 
 def _operations(collection: Collection, suffix: str) -> dict[str, Json]:
-    item = reference(_name(collection))
+    item = reference(_request_name(collection))
     stored = _stored(collection)
     whole = response("The whole item.", stored, ETAG | REPLAYED)
     read = {
@@ -112,7 +122,7 @@ def _expires_at(collection: Collection) -> Json:
 
 
 def _batch(collection: Collection) -> Json:
-    entry = closed_object({"id": _id(collection), "item": reference(_name(collection))}, {"expires_at": _EPOCH})
+    entry = closed_object({"id": _id(collection), "item": reference(_request_name(collection))}, {"expires_at": _EPOCH})
     items = {"type": "array", "maxItems": MAX_ITEMS, "items": entry}
     stored = closed_object({"id": {"type": "string"}, "status": {"const": 200}, "etag": ETAG["ETag"]["schema"]})
     refused = closed_object(
@@ -154,3 +164,13 @@ def _stored(collection: Collection) -> Json:
 
 def _name(collection: Collection) -> str:
     return f"{collection.name}-item"
+
+
+def _request_name(collection: Collection) -> str:
+    required = collection.compiled.document.get("required", ())
+    return _name(collection) + ("" if _filled_in(collection).isdisjoint(required) else "-request")
+
+
+def _filled_in(collection: Collection) -> AbstractSet[str]:
+    """Return the fields that an item has although the request lacks them: of its id, its collection and its arrival."""
+    return {*collection.keys.fields, *collection.keys.match, *filter(None, [collection.received_field])}
