@@ -147,6 +147,33 @@ def test_no_version_is_published_for_what_lambda_does_not_keep_with_it() -> None
     assert described <= parameters_of([configuration(function), written()["Globals"]["Function"]])
 
 
+def test_the_description_fits_whatever_is_chosen() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/api/API_PublishVersion.html: up to 256 characters."""
+    separator, parts = written()["Resources"]["ApiVersion"]["Properties"]["Description"]["Fn::Join"]
+    assert len(separator.join("x" * longest(part) for part in parts)) <= 256
+
+
+def longest(part: Any) -> int:
+    """Return the length of the longest text that a part of the description may be."""
+    match part:
+        case str():
+            return len(part)
+        case {"Ref": str(name)}:
+            parameter = template()["Parameters"][name]
+            return int(parameter.get("MaxLength") or max(map(len, parameter["AllowedValues"])))
+        case {"Fn::Sub": str(text)}:
+            return len(re.sub(r"\$\{(\w+)\}", lambda found: "x" * longest({"Ref": found[1]}), text))
+        case {"Fn::If": [_, *both]}:
+            return max(map(longest, both))
+        case {"Fn::Join": [_, parts]}:
+            return sum(map(longest, parts))
+        case {"Fn::Select": [7, _]}:
+            return len("1234567")  # the number of a layer's version
+        case {"Fn::Select": [1, _]}:
+            return len("mrk-") + 32  # the id of a key; of one region, a UUID
+    raise AssertionError(part)
+
+
 def revision(function: Mapping[str, Any]) -> str:
     """Return what names the state of handler and settings."""
     text = json.dumps([configuration(function), written()["Globals"]["Function"]], sort_keys=True)

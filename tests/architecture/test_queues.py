@@ -191,7 +191,7 @@ UNSET = {"ROUTES", "AWS_ENDPOINT_URL"}
 
 
 def longest(value: Any) -> str:
-    """Return the longest text that a variable's value may be; names of routes and pipelines apart."""
+    """Return the longest text that a variable's value may be; names of routes apart."""
     match value:
         case {"Fn::If": [_, *choices]}:
             return max(map(longest, choices), key=len)
@@ -205,7 +205,9 @@ def longest(value: Any) -> str:
             named = properties(name)
             return longest(next(named[one] for one in ("TableName", "BucketName") if one in named))
         case {"Ref": name}:
-            return str(template()["Parameters"][name]["Default"])
+            parameter = template()["Parameters"][name]
+            choices = parameter.get("AllowedValues", [parameter["Default"]])
+            return "x" * int(parameter.get("MaxLength") or max(map(len, map(str, choices))))
         case {"Fn::Sub": text}:
             return re.sub(r"\$\{([^}]+)\}", lambda found: longest({"Ref": found[1]}), text)
     return str(value)

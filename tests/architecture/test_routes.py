@@ -4,6 +4,7 @@ import json
 import re
 from typing import Any
 
+import botocore.session
 import pytest
 
 from tailrace.definition.pipeline import load_pipeline
@@ -60,6 +61,14 @@ def test_a_token_needs_the_scope_of_what_it_does(name: str) -> None:
     verb = properties(name)["RouteKey"].split(" ")[0]
     expected = {"GET": [READ], "$default": [READ, WRITE]}.get(verb, [WRITE])
     assert with_tokens(properties(name)["AuthorizationScopes"]) == expected
+
+
+@pytest.mark.parametrize("name", ["JwtReadScope", "JwtWriteScope"])
+def test_a_scope_that_the_gateway_refuses_is_refused_before_anything_is_created(name: str) -> None:
+    service = botocore.session.get_session().get_service_model("apigatewayv2")
+    member = service.shape_for("AuthorizationScopes").member  # type: ignore[attr-defined]  # a list
+    (longest,) = re.findall(r"Between1And(\d+)$", member.name)
+    assert template()["Parameters"][name]["MaxLength"] == int(longest)
 
 
 def test_what_is_open_is_the_page_and_nothing_else() -> None:
