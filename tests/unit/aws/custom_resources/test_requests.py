@@ -140,6 +140,27 @@ def test_whatever_the_work_raises_is_an_answer(answers: list[Any], sizes: list[i
     assert (answers[3]["Status"], answers[3]["Reason"]) == ("FAILED", "SystemExit: no settings")
 
 
+@pytest.mark.parametrize("text", ['{"a": "b"}\n', "\x1b[1m", "\\", "ü", "x"])
+def test_a_reason_fits_as_it_is_sent_and_shows_where_it_is_cut(answers: list[Any], sizes: list[int], text: str) -> None:
+    """Of a longer answer, CloudFormation shows nothing but that it is too long."""
+
+    def work() -> str:
+        raise RuntimeError(text * 5000)
+
+    ids = {"StackId": "s" * 300, "PhysicalResourceId": "RouteCheck", "RequestId": "r" * 36}
+    requests.answer_cloudformation(event("Update") | ids, work)
+    requests.answer_cloudformation(event("Update") | ids, lambda: text * 5000)
+    assert [answer["Status"] for answer in answers] == ["FAILED", "SUCCESS"]
+    for answer, size in zip(answers, sizes, strict=True):
+        assert 2900 < size <= 4096
+        assert answer["Reason"].endswith(" …")
+
+
+def test_a_reason_that_fits_is_whole(answers: list[Any]) -> None:
+    requests.answer_cloudformation(event("Update"), lambda: "x" * 3000)
+    assert answers[0]["Reason"] == "x" * 3000
+
+
 class Cloud:
     """The services that the check of an existing table asks."""
 

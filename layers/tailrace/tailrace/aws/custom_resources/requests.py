@@ -25,8 +25,10 @@ from tailrace.definition.route_names import disagreement
 from tailrace.errors import DefinitionError, InvalidMessage, Permanent, TailraceError
 
 _TIMEOUT_S = 20
-_MAX_REASON_BYTES = 2500
-"""An answer may have 4 KB."""
+_MAX_REASON_BYTES = 3000
+"""An answer may have 4 KB, as JSON: what is escaped in it counts as it is sent."""
+
+_CUT = " …"
 
 
 def serve(event: Mapping[str, Any], settings: HistorySettings) -> None:
@@ -111,13 +113,29 @@ def answer_cloudformation(event: Mapping[str, Any], work: Callable[[], str]) -> 
     }
     try:
         if event["RequestType"] != "Delete":
-            body["Reason"] = work()
+            body["Reason"] = _fitting(work())
     except FAILURES as error:  # the definition may raise anything when it is imported
-        reason = f"{type(error).__name__}: {error}".encode(errors="replace")[:_MAX_REASON_BYTES]
-        body |= {"Status": "FAILED", "Reason": reason.decode(errors="ignore")}
+        body |= {"Status": "FAILED", "Reason": _fitting(f"{type(error).__name__}: {error}")}
     content = json.dumps(body, ensure_ascii=False).encode()
     request = urllib.request.Request(  # noqa: S310 - CloudFormation's address, from its own event
         event["ResponseURL"], content, {"Content-Type": "", "Content-Length": str(len(content))}, method="PUT"
     )
     with urllib.request.urlopen(request, timeout=_TIMEOUT_S):  # noqa: S310
         pass
+
+
+def _fitting(reason: str) -> str:
+    """Return a reason that leaves room for the rest of the answer; where it is cut, one can see it."""
+    text = reason.encode(errors="replace").decode()
+    if _sent_bytes(text) <= _MAX_REASON_BYTES:
+        return text
+    left = _MAX_REASON_BYTES - _sent_bytes(_CUT)
+    for position, character in enumerate(text):
+        left -= _sent_bytes(character)
+        if left < 0:
+            return text[:position] + _CUT
+    return text
+
+
+def _sent_bytes(text: str) -> int:
+    return len(json.dumps(text, ensure_ascii=False).encode()) - len('""')
