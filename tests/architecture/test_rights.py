@@ -165,3 +165,20 @@ def test_only_this_stack_invokes_its_functions(name: str) -> None:
     assert referred(permission["SourceArn"])
     if permission["Principal"] == "s3.amazonaws.com":
         assert permission["SourceAccount"] == {"Ref": "AWS::AccountId"}
+
+
+def test_the_state_machine_may_run_its_parts_and_watch_them() -> None:
+    """https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html, for a distributed Map.
+
+    The guide names executions as <machine>:*, and the ARN of a part is <machine>/<map run>:<id>.
+    """
+    (policy,) = properties("HistoryMachine")["Policies"]
+    allowed = {one["Sid"]: one for one in policy["Statement"] if "Sid" in one}
+    machine = properties("HistoryMachine")["Name"]["Fn::Sub"]
+    account = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}"
+    assert allowed["RunParts"]["Action"] == "states:StartExecution"
+    assert allowed["RunParts"]["Resource"] == {"Fn::Sub": f"{account}:stateMachine:{machine}"}
+    assert allowed["WatchParts"]["Action"] == ["states:DescribeExecution", "states:StopExecution"]
+    assert allowed["WatchParts"]["Resource"] == [
+        {"Fn::Sub": f"{account}:execution:{machine}{end}"} for end in (":*", "/*")
+    ]
