@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cli import history, quarantine, redrive, replay
 from cli.check import command as check
-from cli.console import ESCAPES, drop_output, interrupt, visible
+from cli.console import ESCAPES, drop_output, interrupt, show_progress, visible
 from cli.dashboard import command as dashboard
 from cli.errors import CommandError
 from cli.plan import command as plan
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, interrupt)
     try:
-        status: int = options.run(options)
+        return _run(options)
     except CommandError as error:
         sys.stderr.write(f"tailrace: {visible(str(error))}\n")
         return error.status
@@ -64,6 +64,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             visible(f"tailrace: A file{name} cannot be read or written: {error.strerror or error}.") + "\n"
         )
         return 1
+
+
+def _run(options: argparse.Namespace) -> int:
+    try:
+        status: int = options.run(options)
+    finally:
+        show_progress("")  # or an error is appended to it, and the prompt after Ctrl-C
     return status
 
 
