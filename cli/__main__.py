@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from cli import history, quarantine, redrive, replay
 from cli.check import command as check
@@ -22,9 +23,16 @@ exit status: 0 done; 1 something is missing or denied; 2 invalid arguments;
 130 stopped by Ctrl-C, 143 by SIGTERM. Commands may have others: see their --help."""
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser, and those of subcommands, whose errors repeat arguments that may control a terminal."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(visible(message))
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser; each subcommand adds its own options and its ``run`` function."""
-    result = argparse.ArgumentParser(
+    result = _Parser(
         "tailrace",
         description="Test a definition and plan for it; inspect and operate a deployed stack from this machine.",
         epilog=_EPILOG,
