@@ -46,7 +46,10 @@ def test_help_names_every_command_and_option(capsys: pytest.CaptureFixture[str])
         (["redrive", "--help"], ("--create", "--overwrite", "--newer-by", "--discard", "--dry-run", "--endpoint-url")),
         (["replay", "--help"], ("--from", "--to", "--restart", "--limit", "--rate")),
         (["quarantine", "--help"], ("list", "show", "replay")),
-        (["dashboard", "--help"], ("--stack", "--region", "--profile", "--port", "--no-open", "execute-api:Invoke")),
+        (
+            ["dashboard", "--help"],
+            ("--stack", "--region", "--profile", "--port", "--no-open", "execute-api:Invoke", "status: 0 stopped"),
+        ),
     ):
         with pytest.raises(SystemExit) as ended:
             command.main(arguments)
