@@ -7,10 +7,11 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from cli import history, quarantine, redrive, replay
 from cli.check import command as check
-from cli.console import ESCAPES, drop_output, interrupt, visible
+from cli.console import ESCAPES, drop_output, interrupt, show_progress, visible
 from cli.dashboard import command as dashboard
 from cli.errors import CommandError
 from cli.plan import command as plan
@@ -22,9 +23,16 @@ exit status: 0 done; 1 something is missing or denied; 2 invalid arguments;
 130 stopped by Ctrl-C, 143 by SIGTERM. Commands may have others: see their --help."""
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser, and those of subcommands, whose errors repeat arguments that may control a terminal."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(visible(message))
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser; each subcommand adds its own options and its ``run`` function."""
-    result = argparse.ArgumentParser(
+    result = _Parser(
         "tailrace",
         description="Test a definition and plan for it; inspect and operate a deployed stack from this machine.",
         epilog=_EPILOG,
@@ -49,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, interrupt)
     try:
-        status: int = options.run(options)
+        return _run(options)
     except CommandError as error:
         sys.stderr.write(f"tailrace: {visible(str(error))}\n")
         return error.status
@@ -64,6 +72,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             visible(f"tailrace: A file{name} cannot be read or written: {error.strerror or error}.") + "\n"
         )
         return 1
+
+
+def _run(options: argparse.Namespace) -> int:
+    try:
+        status: int = options.run(options)
+    finally:
+        show_progress("")  # or an error is appended to it, and the prompt after Ctrl-C
     return status
 
 

@@ -32,11 +32,11 @@ def add_endpoint_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_sending_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of commands that send something again."""
+def add_sending_options(parser: argparse.ArgumentParser, counted: str = "") -> None:
+    """Add the options of commands that send something again; ``counted`` says what a limit counts."""
     add_endpoint_option(parser)
     parser.add_argument("--dry-run", action="store_true", help="show what would be done, without doing it")
-    parser.add_argument("--limit", type=parse_count, metavar="N", help="stop after N")
+    parser.add_argument("--limit", type=parse_count, metavar="N", help=f"stop after N{counted}")
     parser.add_argument("--rate", type=parse_rate, metavar="N", help="at most this many per second")
 
 

@@ -12,7 +12,7 @@ from cli.failures.quarantine import Quarantine
 from cli.failures.reports import Report
 from cli.failures.run import Run
 from cli.options import add_endpoint_option, add_sending_options, add_stack_options, parse_count, stack_of
-from cli.redrive import add_policy_options, policy_of, redrive
+from cli.redrive import DONE, add_policy_options, policy_of, redrive
 from cli.stacks import explained
 from tailrace.encoding.tagged_json import dumps
 
@@ -52,7 +52,7 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
     replaying.add_argument("names", nargs="*", metavar="NAME", help="a report, as listed")
     replaying.add_argument("--all", action="store_true", help="every report")
     replaying.add_argument("--collection", metavar="NAME", help="every report of this collection")
-    add_sending_options(replaying)
+    add_sending_options(replaying, DONE)
     add_policy_options(replaying)
     replaying.set_defaults(run=run_replay)
     for action in (listing, showing, replaying):

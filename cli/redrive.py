@@ -27,6 +27,9 @@ You can interrupt and repeat it. A message or file that would create or change
 an item is compared with the item first, and stays unless an option allows it."""
 
 
+DONE = " were put back, or removed on request"
+
+
 def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
     """Add the subcommand."""
     parser = commands.add_parser(
@@ -38,7 +41,7 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
     parser.add_argument("places", nargs="*", metavar="PLACE", help="what to put back")
     parser.add_argument("--all", action="store_true", help="put back everything")
     add_stack_options(parser)
-    add_sending_options(parser)
+    add_sending_options(parser, DONE)
     add_policy_options(parser)
     parser.add_argument(
         "--repaired",
@@ -79,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
         remaining = options.limit
         for place in chosen:
             tally = redrive(place, Run(policy, options.dry_run, remaining, options.rate))
-            remaining = None if remaining is None else remaining - tally.put_back
+            remaining = None if remaining is None else remaining - tally.put_back - tally.discarded
             if remaining == 0:
                 break
     return 0

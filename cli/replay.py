@@ -7,18 +7,20 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct, field
 
-from cli.console import counted, make_state_folder, say, show_progress, uninterrupted
+from cli.console import counted, say, show_progress, uninterrupted
 from cli.errors import CommandError, UsageError
 from cli.failures.archives import Archive, Position
 from cli.failures.functions import TIMEOUT_S, FunctionFailed, Functions
 from cli.failures.places import route_names
 from cli.failures.run import Run
+from cli.failures.sent_log import locked_file
 from cli.options import add_sending_options, add_stack_options, parse_moment, stack_of
 from cli.stacks import DeployedStack, explained
 from tailrace.definition.route_names import resource_name
@@ -29,7 +31,8 @@ Send the archived events of a time range to the queue of one route, with the
 extension attribute "replayed": true. The deployed definition decides which
 events the route gets. They are sent in order for each item.
 
-An interrupted replay continues where it stopped when it is repeated."""
+An interrupted replay continues where it stopped when it is repeated. A route
+has one replay at a time."""
 
 _MAX_BATCH, _MAX_BATCH_BYTES = 200, 4_000_000
 _MAX_EVENT_BYTES = 6_000_000  # an invocation has at most 6 MB; the rest is for the request around the event
@@ -70,14 +73,14 @@ def run(options: argparse.Namespace) -> int:
     """
     if options.start >= options.end:
         raise UsageError("--from must be before --to.")
-    with explained():
+    with explained(), ExitStack() as locks:
         stack = stack_of(options)
         names = route_names(stack)
         if resource_name(options.route) not in map(resource_name, names):
             raise UsageError(f"There is no route {options.route!r}: choose from {', '.join(names) or 'none'}.")
         bookmark = Bookmark(_bookmark_path(stack, options))
         if not options.dry_run:
-            make_state_folder(bookmark.path.parent)
+            locks.enter_context(_lock(stack, options.route))
             if options.restart:
                 bookmark.remove()
         replay = _replay(stack, options.route)
@@ -245,6 +248,11 @@ def _batches(events: Iterable[tuple[Position, Event, int]], run: Run) -> Iterato
 
 def _batch_size(run: Run) -> int:
     return _MAX_BATCH if run.rate is None or run.dry_run else min(_MAX_BATCH, max(1, int(run.rate)))
+
+
+def _lock(stack: DeployedStack, route: str) -> AbstractContextManager[Any]:
+    """Keep other replays of a route out: the events of an item would not be in order, and bookmarks be mixed up."""
+    return locked_file(stack.state_folder / f"replay-{resource_name(route)}.lock", "replay of this route")
 
 
 def _bookmark_path(stack: DeployedStack, options: argparse.Namespace) -> Path:

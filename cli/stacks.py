@@ -3,6 +3,8 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,9 @@ _ACCESS_DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperatio
 # The error code of DescribeStacks for an unknown stack:
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html
 _NO_SUCH_STACK = "ValidationError"
+
+_SIGNED_OUT = (SSOError, TokenRetrievalError, CredentialRetrievalError)
+_SIGN_IN = "Cannot get AWS credentials; sign in again (`aws sso login`): {}"
 
 # How the statuses of a stack begin whose resources were never all there, or are gone:
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_Stack.html
@@ -160,7 +165,7 @@ def _signed_in(session: Session, region: str | None, endpoint: str | None) -> tu
     region = region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
     if region:  # STS, which gives the credentials of a role, is called there, too
         session.set_config_variable("region", region)
-    credentials = _credentials(session)
+    credentials = _fresh_credentials(session)
     if endpoint is not None:
         region = region or _EMULATED_REGION
         if credentials is None:
@@ -171,7 +176,7 @@ def _signed_in(session: Session, region: str | None, endpoint: str | None) -> tu
     return region, credentials
 
 
-def _credentials(session: Session) -> Credentials | None:
+def _fresh_credentials(session: Session) -> Credentials | None:
     try:
         credentials = session.get_credentials()
         if credentials is not None:
@@ -189,13 +194,30 @@ def _client(session: Session, service: str, region: str | None, endpoint: str | 
         config = config.merge(Config(s3={"addressing_style": "path"}))
     untyped: Any = session  # its stubs require a literal service name
     try:
-        return untyped.create_client(service, region_name=region, endpoint_url=endpoint, config=config)
+        client = untyped.create_client(service, region_name=region, endpoint_url=endpoint, config=config)
     except BotoCoreError:  # some are ValueErrors, too
         raise
     except (ValueError, AttributeError) as error:  # an address is not one, or a section of the configuration is a text
         raise CommandError(
             f"AWS cannot be called: {error}: check AWS_ENDPOINT_URL, and your AWS configuration."
         ) from error
+    # credentials that expire are refreshed before a call, by programs and files that may fail then
+    client.meta.events.register_first("before-sign", lambda **_: _fresh_credentials(session))
+    client.meta.events.register("after-call", partial(_check_origin, client))
+    return client
+
+
+def _check_origin(client: Any, parsed: Mapping[str, Any], **_: Any) -> None:
+    """Refuse what is not of AWS, which names each request: a page would pass for an empty list, a 404 for a loss."""
+    response = parsed["ResponseMetadata"]
+    named = {"x-amzn-requestid", "x-amz-request-id"} & response["HTTPHeaders"].keys()
+    if response["HTTPStatusCode"] < HTTPStatus.INTERNAL_SERVER_ERROR and not named and not response.get("RequestId"):
+        raise _not_aws(client)
+
+
+def _not_aws(client: Any) -> CommandError:
+    causes = "check --endpoint-url, AWS_ENDPOINT_URL and proxies"
+    return CommandError(f"{client.meta.endpoint_url} does not respond as AWS does: {causes}.")
 
 
 @contextmanager
@@ -212,6 +234,8 @@ def explained() -> Iterator[None]:
         raise CommandError(text) from error
     except (HTTPClientError, ConnectionError) as error:
         raise CommandError(f"Cannot reach AWS; check the network and the region: {error}") from error
+    except _SIGNED_OUT as error:
+        raise CommandError(_SIGN_IN.format(error)) from error
     except BotoCoreError as error:
         raise CommandError(f"AWS cannot be called: {error}") from error
     except ResponseParserError as error:
@@ -224,8 +248,7 @@ def by_aws(client: Any) -> Iterator[None]:
     try:
         yield
     except (ResponseParserError, LookupError, AttributeError) as error:  # the SDK's, of a body of another form
-        causes = "check --endpoint-url, AWS_ENDPOINT_URL and proxies"
-        raise CommandError(f"{client.meta.endpoint_url} does not respond as AWS does: {causes}.") from error
+        raise _not_aws(client) from error
 
 
 def _error_message(error: Exception, where: str) -> str:
@@ -239,7 +262,7 @@ def _error_message(error: Exception, where: str) -> str:
         case NoCredentialsError() | PartialCredentialsError():
             return "No AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or pass --profile."
         case SSOError() | TokenRetrievalError() | CredentialRetrievalError():
-            return f"Cannot get AWS credentials; sign in again (`aws sso login`): {error}"
+            return _SIGN_IN.format(error)
         case HTTPClientError() | ConnectionError():
             return f"Cannot reach AWS to find the {where}; check the network and the region: {error}"
     return f"Cannot find the {where}: {error}"

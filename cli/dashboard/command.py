@@ -33,7 +33,10 @@ _HELP = """\
 Serve the dashboard of a deployed stack on 127.0.0.1. This command forwards
 the page's requests to the stack's API, signed with your AWS credentials.
 It needs cloudformation:DescribeStacks and execute-api:Invoke, and never
-writes anything."""
+writes anything.
+
+exit status: 0 stopped by Ctrl-C or SIGTERM; 1 the stack cannot be found or
+does not accept signatures; 2 invalid arguments, or the port is in use."""
 
 
 def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:

@@ -94,7 +94,7 @@ class DiscardedBatches(Struct, frozen=True):
             run.tally.leave(UNREADABLE, key)
             return
         if is_repaired:
-            run.tally.remove(DISCARDED)
+            run.discard(DISCARDED)
             if not run.dry_run:
                 self.s3.delete_object(Bucket=self.bucket, Key=key)
             return

@@ -142,10 +142,13 @@ class IntakeDeadLetters(Struct, frozen=True):
                 sending.append((one, verdict))
             elif verdict.decision is Decision.LEAVE:
                 run.tally.leave(verdict.reason, describe(one.operation))
-            else:
-                if verdict.is_discarded and not run.dry_run:
-                    self.intake.keep_discarded(one.message.body)
+            elif not verdict.is_discarded:
                 run.tally.remove(verdict.reason)
+                done.append(one)
+            elif not run.is_over:
+                if not run.dry_run:
+                    self.intake.keep_discarded(one.message.body)
+                run.discard(verdict.reason)
                 done.append(one)
         return done + self._send(run.take(sending), run)
 

@@ -154,7 +154,7 @@ class Quarantine(Struct, frozen=True):
         if not run.policy.discard:
             run.tally.leave(f"{reason} (--discard removes the reports)", _describe(report))
             return
-        run.tally.remove(reason)
+        run.discard(reason)
         if not run.dry_run:
             self.store.delete(report.key)
 
@@ -221,6 +221,8 @@ class Quarantine(Struct, frozen=True):
                 self.gate.expectations.flush()
                 resent.add(key)
                 run.done(self.name)
+            elif verdict.is_discarded:
+                run.discard(verdict.reason)
             else:
                 run.tally.remove(verdict.reason)
             if not run.dry_run:

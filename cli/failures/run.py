@@ -31,9 +31,13 @@ class Policy(Struct, frozen=True):
 
 
 class Tally(Struct):
-    """What was done in one place. ``removed`` and ``left`` count by reason; ``examples`` has some of each reason."""
+    """What was done in one place. ``removed`` and ``left`` count by reason; ``examples`` has some of each reason.
+
+    ``discarded`` of those that were removed had not taken effect: they were removed on request.
+    """
 
     put_back: int = 0
+    discarded: int = 0
     removed: Counter[str] = field(default_factory=Counter)
     left: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=dict)
@@ -52,7 +56,7 @@ class Tally(Struct):
 
 
 class Run(Struct):
-    """Paces and limits a run. ``limit`` is the number of things that may still be put back."""
+    """Paces and limits a run. ``limit`` is the number of things that may still be put back or discarded."""
 
     policy: Policy = field(default_factory=Policy)
     dry_run: bool = False
@@ -89,6 +93,13 @@ class Run(Struct):
             self.limit -= count
         if self.rate:
             self._free_at += count / self.rate
+
+    def discard(self, reason: str) -> None:
+        """Count what is removed on request, or would be: a limit is often a first try of that, too."""
+        self.tally.remove(reason)
+        self.tally.discarded += 1
+        if self.limit is not None:
+            self.limit -= 1
 
     def done(self, place: str, count: int = 1) -> None:
         """Count what was put back, or would be."""

@@ -51,8 +51,10 @@ class SentLog(Struct):
 
 
 @contextmanager
-def locked_file(path: Path) -> Iterator[TextIO]:
+def locked_file(path: Path, what: str = "redrive of this place") -> Iterator[TextIO]:
     """Open a file for reading and writing; it and its folder are made if they do not exist.
+
+    ``what`` else may have it open, for the message.
 
     Raises:
         CommandError: another process has it open, or the folder cannot be made.
@@ -63,7 +65,7 @@ def locked_file(path: Path) -> Iterator[TextIO]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise CommandError(f"Another redrive of this place is running on this machine ({path}).") from error
+            raise CommandError(f"Another {what} is running on this machine ({path}).") from error
         yield file
 
 

@@ -30,6 +30,7 @@ class CloudFormation(ThreadingHTTPServer):
         self.parameters: dict[str, str] = {"JwtIssuer": ""}
         self.status = "CREATE_COMPLETE"
         self.code: str | None = None
+        self.is_aws = True
 
     def answer(self, body: str) -> tuple[int, str]:
         code = self.code if self.code or "StackName=there&" in f"{body}&" else "ValidationError"
@@ -51,11 +52,15 @@ class _Handler(BaseHTTPRequestHandler):
     server: CloudFormation
 
     def do_POST(self) -> None:
-        status, text = self.server.answer(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        status, text = self.server.answer(self.rfile.read(int(self.headers.get("Content-Length", 0))).decode())
         self.send_response(status)
         self.send_header("Content-Length", str(len(text)))
+        if self.server.is_aws:
+            self.send_header("x-amzn-RequestId", "r")
         self.end_headers()
         self.wfile.write(text.encode())
+
+    do_GET = do_POST  # noqa: N815 - the name is that of the base class
 
     def log_message(self, *_arguments: Any) -> None:
         pass

@@ -26,6 +26,9 @@ from cli.test import command as test
         (["dashboard", "--stack", "a", "--port", "0"], "a port must be a whole number from 1 to 65535, not '0'"),
         (["dashboard", "--stack", "a", "--port", "9" * 9999], "a port must be a whole number"),
         (["dashboard", "--stack", "a", "--port", "٣"], "a port must be a whole number"),
+        (["dashboard", "--stack", "a", "\x1b[31m é \udcff"], "unrecognized arguments: \\u001b[31m é \\udcff\n"),
+        (["plan", "\x1b[31m"], "unrecognized arguments: \\u001b[31m\n"),
+        (["status", "--stack", "a", "--json=\x9b31m"], "ignored explicit argument '\\x9b31m'\n"),
     ],
 )
 def test_invalid_arguments_are_status_2(
@@ -43,7 +46,10 @@ def test_help_names_every_command_and_option(capsys: pytest.CaptureFixture[str])
         (["redrive", "--help"], ("--create", "--overwrite", "--newer-by", "--discard", "--dry-run", "--endpoint-url")),
         (["replay", "--help"], ("--from", "--to", "--restart", "--limit", "--rate")),
         (["quarantine", "--help"], ("list", "show", "replay")),
-        (["dashboard", "--help"], ("--stack", "--region", "--profile", "--port", "--no-open", "execute-api:Invoke")),
+        (
+            ["dashboard", "--help"],
+            ("--stack", "--region", "--profile", "--port", "--no-open", "execute-api:Invoke", "status: 0 stopped"),
+        ),
     ):
         with pytest.raises(SystemExit) as ended:
             command.main(arguments)

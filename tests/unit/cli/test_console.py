@@ -66,6 +66,26 @@ def test_progress_takes_one_line_of_the_terminal(monkeypatch: pytest.MonkeyPatch
     os.close(leader)
 
 
+@pytest.mark.parametrize(
+    ("error", "told"), [(CommandError("It is over."), b"tailrace: It is over.\r\n"), (KeyboardInterrupt, b"")]
+)
+def test_the_end_of_a_command_takes_the_place_of_its_progress(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException, told: bytes
+) -> None:
+    def run(_options: argparse.Namespace) -> int:
+        show_progress("171 of 900")
+        raise error
+
+    leader, follower = pty.openpty()
+    with os.fdopen(follower, "w", encoding="utf-8") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        monkeypatch.setattr(test, "run", run)
+        command.main(["test"])
+        terminal.flush()
+        assert os.read(leader, 1_000) == b"\r\033[K171 of 900\r\033[K" + told
+    os.close(leader)
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "iso-8859-1", "cp1252", "utf-8"])
 def test_json_stays_json_in_any_encoding(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
     """Python's own escapes, such as \\xe4, are none of JSON."""

@@ -89,6 +89,10 @@ def test_what_was_done_is_told_by_place_and_reason(stack: Stack, capsys: pytest.
     assert lines[3:9] == [*(f"              put things#new-{number}" for number in range(5)), "              …"]
     assert run(capsys, "redrive", "--all", "--create", "--limit", "3")[1].startswith("intake      3 put back\n")
     assert "intake      4 put back" in run(capsys, "redrive", "intake", "--create", "--rate", "1000")[1]
+    stack.dead(*(put(f"late-{number}", {"n": 1}) for number in range(4)))
+    lines = run(capsys, "redrive", "--all", "--discard", "--limit", "3")[1].splitlines()
+    assert (lines[0], lines[1][:23]) == ("intake      0 put back", "            3 removed: ")
+    assert all(line.startswith(" ") for line in lines[1:])  # there is no other place
 
 
 @pytest.mark.parametrize(

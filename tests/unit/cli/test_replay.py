@@ -18,6 +18,7 @@ from cli.__main__ import main
 from cli.errors import CommandError
 from cli.failures import archives
 from cli.failures.run import Run
+from cli.failures.sent_log import locked_file
 from tests.unit.cli.failures.fakes import Killed, Life
 from tests.unit.cli.failures.world import pipeline_with
 from tests.unit.cli.replay_world import LEFT, PARENT, RIGHT, START, World, change, sequences
@@ -107,6 +108,20 @@ def test_another_spelling_of_the_route_continues_the_same_replay(
     told = capsys.readouterr()
     assert told.out.endswith("\n1 event sent to even\n")
     assert told.err == "tailrace: A file cannot be read or written: No space left on device.\n"
+
+
+@pytest.mark.usefixtures("stack")
+def test_a_route_has_one_replay_at_a_time(world: World, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Two would send the events of an item out of order, and take each other's bookmark away."""
+    world.archive([change(1, "a")])
+    ask = ["replay", "even", "--from", "2026-11-25", "--to", "2026-11-26", "--stack", "s"]
+    with locked_file(tmp_path / "replay-Even.lock"):
+        assert main(ask) == 1
+        assert main([*ask, "--dry-run"]) == 0
+    assert capsys.readouterr().err.startswith("tailrace: Another replay of this route is running on this machine (")
+    assert sequences(world) == []
+    assert main(ask) == 0
+    assert sequences(world) == [1]
 
 
 @pytest.mark.usefixtures("stack")

@@ -7,6 +7,7 @@ import pytest
 
 from cli.errors import CommandError
 from cli.failures import batches, files
+from cli.failures.run import Policy
 from cli.failures.sent_log import sent_log
 from tailrace.testing import record
 from tests.unit.cli.failures.fakes import Life
@@ -49,6 +50,32 @@ def test_nothing_is_done_beyond_the_limit(stack: Stack, place: str) -> None:
     fill(stack)
     assert stack.redrive(place, limit=0).tally.put_back == 0
     assert stack.places(Life())[place].count() == 3
+
+
+@pytest.mark.parametrize("place", ["intake", "batches", "changed", "refused"])
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_limit_counts_what_is_removed_on_request(stack: Stack, place: str, dry_run: bool) -> None:
+    """It is how a first try of --discard looks."""
+    for number in range(4):
+        stack.dead(put(f"i{number}", {"n": 1}))
+        stack.discard_batch([record(1, "things", ("a", None, {"n": 1}))], "aggregate", number)
+        if place == "changed":
+            stack.stream([record(number + 1, "things", (f"q{number}", None, {"m": "x"}))])
+            stack.put_item(f"q{number}", {"n": 2})
+        else:
+            body, name = json.dumps(put(f"q{number}", {"m": 1})), f"q{number}"
+            stack.sqs.send_message(
+                QueueUrl="intake", MessageBody=body, MessageGroupId=name, MessageDeduplicationId=name
+            )
+            stack.ingest_all()
+    stack.repaired({"floor": 10**10})
+    name = place if place in PLACES else "quarantine"
+    held = stack.places(Life())[name]
+    assert held.count() == 4
+    policy = Policy(discard=name != "batches", repaired=name == "batches")
+    tally = stack.redrive(name, policy, limit=3, dry_run=dry_run).tally
+    assert (tally.removed.total(), tally.discarded, tally.put_back) == (3, 3, 0)
+    assert held.count() == (4 if dry_run else 1)
 
 
 @pytest.mark.parametrize("place", PLACES)
