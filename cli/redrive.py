@@ -83,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
         for place in chosen:
             tally = redrive(place, Run(policy, options.dry_run, remaining, options.rate))
             remaining = None if remaining is None else remaining - tally.put_back - tally.discarded
-            if remaining == 0:
+            if remaining is not None and remaining <= 0:
                 break
     return 0
 
