@@ -99,3 +99,13 @@ def test_a_page_in_the_dark_is_printed_dark_on_white(serve: Serve, visit: Visit,
     page.emulate_media(media="screen")
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert page.evaluate(ink) == "rgb(232, 236, 241)"
+
+
+def test_a_printed_table_is_not_cut_off(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(FakeApi(rows=day()).respond).url)
+    page.get_by_role("button", name="Table").click()
+    hidden = "(one) => one.scrollHeight - one.clientHeight"
+    region = page.get_by_role("region", name="Rows of Sensor hours")
+    assert region.evaluate(hidden) > 0
+    page.emulate_media(media="print")
+    assert region.evaluate(hidden) == 0
