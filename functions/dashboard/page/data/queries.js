@@ -53,6 +53,11 @@ export async function readAllRows(api, aggregate, queries, { signal, max = MAX_R
   return all;
 }
 
+/** Return a row such that it has only its own members: a measure that it lacks may be named `constructor`. */
+export function withoutInherited(row) {
+  return Object.setPrototypeOf(row, null);
+}
+
 /**
  * Read the rows of a query, page by page, at most `max`.
  *
@@ -66,7 +71,7 @@ export async function readRows(api, aggregate, parameters, { signal, max = MAX_R
     const next = cursor === null ? [] : [["cursor", cursor]];
     const query = [...parameters, ["limit", String(limit)], ...next];
     const page = ofSameVersion(await api.get(aggregate.path("rows"), query, { signal }), aggregate);
-    rows.push(...page.rows);
+    rows.push(...page.rows.map(withoutInherited));
     freshness = leastFresh(freshness, page.freshness);
     cursor = page.cursor ?? null;
     // pages can be short or even empty, so the number of requests is bounded too
