@@ -81,10 +81,16 @@ export class Panel {
     setText(this.notice, text ?? "");
   }
 
-  /** Cancel the request in flight and load again, because the query has changed. */
-  async reload() {
+  /** Cancel the request in flight and send no other until `reload`: the query changes, maybe in several steps. */
+  hold() {
     this.#request?.abort();
     this.#request = null;
+    this.nextAt = Number.POSITIVE_INFINITY;
+  }
+
+  /** Cancel the request in flight and load again, because the query has changed. */
+  async reload() {
+    this.hold();
     this.fileNotice.hidden = true;
     await this.refresh();
   }
