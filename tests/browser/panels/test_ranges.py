@@ -100,3 +100,10 @@ def test_a_range_without_rows_is_where_zooming_starts(serve: Serve, visit: Visit
     for label in ("From", "To"):
         shown = datetime.fromisoformat(page.get_by_label(label, exact=True).input_value()).date()
         assert abs(shown - today) <= timedelta(days=1)
+
+
+def test_an_automatic_interval_makes_at_most_500_points(serve: Serve, visit: Visit) -> None:
+    for hour_count, shown in ((500, "Auto (hour)"), (501, "Auto (day)")):
+        page = visit(serve(FakeApi(rows=day(1, hour_count)).respond).url)
+        option = page.get_by_role("combobox", name="Interval").locator("option").first
+        expect(option).to_have_text(shown)

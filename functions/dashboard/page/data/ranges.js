@@ -119,7 +119,8 @@ export function widenRange(range, closed, unit) {
 export function unitFor(aggregate, seconds, selected, isAdditive) {
   const units = isAdditive ? [aggregate.unit, ...aggregate.rollupUnits] : [aggregate.unit];
   if (units.includes(selected)) return selected;
-  return units.find((unit) => seconds / bucketLengthS(unit) <= MAX_POINTS) ?? units.at(-1);
+  // both ends are points
+  return units.find((unit) => seconds / bucketLengthS(unit) + 1 <= MAX_POINTS) ?? units.at(-1);
 }
 
 /** Return how many lines to show at first, so that one request reads them all if possible. */
