@@ -42,13 +42,17 @@ const INITIAL_BANDS = 2;
 const INITIAL_BUCKETS = 100;
 export const PROBED_BUCKETS = 20;
 
+/** The most buckets that the API reads then. */
+const MAX_BUCKETS = 10_000;
+
 /** Return the range options of an aggregate for a select, and the initial one. */
 export function rangeOptions({ unit, isBucketFirst }) {
   const newestBuckets = {
     value: `data:${INITIAL_BUCKETS * bucketLengthS(unit)}`,
     label: `Newest ${bucketCount(INITIAL_BUCKETS, unit)}`,
   };
-  const spans = SPANS.filter(([, seconds]) => seconds > bucketLengthS(unit));
+  const fits = (buckets) => buckets > 1 && (!isBucketFirst || buckets + PROBED_BUCKETS < MAX_BUCKETS);
+  const spans = SPANS.filter(([, seconds]) => fits(seconds / bucketLengthS(unit)));
   const options = [
     { value: "all", label: "All data" },
     // a query for each bucket up to an outlier would never end
