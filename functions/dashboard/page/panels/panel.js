@@ -181,7 +181,7 @@ export class Panel {
     } catch (error) {
       // not where the next refresh would hide it
       this.#noteFile(`The file could not be downloaded: ${error.message.replace(/\.$/, "")}.`);
-      if (!(error instanceof Problem)) throw error;
+      if (!(error instanceof Problem || error instanceof Moved)) throw error;
     } finally {
       this.#isDownloading = false;
       this.#allowDownload();
