@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.fake_api import FakeApi, day
+from tests.browser.page_state import wait_until
 from tests.browser.site import Site
 
 type Visit = Callable[..., Page]
@@ -99,3 +100,30 @@ def test_a_page_in_the_dark_is_printed_dark_on_white(serve: Serve, visit: Visit,
     page.emulate_media(media="screen")
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert page.evaluate(ink) == "rgb(232, 236, 241)"
+
+
+def test_a_printed_table_is_not_cut_off(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(FakeApi(rows=day()).respond).url)
+    page.get_by_role("button", name="Table").click()
+    hidden = "(one) => one.scrollHeight - one.clientHeight"
+    region = page.get_by_role("region", name="Rows of Sensor hours")
+    assert region.evaluate(hidden) > 0
+    page.emulate_media(media="print")
+    assert region.evaluate(hidden) == 0
+
+
+def test_a_start_that_is_retried_is_announced_once(serve: Serve, visit: Visit) -> None:
+    api = FakeApi(problem=(503, {"title": "Try again later"}))
+    served = serve(api.respond)
+    page = visit(served.url, ready=False)
+    expect(page.locator("#notices")).to_have_text("Try again later. Retrying …")
+    announced = "(window.announced ??= []).push(document.querySelector('#notices').textContent)"
+    observed = "{ childList: true, subtree: true, characterData: true }"
+    page.evaluate(
+        f"() => new MutationObserver(() => {announced}).observe(document.querySelector('#notices'), {observed})"
+    )
+    before = len(served.requests)
+    wait_until(page, lambda: len(served.requests) > before + 1)
+    assert page.evaluate("window.announced ?? []") == []
+    api.problem = (503, {"title": "Not yet"})
+    expect(page.locator("#notices")).to_have_text("Not yet. Retrying …")

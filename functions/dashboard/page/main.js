@@ -47,8 +47,9 @@ async function retried(load) {
       return loaded;
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      notice?.remove();
-      notice = showNotice(`${error.message}. Retrying …`);
+      notice ??= showNotice("");
+      // a screen reader would announce the same text with each attempt
+      setText(notice, `${error.message}. Retrying …`);
       await new Promise((resolve) => setTimeout(resolve, (error.retryS ?? 0) * 1000 || RETRY_MS));
     }
   }

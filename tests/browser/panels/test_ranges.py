@@ -100,3 +100,21 @@ def test_a_range_without_rows_is_where_zooming_starts(serve: Serve, visit: Visit
     for label in ("From", "To"):
         shown = datetime.fromisoformat(page.get_by_label(label, exact=True).input_value()).date()
         assert abs(shown - today) <= timedelta(days=1)
+
+
+def test_a_custom_range_that_is_changed_has_no_zoom_to_reset(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(FakeApi(rows=day()).respond).url)
+    page.get_by_role("combobox", name="Range").select_option("Custom range")
+    page.get_by_role("button", name="Zoom in").click()
+    reset = page.get_by_role("button", name="Reset zoom")
+    expect(reset).to_be_enabled()
+    page.get_by_label("From").fill("2024-01-01T06:00")
+    wait_for(page, f"{CHART_DATA}.xs.length === 18")
+    expect(reset).to_be_disabled()
+
+
+def test_an_automatic_interval_makes_at_most_500_points(serve: Serve, visit: Visit) -> None:
+    for hour_count, shown in ((500, "Auto (hour)"), (501, "Auto (day)")):
+        page = visit(serve(FakeApi(rows=day(1, hour_count)).respond).url)
+        option = page.get_by_role("combobox", name="Interval").locator("option").first
+        expect(option).to_have_text(shown)

@@ -15,7 +15,8 @@ from tailrace.definition.descriptions import describe
 from tailrace.encoding.json_types import Json
 from tailrace.testing import history, rows
 from tests.browser.conftest import SCREENSHOTS
-from tests.browser.fake_api import FakeApi
+from tests.browser.fake_api import FakeApi, day
+from tests.browser.fake_api import hours as hours_by_sensor
 from tests.browser.page_state import CHART_DATA, wait_for
 from tests.browser.panels.filled_tables import CARTS, FilledTables, filled_tables
 from tests.browser.site import Response, Site
@@ -238,3 +239,16 @@ def test_panels_without_rows_say_so(serve: Serve, visit: Visit, unfilled: Filled
         expect(panel.locator(".empty")).to_have_text(re.compile(r"^No rows"))
         expect(panel.locator(".problem")).to_be_hidden()
     page.screenshot(path=SCREENSHOTS / "shapes-empty.png", full_page=True)
+
+
+def test_a_table_has_no_columns_of_measures_that_its_rows_lack(serve: Serve, visit: Visit) -> None:
+    # every object inherits members of these names
+    inherited = ["constructor", "__proto__", "toString"]
+    described = hours_by_sensor()
+    described["measures"] += [
+        {"name": name, "kind": "distinct", "unit": None, "description": None} for name in inherited
+    ]
+    page = visit(serve(FakeApi([described], day()).respond).url)
+    page.get_by_role("button", name="Table").click()
+    names = page.locator("thead th").all_text_contents()
+    assert names == ["Sensor", "Hour", "Readings", "Celsius (°C)", "Updated"]

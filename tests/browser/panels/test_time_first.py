@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tailrace.encoding.json_types import Json
 from tailrace.encoding.tagged_json import dumps
+from tailrace.queries.parameters import MAX_PARTITIONS
 from tests.browser.fake_api import FakeApi, hours, row
 from tests.browser.page_state import CHART_DATA, wait_for
 from tests.browser.site import Response, Site
@@ -45,3 +47,16 @@ def test_it_is_read_while_an_aggregate_that_would_show_its_range_is_not_built(se
     page = visit(serve(respond).url, ready=False)
     wait_for(page, f"{CHART_DATA}?.xs.length === 24")
     expect(page.locator(".problem:visible")).to_have_count(0)
+
+
+@pytest.mark.parametrize("unit", [("second", 1), ("minute", 1), ("minute", 15), ("hour", 1), ("day", 1)])
+def test_it_offers_only_ranges_that_the_api_reads(serve: Serve, visit: Visit, unit: tuple[str, int]) -> None:
+    kind, size = unit
+    described = by_hour()
+    described["groups"][0] |= {"kind": kind} | ({"size": size} if size > 1 else {})
+    page = visit(serve(FakeApi([described]).respond).url, ready=False)
+    options = page.get_by_role("combobox", name="Range").locator("option")
+    expect(options.first).to_have_text("All data")
+    length_s = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}[kind] * size
+    spans = {value.partition(":")[2] for value in options.evaluate_all("(all) => all.map(({ value }) => value)")}
+    assert 2 <= max(int(span) for span in spans if span) / length_s <= MAX_PARTITIONS - 20

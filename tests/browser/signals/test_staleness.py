@@ -120,3 +120,22 @@ def test_a_lag_that_was_read_before_a_pause_is_that_of_then(serve: Serve, visit:
         "Stale: these values were read 60 min ago, when aggregation was 6 s behind."
     )
     expect(page.locator(".panel .fresh")).to_have_text("6 s behind, 60 min ago (paused)")
+
+
+def test_a_clock_that_is_set_back_neither_holds_a_warning_nor_shortens_a_lag(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(FakeApi(rows=day()).respond).url)
+    found = page.evaluate(
+        """async () => {
+            const { FreshnessMark } = await import('./panels/freshness-mark.js');
+            const mark = new FreshnessMark(5);
+            const freshness = { newest_change: '2024-06-01T00:00:00Z', age_s: 30, behind_s: 60 };
+            mark.update(freshness, false);
+            const hourEarlier = Date.now() - 3_600_000;
+            mark.show(hourEarlier, true);
+            const lag = mark.text.textContent;
+            mark.update({ ...freshness, behind_s: 90 }, false);
+            mark.show(hourEarlier, true);
+            return [lag, mark.warning.textContent];
+        }"""
+    )
+    assert found == ["60 s behind", "Stale: aggregation is 2 min behind. The latest changes may be missing."]

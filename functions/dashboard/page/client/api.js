@@ -48,11 +48,15 @@ export class Api {
     }
   }
 
-  /** Request CSV and return its text, and the parameters of the next page, or null. */
+  /**
+   * Request CSV and return its text, the parameters of the next page, or null, and the version of the aggregate, or
+   * undefined if the API does not say it.
+   */
   async getCsv(path, parameters, { signal } = {}) {
     const { text, headers } = await this.#request(path, parameters, "text/csv", signal);
     const next = /<([^>]*)>;\s*rel="?next"?/.exec(headers.get("Link") ?? "");
-    return { text, next: next && [...new URLSearchParams(next[1].split("?")[1])] };
+    const [, version] = /^version=(\d+)/.exec(headers.get("Tailrace-Generation") ?? "") ?? [];
+    return { text, next: next && [...new URLSearchParams(next[1].split("?")[1])], version: version && Number(version) };
   }
 
   async #request(path, parameters, accept, signal) {

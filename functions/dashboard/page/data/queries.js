@@ -53,6 +53,11 @@ export async function readAllRows(api, aggregate, queries, { signal, max = MAX_R
   return all;
 }
 
+/** Return a row such that it has only its own members: a measure that it lacks may be named `constructor`. */
+export function withoutInherited(row) {
+  return Object.setPrototypeOf(row, null);
+}
+
 /**
  * Read the rows of a query, page by page, at most `max`.
  *
@@ -66,7 +71,7 @@ export async function readRows(api, aggregate, parameters, { signal, max = MAX_R
     const next = cursor === null ? [] : [["cursor", cursor]];
     const query = [...parameters, ["limit", String(limit)], ...next];
     const page = ofSameVersion(await api.get(aggregate.path("rows"), query, { signal }), aggregate);
-    rows.push(...page.rows);
+    rows.push(...page.rows.map(withoutInherited));
     freshness = leastFresh(freshness, page.freshness);
     cursor = page.cursor ?? null;
     // pages can be short or even empty, so the number of requests is bounded too
@@ -91,25 +96,25 @@ export async function topGroups(api, aggregate, { signal, max = GROUPS_PER_REQUE
     return groups.map(groupEntry);
   } catch (error) {
     if (error.type !== "too-much") throw error;
-    const { groups, freshness } = await firstGroups(api, aggregate);
+    const { groups, freshness } = await firstGroups(api, aggregate, signal);
     onList?.({ freshness, isRanked: false });
     return groups.slice(0, max);
   }
 }
 
 /** Return the first page of the values in key order that has any. A page is empty if very many values in a row have no items. */
-async function firstGroups(api, aggregate) {
-  let page = await groupsByKey(api, aggregate, null);
+async function firstGroups(api, aggregate, signal) {
+  let page = await groupsByKey(api, aggregate, null, { signal });
   for (let more = 0; page.groups.length === 0 && page.cursor !== null && more < MAX_EMPTY_PAGES; more += 1)
-    page = await groupsByKey(api, aggregate, page.cursor);
+    page = await groupsByKey(api, aggregate, page.cursor, { signal });
   return page;
 }
 
 /** Return one page of the values of the first group in key order, the cursor of the next page, or null, and the freshness. */
-export async function groupsByKey(api, aggregate, cursor) {
+export async function groupsByKey(api, aggregate, cursor, { signal } = {}) {
   const next = cursor === null ? [] : [["cursor", cursor]];
   const parameters = [["order", "key"], ["n", String(GROUPS_PER_REQUEST)], ...next];
-  const page = ofSameVersion(await api.get(aggregate.path("groups"), parameters), aggregate);
+  const page = ofSameVersion(await api.get(aggregate.path("groups"), parameters, { signal }), aggregate);
   return { groups: page.groups.map(groupEntry), cursor: page.cursor ?? null, freshness: page.freshness ?? null };
 }
 

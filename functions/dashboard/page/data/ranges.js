@@ -42,13 +42,17 @@ const INITIAL_BANDS = 2;
 const INITIAL_BUCKETS = 100;
 export const PROBED_BUCKETS = 20;
 
+/** The most buckets that the API reads then. */
+const MAX_BUCKETS = 10_000;
+
 /** Return the range options of an aggregate for a select, and the initial one. */
 export function rangeOptions({ unit, isBucketFirst }) {
   const newestBuckets = {
     value: `data:${INITIAL_BUCKETS * bucketLengthS(unit)}`,
     label: `Newest ${bucketCount(INITIAL_BUCKETS, unit)}`,
   };
-  const spans = SPANS.filter(([, seconds]) => seconds > bucketLengthS(unit));
+  const fits = (buckets) => buckets > 1 && (!isBucketFirst || buckets + PROBED_BUCKETS < MAX_BUCKETS);
+  const spans = SPANS.filter(([, seconds]) => fits(seconds / bucketLengthS(unit)));
   const options = [
     { value: "all", label: "All data" },
     // a query for each bucket up to an outlier would never end
@@ -119,7 +123,8 @@ export function widenRange(range, closed, unit) {
 export function unitFor(aggregate, seconds, selected, isAdditive) {
   const units = isAdditive ? [aggregate.unit, ...aggregate.rollupUnits] : [aggregate.unit];
   if (units.includes(selected)) return selected;
-  return units.find((unit) => seconds / bucketLengthS(unit) <= MAX_POINTS) ?? units.at(-1);
+  // both ends are points
+  return units.find((unit) => seconds / bucketLengthS(unit) + 1 <= MAX_POINTS) ?? units.at(-1);
 }
 
 /** Return how many lines to show at first, so that one request reads them all if possible. */

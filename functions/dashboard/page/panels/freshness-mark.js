@@ -46,7 +46,8 @@ export class FreshnessMark {
   /** Show the freshness as of now; called every second. Silence counts only while the panel asks, which is in view. */
   show(now, isAwaited, isPaused = false) {
     const silenceS = this.#silence.tick(now, isAwaited && !isPaused);
-    const read = this.#read === null ? null : { ...this.#read, ageS: (now - this.#read.at) / 1000 };
+    // the clock may have been set back since
+    const read = this.#read === null ? null : { ...this.#read, ageS: Math.max(0, now - this.#read.at) / 1000 };
     const { silenceLimitS, isFed } = this;
     const { state, text, warning } = describeFreshness(read, silenceS, this.#failure, silenceLimitS, isFed);
     this.state = state;
@@ -55,7 +56,7 @@ export class FreshnessMark {
     this.warning.hidden = warning === null;
     // screen readers announce every change, so the seconds in the text are not updated every second
     if (warning === null) this.warning.textContent = "";
-    else if (this.warning.textContent === "" || now - this.#announcedAt > ANNOUNCE_EVERY_MS) {
+    else if (this.warning.textContent === "" || Math.abs(now - this.#announcedAt) > ANNOUNCE_EVERY_MS) {
       this.#announcedAt = now;
       setText(this.warning, warning);
     }

@@ -81,10 +81,16 @@ export class Panel {
     setText(this.notice, text ?? "");
   }
 
-  /** Cancel the request in flight and load again, because the query has changed. */
-  async reload() {
+  /** Cancel the request in flight and send no other until `reload`: the query changes, maybe in several steps. */
+  hold() {
     this.#request?.abort();
     this.#request = null;
+    this.nextAt = Number.POSITIVE_INFINITY;
+  }
+
+  /** Cancel the request in flight and load again, because the query has changed. */
+  async reload() {
+    this.hold();
     this.fileNotice.hidden = true;
     await this.refresh();
   }
@@ -175,7 +181,7 @@ export class Panel {
     } catch (error) {
       // not where the next refresh would hide it
       this.#noteFile(`The file could not be downloaded: ${error.message.replace(/\.$/, "")}.`);
-      if (!(error instanceof Problem)) throw error;
+      if (!(error instanceof Problem || error instanceof Moved)) throw error;
     } finally {
       this.#isDownloading = false;
       this.#allowDownload();

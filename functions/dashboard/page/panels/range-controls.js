@@ -130,6 +130,7 @@ export class RangeControls {
     if (!this.to.input.reportValidity()) return;
     this.#custom = range;
     this.#zoomed = null;
+    this.resetButton.disabled = true;
     this.onChange();
   }
 }

@@ -10,6 +10,7 @@ import {
   readAllRows,
   readRows,
   VALUES_PER_REQUEST,
+  withoutInherited,
 } from "../data/queries.js";
 import { initialView, viewOptions, viewsOf } from "../data/views.js";
 import {
@@ -94,7 +95,7 @@ export class RankedPanel extends Panel {
     ];
     const page = await api.get(aggregate.path("top"), parameters, { signal });
     const { rows, freshness } = ofSameVersion(page, aggregate);
-    return { rows, freshness, requests: 1 };
+    return { rows: rows.map(withoutInherited), freshness, requests: 1 };
   }
 
   async #readOne(value, signal) {

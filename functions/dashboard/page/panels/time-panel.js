@@ -274,6 +274,7 @@ export class TimePanel extends Panel {
   #onRangeChange() {
     const range = this.range.current(Date.now());
     if (range.from !== null && range.to !== null) this.chart.showRange(range.from / 1000, range.to / 1000);
+    this.hold(); // rows of the range before would be drawn over this one
     clearTimeout(this.#zoomTimer);
     this.#zoomTimer = setTimeout(() => this.reload(), ZOOM_DELAY_MS);
   }
