@@ -7,7 +7,7 @@ from typing import Any
 
 from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.monitoring.throughput import for_process, route_stage
-from tailrace.aws.runtime.clients import client
+from tailrace.aws.runtime.clients import client, storing_client
 from tailrace.aws.runtime.deadlines import remaining_time_ms
 from tailrace.aws.runtime.garbage import collect_seldom
 from tailrace.aws.runtime.settings import FanoutSettings, route_queues
@@ -27,7 +27,7 @@ def stage(settings: FanoutSettings) -> Fanout:
     destinations = Destinations(settings.archive_queue, queues, settings.failures_bucket)
     progress = ProgressWriter(client("dynamodb"), settings.progress_table, FANOUT, _now)
     route_throughput = {route: for_process(settings.progress_table, route_stage(route), _now) for route in queues}
-    return Fanout(pipeline, client("sqs"), lambda: client("s3"), destinations, progress, route_throughput)
+    return Fanout(pipeline, client("sqs"), storing_client, destinations, progress, route_throughput)
 
 
 def _now() -> datetime:

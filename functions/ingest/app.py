@@ -8,7 +8,7 @@ from typing import Any
 
 from tailrace.aws.items.store import ItemStore
 from tailrace.aws.monitoring.throughput import count_messages, for_process
-from tailrace.aws.runtime.clients import client
+from tailrace.aws.runtime.clients import client, storing_client
 from tailrace.aws.runtime.deadlines import remaining_time_ms
 from tailrace.aws.runtime.settings import IngestSettings
 from tailrace.aws.stages.ingest import Ingester
@@ -21,7 +21,7 @@ def stage(settings: IngestSettings) -> Callable[..., dict[str, Any]]:
     pipeline = load_pipeline(settings.tailrace_pipeline)
     items = ItemStore(client("dynamodb"), settings.items_table, pipeline, settings.writes_items)
     throughput = for_process(settings.progress_table, "ingest", lambda: datetime.now(UTC))
-    return count_messages(Ingester(items, lambda: client("s3"), settings.failures_bucket), throughput)
+    return count_messages(Ingester(items, storing_client, settings.failures_bucket), throughput)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import pytest
 from tailrace.aws.aggregates import row_reader
 from tailrace.aws.api import batches
 from tailrace.aws.runtime import settings
-from tailrace.aws.stages import aggregate, archive, fanout, ingest, load
+from tailrace.aws.stages import aggregate, archive, fanout, ingest, load_clock
 from tailrace.errors import SettingsError
 from tests.architecture.stack import (
     FUNCTIONS,
@@ -132,7 +132,7 @@ def test_logs_and_metrics_say_which_stage_they_are_from(stage: str) -> None:
         ("archive", archive._MIN_TIME_LEFT_MS),
         ("fanout", fanout._MIN_TIME_LEFT_MS),
         ("ingest", ingest._MIN_TIME_LEFT_MS),
-        ("load", load._MIN_TIME_LEFT_MS),
+        ("load", load_clock.MIN_TIME_LEFT_MS),
     ],
 )
 def test_a_function_has_more_time_than_it_reserves_for_writing(stage: str, reserve_ms: int) -> None:

@@ -86,6 +86,8 @@ class Entrances:
             stack.enter_context(patch.dict(os.environ, ENVIRONMENT))
             for app in _APPS:
                 stack.enter_context(patch.object(app, "client", clients.__getitem__))
+                if hasattr(app, "storing_client"):
+                    stack.enter_context(patch.object(app, "storing_client", lambda: clients["s3"]))
                 app.stage.cache_clear()
                 stack.callback(app.stage.cache_clear)
             stack.enter_context(patch.object(throughput, "best_effort_client", lambda: table))

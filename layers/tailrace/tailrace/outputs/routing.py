@@ -18,6 +18,10 @@ from tailrace.outputs.prepared_images import ABSENT_TEXT, DecodedImage, Prepared
 from tailrace.outputs.quarantine_reports import quarantine_object
 from tailrace.outputs.stored_object import StoredObject
 
+MAX_HELD_CHARACTERS = 64_000_000
+"""How much is decided before it is sent. The changes of a batch have at most 6 MB, but a transform may make more of
+them, and so may the reports of violations; a function that runs out of memory sends nothing."""
+
 
 class OutgoingEvent(NamedTuple):
     """One event to send to a queue; ``sequence`` is that of its change, for the checkpoint."""
@@ -38,7 +42,8 @@ class Dispatch(Struct):
     """Everything that a batch sends: events for the archive, events by route, and quarantine reports.
 
     ``unmatched`` counts the new items that no collection matches and that are left alone. ``undecided`` has the
-    sequence numbers of the last changes, for which no time was left.
+    sequence numbers of the last changes, for which no time or room was left; ``characters`` is the size of all that is
+    sent.
     """
 
     archive: list[OutgoingEvent] = field(default_factory=list)
@@ -46,6 +51,12 @@ class Dispatch(Struct):
     quarantine: list[Quarantined] = field(default_factory=list)
     unmatched: int = 0
     undecided: Sequence[int] = ()
+    characters: int = 0
+
+    def quarantine_report(self, sequence: int, report: StoredObject) -> None:
+        """Add the quarantine report of a change."""
+        self.quarantine.append(Quarantined(sequence, report))
+        self.characters += len(report.body)
 
 
 class RoutedChange(NamedTuple):
@@ -67,11 +78,12 @@ def dispatch(
 ) -> Dispatch:
     """Decide where each change of a batch goes, without sending anything.
 
-    The first change is decided in any case, the others as long as ``has_time`` returns true.
+    The first change is decided in any case, the others as long as ``has_time`` returns true and all that is to be sent
+    has at most ``MAX_HELD_CHARACTERS``.
     """
     result = Dispatch(routes={route.name: [] for route in pipeline.routes})
     for index, (record, position) in enumerate(zip(batch.records, batch.positions, strict=True)):
-        if index and not has_time():
+        if index and (result.characters > MAX_HELD_CHARACTERS or not has_time()):
             result.undecided = [one.sequence for one in batch.positions[index:]]
             break
         for change in changes_of(record, batch.shard, position, pipeline, images.decode):
@@ -80,7 +92,7 @@ def dispatch(
             elif isinstance(change, Change):
                 _add(result, change, route_change(change, pipeline, images))
             elif not is_sentinel(record):
-                result.quarantine.append(Quarantined(position.sequence, _report_unreadable(change, batch.shard)))
+                result.quarantine_report(position.sequence, _report_unreadable(change, batch.shard))
     return result
 
 
@@ -88,10 +100,11 @@ def _add(result: Dispatch, change: Change[DecodedImage], routed: RoutedChange) -
     if routed.event is not None:
         outgoing = OutgoingEvent(change.sequence, routed.event, routed.event.text)
         result.archive.append(outgoing)
+        result.characters += len(outgoing.text)
         for name in routed.routes:
             result.routes[name].append(outgoing)
     if routed.violations:
-        result.quarantine.append(Quarantined(change.sequence, _report(change, routed)))
+        result.quarantine_report(change.sequence, _report(change, routed))
 
 
 def route_change(change: Change[DecodedImage], pipeline: Pipeline, images: PreparedImages) -> RoutedChange:

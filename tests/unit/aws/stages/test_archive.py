@@ -118,6 +118,31 @@ def test_no_more_is_held_than_memory_has_room_for(cloud: Cloud, monkeypatch: pyt
     assert sorted((loads(line) for line in lines), key=lambda one: one["id"]) == large
 
 
+def test_a_message_that_refers_to_much_data_is_read_and_written_in_parts(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archiving, "MAX_HELD_CHARACTERS", 500_000)
+    large = [event(number, new={"text": "x" * 80_000}) for number in range(20)]
+    texts = [dumps(event(20))]
+    for whole in large:
+        stored, light = put_aside(whole, "the-failures")
+        cloud.s3.put_object(Bucket="the-failures", Key=stored.key, Body=stored.body)
+        texts.append(light)
+    message, calls = f"[{','.join(texts)}]", list[str]()
+
+    def seen(model: Any, **_: Any) -> None:
+        calls.append(model.name)
+
+    client("s3").meta.events.register("before-call.s3", seen)
+    assert handler(batch(message), None) == DONE
+    client("s3").meta.events.unregister("before-call.s3", seen)
+    assert calls == [*["GetObject"] * 8, "PutObject"] * 2 + ["GetObject"] * 4 + ["PutObject"]
+    objects = cloud.objects("the-archive", "archive/orders/").values()
+    names = [loads(line)["id"] for body in objects for line in gzip.decompress(body).splitlines()]
+    assert sorted(names) == sorted(one["id"] for one in [*large, event(20)])
+    assert handler(batch(message), Context(120, 60, 60, 29)) == failing("m0")
+
+
 class Context:
     """An invocation's context whose remaining times are these, one for each question."""
 

@@ -9,7 +9,7 @@ from botocore.stub import Stubber
 
 from functions.ingest.app import handler
 from tailrace.aws.items.rows import StoredItem
-from tailrace.aws.runtime.clients import client
+from tailrace.aws.runtime.clients import client, storing_client
 from tailrace.encoding.dynamodb import encode_item
 from tailrace.encoding.tagged_json import loads
 from tailrace.errors import Permanent
@@ -173,10 +173,10 @@ def test_what_is_not_begun_in_time_comes_again_and_nothing_else(cloud: Cloud) ->
     """A table that does not respond takes 27 seconds of a message, and whoever is killed meanwhile repeats them all."""
 
     class Context:
-        left_ms = 60_000
+        left_ms = 75_000
 
         def get_remaining_time_in_millis(self) -> int:
-            self.left_ms -= 15_000
+            self.left_ms -= 10_000
             return self.left_ms
 
     event = batch(put("1", ORDER), put("2", ORDER), put("3", ORDER), put("4", ORDER))
@@ -185,8 +185,57 @@ def test_what_is_not_begun_in_time_comes_again_and_nothing_else(cloud: Cloud) ->
     assert set(cloud.items()) == {"orders#1", "orders#2"}
 
 
+SLOW: dict[str, tuple[dict[str, Any], str]] = {
+    "a conditional put": (put("2", ORDER | {"paid": True}, if_match=tag(ORDER)), "GetItem"),
+    "a conditional deletion": (delete("2") | {"if_match": tag(ORDER)}, "GetItem"),
+    "a patch": (patch("2", {"paid": True}), "GetItem"),
+    "a put of a new item that exists": (put("2", ORDER | {"paid": True}, if_absent=True), "PutItem"),
+    "a patch of nothing, which goes to quarantine": (patch("4", {"paid": True}), "GetItem"),
+}
+
+
+@pytest.mark.parametrize("slow", SLOW, ids=lambda name: name.replace(" ", "-"))
+def test_a_message_of_several_calls_begins_none_for_which_there_is_no_time(cloud: Cloud, slow: str) -> None:
+    """Of an invocation that is killed, the messages before it come again: they overwrite what others wrote since."""
+    message, operation = SLOW[slow]
+    left_ms, calls = [60_000], list[str]()
+
+    class Context:
+        def get_remaining_time_in_millis(self) -> int:
+            return left_ms[0]
+
+    def call(model: Any, **_others: Any) -> None:
+        calls.append(model.name)
+        if model.name == operation:
+            left_ms[0] -= 26_000  # the table responds at the last attempt
+
+    handler(batch(put("2", ORDER)), None)
+    event = batch(put("1", ORDER), message, put("3", ORDER))
+    if operation == "PutItem":
+        event["Records"].pop(0)
+    tables = ("before-call.dynamodb", "before-call.s3")
+    services = (client("dynamodb"), storing_client())
+    for name, service in zip(tables, services, strict=True):
+        service.meta.events.register(name, call)
+    left_ms[0] = 55_000
+    try:
+        answer = handler(event, Context())
+    finally:
+        for name, service in zip(tables, services, strict=True):
+            service.meta.events.unregister(name, call)
+    assert [one["itemIdentifier"] for one in answer["batchItemFailures"]] == ["m1", "m2"]
+    assert calls[-1] == operation
+    assert cloud.items()["orders#2"] == ORDER
+    assert cloud.quarantine() == []
+
+
+def test_a_bucket_that_does_not_respond_takes_less_than_an_invocation() -> None:
+    config: Any = storing_client().meta.config
+    assert config.retries["total_max_attempts"] * config.read_timeout + 1 + 2 + 4 < 30
+
+
 def test_a_quarantine_that_is_busy_holds_up_the_group(cloud: Cloud) -> None:
-    with Stubber(client("s3")) as stub:
+    with Stubber(storing_client()) as stub:
         stub.add_client_error("put_object", "SlowDown", http_status_code=503)
         answer = handler(batch("{", put("1", ORDER)), None)
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}, {"itemIdentifier": "m1"}]}
@@ -229,7 +278,7 @@ def test_a_message_that_is_refused_access_holds_up_its_group_and_no_other(cloud:
     event = batch(put("1", ORDER), "{", put("2", ORDER), put("3", ORDER))
     for record, group in zip(event["Records"], ["a", "b", "b", "c"], strict=True):
         record["attributes"]["MessageGroupId"] = group
-    with Stubber(client("s3")) as stub:
+    with Stubber(storing_client()) as stub:
         stub.add_client_error("put_object", "AccessDenied", http_status_code=403)
         answer = handler(event, None)
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m1"}, {"itemIdentifier": "m2"}]}
@@ -237,7 +286,7 @@ def test_a_message_that_is_refused_access_holds_up_its_group_and_no_other(cloud:
 
 
 def test_a_batch_of_which_nothing_gets_through_is_an_error_of_the_function(cloud: Cloud) -> None:
-    with Stubber(client("s3")) as stub:
+    with Stubber(storing_client()) as stub:
         stub.add_client_error("put_object", "AccessDenied", http_status_code=403)
         with pytest.raises(Permanent, match="AccessDenied"):
             handler(batch("{", put("1", ORDER)), None)

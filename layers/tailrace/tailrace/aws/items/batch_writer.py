@@ -50,6 +50,7 @@ def put_all_or_raise(  # noqa: PLR0913 - a table, its rows, and how to go about 
     keys: CollectionKey = PLAIN,
     sleep: Callable[[float], None] = time.sleep,
     before_call: Callable[[], None] = lambda: None,
+    has_time: Callable[[], bool] = lambda: True,
 ) -> list[RefusedItem]:
     """Store all rows except invalid ones, which are returned; see :func:`write_all`.
 
@@ -57,10 +58,10 @@ def put_all_or_raise(  # noqa: PLR0913 - a table, its rows, and how to go about 
         Transient: the table did not process all rows in time; the processed ones are stored.
         Permanent: the table rejects the call.
     """
-    outcomes = write_all(client, table, rows, keys=keys, sleep=sleep, before_call=before_call)
+    outcomes = write_all(client, table, rows, keys=keys, sleep=sleep, before_call=before_call, has_time=has_time)
     unprocessed = [outcome for outcome in outcomes if isinstance(outcome, Unprocessed)]
     if unprocessed:
-        raise Transient(f"the table left {len(unprocessed)} items unprocessed after {_MAX_ATTEMPTS} attempts")
+        raise Transient(f"the table left {len(unprocessed)} items unprocessed after up to {_MAX_ATTEMPTS} attempts")
     return [outcome for outcome in outcomes if isinstance(outcome, RefusedItem)]
 
 

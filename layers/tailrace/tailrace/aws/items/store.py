@@ -55,12 +55,15 @@ class ItemStore(Struct, frozen=True):
 
     A conditional write raises PreconditionFailed if a condition does not hold, and Conflict if other writers keep
     changing the item. It reads the item, and writes on condition that the item is unchanged since.
+
+    ``require_time`` is called before each call; it may raise.
     """
 
     client: "DynamoDBClient"
     table: str
     pipeline: Pipeline
     is_writable: bool = True
+    require_time: Callable[[], None] = lambda: None
 
     def require_writes(self) -> None:
         """Refuse to continue where the write entrances are off; ``api`` and ``ingest`` ask before they read or write.
@@ -134,6 +137,7 @@ class ItemStore(Struct, frozen=True):
                 return before
             request = {"TableName": self.table, "Key": self._key(collection, item_id), "ReturnValues": "ALL_NEW"}
             condition = self._unchanged_condition(collection, row, after)
+            self.require_time()
             response = _call_if(self.client.update_item, merge_parameters(request, change, condition.parameters()))
             if not isinstance(response, Unmet):
                 log_written([response["Attributes"]])
@@ -173,6 +177,7 @@ class ItemStore(Struct, frozen=True):
             return self._write_own(write, request, collection)
         if preconditions.requires_absence:  # a condition expression suffices, without a read
             absence = existence(self._keys(collection).hash_attribute, exists=False)
+            self.require_time()
             response = _call_if(write, merge_parameters(request, absence.parameters()))
             if not isinstance(response, Unmet):
                 return response
@@ -192,6 +197,7 @@ class ItemStore(Struct, frozen=True):
                 return {"Attributes": before}
             preconditions.require(None if row is None else self._stored(collection, row).etag)
             condition = self._unchanged_condition(collection, row, request.get("Item", {}))
+            self.require_time()
             response = _call_if(write, merge_parameters(request, condition.parameters()))
             if not isinstance(response, Unmet):
                 return response
@@ -201,6 +207,7 @@ class ItemStore(Struct, frozen=True):
     def _write_own(self, write: Callable[..., Any], request: dict[str, Any], collection: str) -> Any:
         """Write without conditions of the caller, but never to an item of another collection."""
         condition = not_of_another(self._keys(collection))
+        self.require_time()
         if condition is None:
             return _call(write, request)
         response = _call_if(write, merge_parameters(request, condition.parameters()))
@@ -242,6 +249,7 @@ class ItemStore(Struct, frozen=True):
     def _read_any(self, collection: str, item_id: str) -> Row | None:
         """Return the row with an item's key, even if it is an item of another collection."""
         key = self._key(collection, item_id)
+        self.require_time()
         with map_aws_errors():
             response = self.client.get_item(TableName=self.table, Key=key, ConsistentRead=True)
         return response.get("Item")

@@ -92,7 +92,8 @@ class StreamShards(Struct, frozen=True):
         )
         return Page(records, answer.get("NextShardIterator"))
 
-    def items(self) -> int:
-        """Return the number of items by the table's own count, which is up to six hours old."""
+    def size(self) -> tuple[int, int]:
+        """Return the number of items, and of their bytes, by the table's own count, which is up to six hours old."""
         with map_aws_errors():
-            return int(self.client.describe_table(TableName=self.table)["Table"].get("ItemCount", 0))
+            table = self.client.describe_table(TableName=self.table)["Table"]
+        return int(table.get("ItemCount", 0)), int(table.get("TableSizeBytes", 0))

@@ -27,6 +27,8 @@ class Timing(Struct, frozen=True):
         poll_s: between two looks at the same thing.
         min_partitions: the fewest, for items and for rows, since the table's own count of items may be hours old.
         items_per_partition: how many items one part works on.
+        bytes_per_partition: how many bytes of items one part works on: of items that are lists of numbers, a processor
+            decodes and validates less than a megabyte a second, and a part has 15 minutes.
     """
 
     margin_s: int = MARGIN_S
@@ -36,6 +38,7 @@ class Timing(Struct, frozen=True):
     poll_s: int = 10
     min_partitions: int = 8
     items_per_partition: int = 500_000
+    bytes_per_partition: int = 500_000_000
 
     @property
     def longest_s(self) -> int:
@@ -50,9 +53,10 @@ class Timing(Struct, frozen=True):
         """Tell whether a margin has passed since a second of the same clock."""
         return not self.margin_s or now > since + self.margin_s
 
-    def partitions(self, items: int) -> int:
-        """Return the number of partitions for a number of items."""
-        return max(self.min_partitions, -(-items // self.items_per_partition))
+    def partitions(self, items: int, size: int) -> int:
+        """Return the number of partitions for a number of items, and of their bytes."""
+        by_number, by_size = -(-items // self.items_per_partition), -(-size // self.bytes_per_partition)
+        return max(self.min_partitions, by_number, by_size)
 
 
 ONE_MACHINE = Timing(margin_s=0, listing_s=0, timeout_s=0, quiet_s=0, poll_s=1, min_partitions=1)

@@ -35,7 +35,8 @@ _CONFIG = Config(
 # For writes that matter less than the work that waits for them: a second and a half at most, without a retry.
 _BEST_EFFORT = Config(connect_timeout=0.5, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 1})
 
-# Objects are read as a stream that may pause for a while.
+# Objects are read as a stream that may pause for a while. Who only stores objects must not wait for so long: a call
+# without a response would take longer than a whole invocation of ingest.
 _OBJECT_TIMEOUT_S = 20
 
 
@@ -66,9 +67,19 @@ def best_effort_client() -> "DynamoDBClient":
     return dynamodb
 
 
+def storing_client() -> "S3Client":
+    """Return a client for those who store objects and read none: it waits no longer than those of other services."""
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    s3: S3Client = _client("s3", region, os.environ.get("AWS_ENDPOINT_URL"), only_stores=True)
+    return s3
+
+
 @cache
-def _client(service: str, region: str | None, endpoint: str | None, *, best_effort: bool = False) -> Any:
-    config = _CONFIG.merge(Config(read_timeout=_OBJECT_TIMEOUT_S)) if service == "s3" else _CONFIG
+def _client(
+    service: str, region: str | None, endpoint: str | None, *, best_effort: bool = False, only_stores: bool = False
+) -> Any:
+    reads_objects = service == "s3" and not only_stores
+    config = _CONFIG.merge(Config(read_timeout=_OBJECT_TIMEOUT_S)) if reads_objects else _CONFIG
     if best_effort:
         config = config.merge(_BEST_EFFORT)
     if endpoint:  # an emulator serves all buckets under one host name, so the bucket goes into the path there

@@ -1,6 +1,6 @@
 """Stores objects in buckets."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -24,17 +24,19 @@ PART_BYTES = 16 * 1024**2
 the last one: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html"""
 
 
-def put_objects(client: "S3Client", bucket: str, objects: Sequence[StoredObject]) -> list[int]:
+def put_objects(
+    client: "S3Client", bucket: str, objects: Sequence[StoredObject], *, has_time: Callable[[], bool] = lambda: True
+) -> list[int]:
     """Store objects, several at a time, and return the positions of those that could not be stored now.
 
-    After several failures, each of which includes the SDK's retries, the remaining objects are not tried. This bounds
-    the total time, however many objects there are.
+    After several failures, each of which includes the SDK's retries, the remaining objects are not tried, nor are those
+    for which ``has_time`` is false. This bounds the total time, however many objects there are.
 
     Raises:
         Permanent: the bucket rejects an object; others may have been stored.
     """
     failures: list[str] = []
-    stored_now = run_all([partial(_put, client, bucket, one, failures) for one in objects], _THREADS)
+    stored_now = run_all([partial(_put, client, bucket, one, failures, has_time) for one in objects], _THREADS)
     return [position for position, done in enumerate(stored_now) if not done]
 
 
@@ -74,8 +76,10 @@ def _parts(lines: Iterable[bytes]) -> Iterator[bytes]:
         yield bytes(held)
 
 
-def _put(client: "S3Client", bucket: str, stored_object: StoredObject, failures: list[str]) -> bool:
-    if len(failures) >= _MAX_FAILURES:
+def _put(
+    client: "S3Client", bucket: str, stored_object: StoredObject, failures: list[str], has_time: Callable[[], bool]
+) -> bool:
+    if len(failures) >= _MAX_FAILURES or not has_time():
         return False
     try:
         client.put_object(

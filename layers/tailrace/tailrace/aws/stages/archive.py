@@ -1,7 +1,8 @@
 """The archive stage: writes batches of events as one object per collection and hour."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
@@ -11,7 +12,7 @@ from tailrace.aws.runtime.objects import put_objects
 from tailrace.aws.runtime.parallel import run_all
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.aws.runtime.trace_logs import is_following, log_events
-from tailrace.errors import InvalidMessage, Permanent, TailraceError
+from tailrace.errors import InvalidMessage, Permanent, TailraceError, Transient
 from tailrace.outputs.archives import DataRef, Event, Partition, archive_object, parse_events
 
 if TYPE_CHECKING:
@@ -74,27 +75,27 @@ class Archiver(Struct, frozen=True):
                 failed[message] = None
                 unread += 1
                 continue
-            events, errors = self._read_events(body)
+            count, errors = 0, list[TailraceError]()
+            for part, part_errors in self._read_events(body, remaining_time_ms):
+                count, errors = count + len(part), errors + part_errors
+                if is_following():
+                    ids.setdefault(message, []).extend(one.id for one in part)
+                held.add(message, part)
+                if held.characters > MAX_HELD_CHARACTERS:
+                    written += self._store(held, failed)
+                    held = HeldMessages()
             if errors:
                 unreadable += any(isinstance(error, Permanent) for error in errors)
                 failed[message] = None
                 logger().error(
                     "message not archived, or only in part",
-                    extra={"message_id": message, "events_read": len(events), "error": str(errors[0])},
+                    extra={"message_id": message, "events_read": count, "error": str(errors[0])},
                 )
-            received += len(events)
-            if is_following():
-                ids[message] = [one.id for one in events]
-            held.add(message, events)
-            if held.characters > MAX_HELD_CHARACTERS:
-                stored, unstored = self._store(held)
-                written, failed = written + stored, failed | dict.fromkeys(unstored)
-                held = HeldMessages()
+            received += count
         if unread:
             logger().warning("no time is left; messages will be redelivered", extra={"messages": unread})
         # objects of messages that fail anyway are written as well: redelivery writes the same objects again
-        stored, unstored = self._store(held)
-        written, failed = written + stored, failed | dict.fromkeys(unstored)
+        written += self._store(held, failed)
         log_events("changes archived", (one for message in ids.keys() - failed.keys() for one in ids[message]))
         count_metrics(
             EventsReceived=received,
@@ -104,16 +105,27 @@ class Archiver(Struct, frozen=True):
         )
         return {"batchItemFailures": [{"itemIdentifier": message} for message in failed]}
 
-    def _read_events(self, body: str) -> tuple[list[Event], list[TailraceError]]:
-        """Return the events of a message, and why others, or the whole message, cannot be read."""
+    def _read_events(
+        self, body: str, remaining_time_ms: Callable[[], int]
+    ) -> Iterator[tuple[list[Event], list[TailraceError]]]:
+        """Yield the events of a message, and why others, or the whole message, cannot be read.
+
+        In parts: one message may refer to the data of hundreds of events.
+        """
         try:
             found = parse_events(body)
         except InvalidMessage as error:
-            return [], [error]
+            yield [], [error]
+            return
+        yield [one for one in found if isinstance(one, Event)], []
         references = [one for one in found if isinstance(one, DataRef)]
-        fetched = run_all([partial(self._fetch_or_fail, one) for one in references], _THREADS)
-        events = [one for one in (*found, *fetched) if isinstance(one, Event)]
-        return events, [one for one in fetched if isinstance(one, TailraceError)]
+        for part in batched(references, _THREADS, strict=False):
+            if remaining_time_ms() < _MIN_TIME_LEFT_MS:
+                yield [], [Transient("no time is left")]
+                return
+            fetched = run_all([partial(self._fetch_or_fail, one) for one in part], _THREADS)
+            events = [one for one in fetched if isinstance(one, Event)]
+            yield events, [one for one in fetched if isinstance(one, TailraceError)]
 
     def _fetch_or_fail(self, reference: DataRef) -> Event | TailraceError:
         try:
@@ -128,8 +140,8 @@ class Archiver(Struct, frozen=True):
             data = self.s3.get_object(Bucket=reference.bucket, Key=reference.key)["Body"].read()
         return reference.resolve(data)
 
-    def _store(self, held: HeldMessages) -> tuple[int, list[str]]:
-        """Write an object for each group; return how many were written, and the messages with events that were not."""
+    def _store(self, held: HeldMessages, failed: dict[str, None]) -> int:
+        """Write an object for each group; return how many were written; the messages of the others have failed."""
         members = list(held.groups.values())
         objects = [archive_object(partition, [event for _, event in found]) for partition, found in held.groups.items()]
         unstored = put_objects(self.s3, self.archive_bucket, objects)
@@ -137,7 +149,8 @@ class Archiver(Struct, frozen=True):
             logger().warning(
                 "objects not written; their messages will be redelivered", extra={"objects": len(unstored)}
             )
-        return len(objects) - len(unstored), [message for position in unstored for message, _ in members[position]]
+        failed |= {message: None for position in unstored for message, _ in members[position]}
+        return len(objects) - len(unstored)
 
 
 def _read_messages(event: Mapping[str, Any]) -> Sequence[tuple[str, str]]:

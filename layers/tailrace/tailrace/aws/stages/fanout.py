@@ -19,6 +19,7 @@ from tailrace.inputs.changes import parse_raw_batch
 from tailrace.outputs.packing import claim_check, fits, pack
 from tailrace.outputs.prepared_images import PreparedImages
 from tailrace.outputs.routing import Dispatch, OutgoingEvent, dispatch
+from tailrace.outputs.stored_object import StoredObject
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -29,11 +30,28 @@ _MIN_TIME_LEFT_MS = 60_000
 """What sending may take. An invocation that times out has the whole batch delivered again, in halves."""
 
 _LONGEST_CALL_MS = 40_000
-"""What a call of a queue takes that gets no response, with its retries, and a little more."""
+"""What a call of a queue or a bucket takes that gets no response, with its retries, and a little more."""
+
+
+_FIRST_OBJECTS = 8
+"""How many objects are stored even if later ones must wait: as many as are stored at once."""
 
 
 def _always() -> bool:
     return True
+
+
+class Time(Struct, frozen=True):
+    """Whether there is time to store one more object, and to begin a call at all.
+
+    Objects leave time for the queues. Otherwise, a slow bucket would take it all, and each delivery would do the same.
+    """
+
+    stores: Callable[[], bool] = _always
+    sends: Callable[[], bool] = _always
+
+
+_AT_LEISURE = Time()
 
 
 def _time_check(remaining_time_ms: Callable[[], int], enough_ms: int) -> Callable[[], bool]:
@@ -77,14 +95,14 @@ class Fanout:
         batch = parse_raw_batch(event)
         at_first_ms = remaining_time_ms() if len(batch.records) > 1 else 0  # of a single change, nothing can be left
         decides = _time_check(remaining_time_ms, min(_MIN_TIME_LEFT_MS, at_first_ms // 2))
-        sends = _time_check(remaining_time_ms, min(_LONGEST_CALL_MS, at_first_ms // 3))
+        time = Time(decides, _time_check(remaining_time_ms, min(_LONGEST_CALL_MS, at_first_ms // 3)))
         dispatched = dispatch(batch, self.pipeline, self.images, decides)
-        unstored = self._quarantine(dispatched)
-        unarchived = self.send_to_archive(dispatched.archive, sends)
+        unstored = self._quarantine(dispatched, time)
+        unarchived = self.send_to_archive(dispatched.archive, time)
         failed = [*dispatched.undecided, *unstored, *unarchived]
         routed = 0
         for route, events in dispatched.routes.items():
-            unsent = self.send_to_route(route, events, sends)
+            unsent = self.send_to_route(route, events, time)
             failed += unsent
             routed += len(events) - len(unsent)
             if route in self.route_throughput:
@@ -103,32 +121,39 @@ class Fanout:
         self.progress.advance(batch.shard, batch.positions, retry_from)
         return stream_response(event, retry_from)
 
-    def _quarantine(self, dispatched: Dispatch) -> list[int]:
+    def _quarantine(self, dispatched: Dispatch, time: Time) -> list[int]:
         if not dispatched.quarantine:
             return []
-        failed = put_objects(
-            self.s3(), self.destinations.failures_bucket, [refused.object for refused in dispatched.quarantine]
-        )
-        return [dispatched.quarantine[position].sequence for position in failed]
+        reports = [refused.object for refused in dispatched.quarantine]
+        return [dispatched.quarantine[position].sequence for position in self._store(reports, time)]
 
-    def send_to_archive(self, events: Sequence[OutgoingEvent], has_time: Callable[[], bool] = _always) -> list[int]:
+    def _store(self, objects: Sequence[StoredObject], time: Time) -> list[int]:
+        """Store objects in the failures bucket; return the positions of those that could not be stored now."""
+        first, others = objects[:_FIRST_OBJECTS], objects[_FIRST_OBJECTS:]
+        failed = put_objects(self.s3(), self.destinations.failures_bucket, first, has_time=time.sends)
+        if failed:
+            return [*failed, *range(len(first), len(objects))]
+        rest = put_objects(self.s3(), self.destinations.failures_bucket, others, has_time=time.stores)
+        return [len(first) + position for position in rest]
+
+    def send_to_archive(self, events: Sequence[OutgoingEvent], time: Time = _AT_LEISURE) -> list[int]:
         """Send events to the archive queue; return the sequence numbers of those that could not be sent now."""
-        ready, failed = self._with_claim_checks(events)
+        ready, failed = self._with_claim_checks(events, time)
         messages = pack([text for _, text in ready])
         bodies = [body for body, _ in messages]
-        unsent = send_messages(self.sqs, self.destinations.archive_queue, bodies, has_time=has_time)
+        unsent = send_messages(self.sqs, self.destinations.archive_queue, bodies, has_time=time.sends)
         return failed + [ready[position][0] for message in unsent for position in messages[message][1]]
 
-    def send_to_route(
-        self, route: str, events: Sequence[OutgoingEvent], has_time: Callable[[], bool] = _always
-    ) -> list[int]:
+    def send_to_route(self, route: str, events: Sequence[OutgoingEvent], time: Time = _AT_LEISURE) -> list[int]:
         """Send events to a route's queue; return the sequence numbers of those that could not be sent now."""
         queue = self.destinations.route_queues[route]
-        ready, failed = self._with_claim_checks(events)
-        unsent = send_messages(self.sqs, queue, [text for _, text in ready], has_time=has_time)
+        ready, failed = self._with_claim_checks(events, time)
+        unsent = send_messages(self.sqs, queue, [text for _, text in ready], has_time=time.sends)
         return failed + [ready[position][0] for position in unsent]
 
-    def _with_claim_checks(self, events: Sequence[OutgoingEvent]) -> tuple[list[tuple[int, str]], list[int]]:
+    def _with_claim_checks(
+        self, events: Sequence[OutgoingEvent], time: Time
+    ) -> tuple[list[tuple[int, str]], list[int]]:
         """Store the data of oversize events in the bucket (claim check).
 
         Returns the sequence number and text of each event that can be sent, and the sequence numbers of events whose
@@ -144,7 +169,7 @@ class Fanout:
             return [(event.sequence, event.text) for event in events], []
         places = list(checks)
         stored = [stored_object for stored_object, _ in checks.values()]
-        failed = {places[index] for index in put_objects(self.s3(), self.destinations.failures_bucket, stored)}
+        failed = {places[index] for index in self._store(stored, time)}
         ready = [
             (event.sequence, checks[position][1] if position in checks else event.text)
             for position, event in enumerate(events)

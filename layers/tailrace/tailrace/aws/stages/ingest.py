@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tailrace.aws.items.operations import apply_operation
 from tailrace.aws.items.store import ItemStore
@@ -31,9 +32,17 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-# What a call takes that the table leaves without a response, with the SDK's retries, and a little more: a message that
-# is not started in time is retried alone, not with the whole batch.
+# What a call takes that the table or the bucket leaves without a response, with the SDK's retries, and a little more: a
+# message that is not started, or not ended, in time is retried alone, not with the whole batch.
 _MIN_TIME_LEFT_MS = 30_000
+
+
+def _time_requirement(remaining_time_ms: Callable[[], int]) -> Callable[[], None]:
+    def require_time() -> None:
+        if remaining_time_ms() < _MIN_TIME_LEFT_MS:
+            raise Transient("no time is left")
+
+    return require_time
 
 
 class Ingester(Struct, frozen=True):
@@ -60,6 +69,7 @@ class Ingester(Struct, frozen=True):
         blocked_groups: set[str] = set()
         quarantined = 0
         rejection: Permanent | None = None
+        items = replace(self.items, require_time=_time_requirement(remaining_time_ms))
         for record in event["Records"]:
             group = record["attributes"].get("MessageGroupId")
             if (group is not None and group in blocked_groups) or remaining_time_ms() < _MIN_TIME_LEFT_MS:
@@ -67,7 +77,7 @@ class Ingester(Struct, frozen=True):
                 blocked_groups.add(group)
                 continue
             try:
-                quarantined += self._process(record)
+                quarantined += self._process(record, items)
             except (Transient, Conflict) as error:
                 reason = "other writers keep changing the item" if isinstance(error, Conflict) else str(error)
                 logger().warning(
@@ -92,14 +102,15 @@ class Ingester(Struct, frozen=True):
             raise rejection  # so that the function's errors show that nothing gets through
         return {"batchItemFailures": [{"itemIdentifier": message} for message in failed]}
 
-    def _process(self, record: Mapping[str, Any]) -> bool:
+    def _process(self, record: Mapping[str, Any], items: ItemStore) -> bool:
         """Process one message; return True if it went to quarantine."""
         correlate(record["messageId"], sender_trace=record["attributes"].get("AWSTraceHeader", ""))
         try:
-            self.items.require_writes()
+            items.require_writes()
             sent_ms = int(record["attributes"].get("SentTimestamp", 0))
-            apply_operation(self.items, parse_message(record["body"]), stamp_of(sent_ms))
+            apply_operation(items, parse_message(record["body"]), stamp_of(sent_ms))
         except (InvalidItem, InvalidMessage, NotFound, PreconditionFailed, WritesOff) as error:
+            items.require_time()
             self._quarantine(record, error)
             return True
         return False

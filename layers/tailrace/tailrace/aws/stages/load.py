@@ -20,7 +20,8 @@ from tailrace.aws.runtime.object_reader import ObjectReader, ObjectReplaced, Sto
 from tailrace.aws.runtime.objects import put_objects
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.aws.runtime.trace_logs import correlate, log_written
-from tailrace.aws.stages.checkpoints import Checkpoints, FileTakenOver
+from tailrace.aws.stages.checkpoints import Checkpoint, Checkpoints, FileTakenOver
+from tailrace.aws.stages.load_clock import MIN_TIME_LEFT_MS, Clock, OutOfTime
 from tailrace.aws.stages.receipts import Receipts, Upload, uploads
 from tailrace.aws.stages.tally import Tally, iso
 from tailrace.definition.item_keys import PLAIN_TTL
@@ -37,30 +38,7 @@ if TYPE_CHECKING:
 # Bounds of what is held in memory; lines that take long are written at each checkpoint as well. The bytes also keep a
 # call of 25 items, where a byte of the file may take up to six, below DynamoDB's request limit of 16 MB.
 _FLUSH_LINES, _FLUSH_BYTES = 500, 2 * 1024 * 1024
-_MIN_TIME_LEFT_MS = 60_000  # what a busy table may take for that many lines
-_CHECKPOINT_EVERY_MS = 5_000  # what a crash costs at most
 _CHECK_EVERY_MS = 200  # a new upload takes longer than this to write its first line
-
-
-class OutOfTime(Exception):
-    """The invocation ends soon."""
-
-
-class _Clock(Struct):
-    """The time of an invocation, as far as one file is concerned."""
-
-    remaining_ms: Callable[[], int]
-    checkpoint_at_ms: int
-
-    def require(self) -> None:
-        if self.remaining_ms() < _MIN_TIME_LEFT_MS:
-            raise OutOfTime
-
-    def is_checkpoint_due(self) -> bool:
-        return self.remaining_ms() <= self.checkpoint_at_ms
-
-    def start_anew(self) -> None:
-        self.checkpoint_at_ms = self.remaining_ms() - _CHECKPOINT_EVERY_MS
 
 
 class _Work(Struct):
@@ -69,10 +47,12 @@ class _Work(Struct):
     version: StoredVersion
     tally: Tally
     checkpoints: Checkpoints
-    clock: _Clock
+    clock: Clock
     checked_at_ms: int
     is_compressed: bool = False
     is_out_of_time: bool = False
+    is_unwritten: bool = False  # the time was not enough for what the tally holds
+    written: Checkpoint | None = None  # the last place before which nothing is unwritten
     expiry_name: str = PLAIN_TTL
 
 
@@ -107,7 +87,7 @@ class Loader(Struct, frozen=True):
         receipts, failure = [], None
         for position, upload in enumerate(uploads(event)):
             try:
-                if position and remaining_time_ms() < _MIN_TIME_LEFT_MS:
+                if position and remaining_time_ms() < MIN_TIME_LEFT_MS:
                     self.hand_on(upload.notification())
                     continue
                 receipt = self._load(upload, remaining_time_ms)
@@ -144,7 +124,8 @@ class Loader(Struct, frozen=True):
                 return self._finish(tally, [gone])
             return self._finish(tally, [ObjectReplaced()])
         tally.resume(checkpoints.take(tally.checkpoint()))  # of a small file, too: its notification may come twice
-        clock = _Clock(remaining_time_ms, remaining_time_ms() - _CHECKPOINT_EVERY_MS)
+        clock = Clock(remaining_time_ms)
+        clock.start_anew()
         try:
             return self._work(_Work(version, tally, checkpoints, clock, remaining_time_ms()))
         except FileTakenOver:
@@ -156,16 +137,20 @@ class Loader(Struct, frozen=True):
     def _work(self, work: _Work) -> Item | None:
         tally, start = work.tally, work.tally.bookmark
         failures = self._attempt(partial(self._read, work), work)
-        failures += self._attempt(partial(self._flush_current, work), work)
-        if work.is_out_of_time and not failures:
-            if tally.bookmark != start:
-                work.checkpoints.keep(tally.checkpoint(), released=True)
+        if not work.is_unwritten:
+            failures += self._attempt(partial(self._flush_current, work), work)
+        if work.is_unwritten or (work.is_out_of_time and not failures):
+            reached = work.written if work.is_unwritten else tally.checkpoint()
+            if reached is not None and reached.bookmark != start:
+                work.checkpoints.keep(reached, released=True)
                 self.hand_on(tally.upload.notification())
                 return None
+            if work.is_unwritten:
+                raise Transient(f"{tally.upload.key}: table or quarantine too busy for the lines after {start.number}")
             if not (work.is_compressed and start.offset):
                 raise Transient(
                     f"{tally.upload.key}: no time left at line {start.number}; the function's timeout must be well "
-                    f"over {_MIN_TIME_LEFT_MS // 1000} s"
+                    f"over {MIN_TIME_LEFT_MS // 1000} s"
                 )
             failures.append(
                 InvalidMessage("the file takes too long to unpack: upload it uncompressed, or in several files")
@@ -264,8 +249,9 @@ class Loader(Struct, frozen=True):
         self._require_current(work)
         self._flush(work)
         tally.buffered_lines = tally.buffered_bytes = 0
+        work.written = tally.checkpoint()
         if work.clock.is_checkpoint_due():
-            work.checkpoints.keep(tally.checkpoint())
+            work.checkpoints.keep(work.written)
             work.clock.start_anew()
 
     def _flush(self, work: _Work) -> None:
@@ -273,9 +259,18 @@ class Loader(Struct, frozen=True):
         lines = [line for line, _ in tally.rows.values()]
         rows = [row for _, row in tally.rows.values()]
         keys = self.pipeline.collection(tally.upload.collection).keys if rows else PLAIN
-        rejections = put_all_or_raise(
-            self.dynamodb, self.items_table, rows, keys=keys, before_call=work.checkpoints.require_held
-        )
+        try:
+            rejections = put_all_or_raise(
+                self.dynamodb,
+                self.items_table,
+                rows,
+                keys=keys,
+                before_call=work.checkpoints.require_held,
+                has_time=work.clock.allows_call,
+            )
+        except Transient:
+            self._require_call(work)
+            raise
         self.count_accepted(len(lines) - len(rejections))
         correlate(tally.upload.key)
         refused = {rejection.position for rejection in rejections}
@@ -283,7 +278,13 @@ class Loader(Struct, frozen=True):
         for rejection in rejections:
             tally.accepted -= 1
             tally.refuse(lines[rejection.position], (Violation("", "table", rejection.reason),))
-        if put_objects(self.s3, self.failures_bucket, tally.quarantine_reports):
+        if put_objects(self.s3, self.failures_bucket, tally.quarantine_reports, has_time=work.clock.allows_call):
+            self._require_call(work)
             raise Transient("quarantine cannot be written now")
         tally.rows.clear()
         tally.quarantine_reports.clear()
+
+    def _require_call(self, work: _Work) -> None:
+        if not work.clock.allows_call():
+            work.is_unwritten = True
+            raise OutOfTime

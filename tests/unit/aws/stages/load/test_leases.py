@@ -8,7 +8,7 @@ import pytest
 
 from local.in_memory.errors import client_error
 from tailrace.aws.runtime.clients import client
-from tailrace.aws.stages import checkpoints, load
+from tailrace.aws.stages import checkpoints, load_clock
 from tailrace.errors import Transient
 from tests.unit.aws.stages.load.inbox import Inbox, Killed
 from tests.unit.aws.stages.load.large_files import FILES, LINES
@@ -131,7 +131,7 @@ def test_who_works_for_long_between_two_checkpoints_asks_whether_the_file_is_sti
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The other invocation has waited, and writes now."""
-    monkeypatch.setattr(load, "_CHECKPOINT_EVERY_MS", 1_000_000)
+    monkeypatch.setattr(load_clock, "CHECKPOINT_EVERY_MS", 1_000_000)
     inbox = Inbox()
     event = inbox.upload(*FILES["lines"])
     inbox.events.clear()
@@ -161,4 +161,4 @@ def test_a_call_ends_within_the_time_that_others_wait_for_it(monkeypatch: pytest
     longest_pauses_s = sum(2**attempt for attempt in range(attempts - 1))
     longest_s = attempts * (config.connect_timeout + config.read_timeout) + longest_pauses_s
     assert longest_s * 1000 <= checkpoints._CALL_MS
-    assert load._CHECKPOINT_EVERY_MS < checkpoints._LEASE_MS
+    assert load_clock.CHECKPOINT_EVERY_MS < checkpoints._LEASE_MS

@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from local.in_memory.errors import client_error
-from tailrace.aws.stages import load
+from tailrace.aws.stages import load, load_clock
 from tailrace.errors import Transient
 from tests.unit.aws.stages.load.inbox import Inbox, Killed
 from tests.unit.aws.stages.load.large_files import FILES, GOOD, SEEDS, assert_same, at_once
@@ -44,7 +44,7 @@ def test_an_invocation_that_is_overtaken_at_its_last_line_leaves_the_receipt_to_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With a receipt, the other one would end in the middle, where it has just written older lines again."""
-    monkeypatch.setattr(load, "_CHECKPOINT_EVERY_MS", 1_000_000)
+    monkeypatch.setattr(load_clock, "CHECKPOINT_EVERY_MS", 1_000_000)
     inbox = Inbox()
     event = inbox.upload(*FILES["lines"])
     writes: list[int] = []

@@ -100,7 +100,7 @@ def past(context: JobContext, job: Job) -> Next:
     for one in context.generations(job):
         if one.journal is not None and not is_past(one.journal.time, context.now, context.timing.margin_s):
             return Again(job, min(context.timing.poll_s, one.journal.time + context.timing.margin_s - context.now + 1))
-    partitions = context.timing.partitions(context.shards.items())
+    partitions = context.timing.partitions(*context.shards.size())
     job = job.remember(partitions=partitions, segments=partitions, parents=_parents(context))
     return Now(job.go_to("scan", job_phases.READING_ITEMS, partitions))
 

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import batched
+from itertools import chain, islice
 
 from msgspec.structs import replace
 
@@ -145,8 +145,9 @@ def _write_base(context: JobContext, job: Job, spaces: Sequence[RowSpace], journ
     evaluator = Evaluator(spaces[0].aggregate.of, list(by_aggregate))
     lines: dict[str, Lines] = {}
     page = size = 0
-    for items in batched(_images(context, job, spaces[0], journal, partition), _ITEMS_PER_FOLD, strict=False):
-        result = base_rows(items, evaluator)
+    images = _images(context, job, spaces[0], journal, partition)
+    for first in images:  # one after the other: so many items may have gigabytes
+        result = base_rows(chain([first], islice(images, _ITEMS_PER_FOLD - 1)), evaluator)
         if job.kind == "build":  # a verification finds the same items again, each time
             _tell_uncounted(result.poison)
         for plain in (*result.rows, *result.group_list_changes):
