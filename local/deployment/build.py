@@ -3,6 +3,7 @@
 The packaged artifacts are kept next to the build, so that a later start only uploads them.
 """
 
+import atexit
 import fcntl
 import hashlib
 import os
@@ -116,6 +117,12 @@ def _hold(built: Path) -> None:
         file = (built / NOTES).open("rb")
         fcntl.flock(file, fcntl.LOCK_SH)
         _held[built] = file
+
+
+@atexit.register
+def _release_all() -> None:
+    for file in _held.values():  # the end of the process would do it, with a warning
+        file.close()
 
 
 def hold_only(built: Path) -> None:

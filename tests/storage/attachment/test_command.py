@@ -57,6 +57,7 @@ class _Handler(BaseHTTPRequestHandler):
             found = urllib3.request("POST", self.server.behind, body=body, headers=dict(self.headers))
             status, answer = found.status, found.data
         self.send_response(status)
+        self.send_header("x-amzn-RequestId", "1")  # as AWS names each request
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
