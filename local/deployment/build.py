@@ -29,7 +29,7 @@ from local.deployment.derived_build import (
 )
 from local.deployment.emulator import LOGS, REGION, ROOT
 from local.deployment.layers import mount_layers
-from local.deployment.processes import SupervisedProcess, clean_environment
+from local.deployment.processes import SupervisedProcess, clean_environment, is_locked
 from local.errors import DeployFailed, SetupMissing
 
 SAM = ROOT / ".tools" / "sam" / "bin" / "sam"
@@ -131,21 +131,10 @@ def hold_only(built: Path) -> None:
         _held.pop(other).close()
 
 
-def _is_held(built: Path) -> bool:
-    try:
-        with (built / NOTES).open("r+b") as file:  # on network file systems, an exclusive lock needs a writable file
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
-
-
 def _remove_old_builds() -> None:
     """Keep the newest builds, those that running stacks use, and those that they are derived from."""
     builds = sorted((path for path in BUILDS.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
-    kept = {*builds[-KEPT_BUILDS:], *filter(_is_held, builds)}
+    kept = {*builds[-KEPT_BUILDS:], *(path for path in builds if is_locked(path / NOTES))}
     kept |= {base for build in kept if (base := base_of(build))}
     for build_folder in set(builds) - kept:
         shutil.rmtree(build_folder, ignore_errors=True)

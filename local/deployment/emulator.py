@@ -20,7 +20,7 @@ from typing import Self
 
 from botocore.exceptions import BotoCoreError
 
-from local.deployment.processes import SupervisedProcess, bare_environment
+from local.deployment.processes import SupervisedProcess, bare_environment, is_locked
 from local.errors import EmulatorFailed, PortInUse, SetupMissing
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -263,21 +263,9 @@ def _new_log(port: int) -> Path:
     LOGS.mkdir(parents=True, exist_ok=True)
     # sorted by name, which starts with the time; a concurrent start may remove the same files
     for old in sorted(LOGS.glob("emulator-*.log"))[: 1 - MAX_LOGS]:
-        if not _is_written(old):
+        if not is_locked(old):  # no running emulator writes it
             old.unlink(missing_ok=True)
     return LOGS / f"emulator-{time.strftime('%Y%m%d-%H%M%S')}-{port}.log"
-
-
-def _is_written(log: Path) -> bool:
-    """Whether an emulator that runs writes the log."""
-    try:
-        with log.open("rb") as found:
-            fcntl.flock(found, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
 
 
 def _reason(error: Exception) -> str:

@@ -1,6 +1,7 @@
 """Supervised child processes: they end when this process does, for any reason."""
 
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
@@ -90,3 +91,15 @@ def bare_environment(**extra: str) -> dict[str, str]:
     """The part of this process's environment that a program needs to start and to reach the network."""
     kept = {name: value for name, value in clean_environment().items() if name.upper() in NEEDED}
     return {**kept, **extra}
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process that runs holds a lock on a file."""
+    try:
+        with path.open("r+b") as file:  # on network file systems, an exclusive lock needs a writable file
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
