@@ -66,6 +66,20 @@ def test_it_is_checked_before_anything_reads_it() -> None:
     assert "TableCheck" not in json.dumps(own, default=str)
 
 
+@pytest.mark.parametrize("resources", [ATTACHED, WRITABLE, deployed()])
+def test_what_is_refused_reaches_no_function(resources: Mapping[str, Any]) -> None:
+    """Nor what uses the definition or the items, until both checks have passed; history, which makes them, comes first.
+
+    Items that an entrance has written to the table of a refused deployment would be lost when it is rolled back.
+    """
+    variables = {stage: resources[function_id(stage)]["Properties"]["Environment"]["Variables"] for stage in STAGES}
+    waiting = {stage for stage, names in variables.items() if "ITEMS_TABLE" in names} | {"fanout", "aggregate"}
+    assert waiting - {"history"} == {"api", "ingest", "load", "fanout", "aggregate"}
+    for stage in waiting - {"history"}:
+        assert resources[function_id(stage)]["DependsOn"] == ["ControlRows", "RouteCheck"]
+    assert "DependsOn" not in resources["HistoryFunction"]
+
+
 def test_every_new_definition_is_compared_with_it() -> None:
     """The key of the table may fit one definition, and not the next."""
     assert ATTACHED["TableCheck"]["Properties"]["Code"] == {"Ref": "TailraceLayer"}

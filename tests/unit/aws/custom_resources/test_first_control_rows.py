@@ -5,7 +5,13 @@ from typing import Any
 import pytest
 
 from tailrace.aws.backfill.control import ControlTable
-from tailrace.aws.custom_resources.first_control_rows import ANOTHER_STREAM, see_attachment
+from tailrace.aws.custom_resources.first_control_rows import (
+    ANOTHER_STACK,
+    ANOTHER_STREAM,
+    see_attachment,
+    see_stack,
+    write_first_control_rows,
+)
 from tailrace.backfill.generations import Generation, State, created
 from tailrace.errors import InvalidMessage
 from tests.simulation.jobs.world import World
@@ -78,3 +84,47 @@ def test_a_stack_from_before_streams_were_recorded_is_left_alone(control: Contro
     assert set(control.read().generations.values()) == set(GENERATIONS)
     see_attachment(control, event("Update", SHOP_ANEW, SHOP))
     assert not any(one.exact for one in control.read().generations.values())
+
+
+def deploy(world: World, kind: str, stack: str) -> None:
+    """Do what the resource of the control rows does for a stack."""
+    context = world.job_context()
+    write_first_control_rows(context, ("items", "aggregates", "progress"), stack=stack)
+    see_stack(context, {"RequestType": kind, "StackId": stack})
+
+
+def exact(world: World) -> set[str]:
+    return {one.aggregate for one in world.job_context().control.read().generations.values() if one.exact}
+
+
+def test_after_another_stack_nothing_is_known_to_be_exact() -> None:
+    """The tables were retained, and the stream has forgotten what was written more than a day ago."""
+    world = World(1)
+    deploy(world, "Create", "one")
+    world.write("visits#1", {"page": "x", "ms": 1})
+    world.settle()
+    assert exact(world) == {"large", "pages", "shops"}
+    deploy(world, "Create", "two")
+    control = world.job_context().control.read()
+    assert {(one.state, one.reason) for one in control.generations.values()} == {(State.LIVE, ANOTHER_STACK)}
+    assert not exact(world)
+    (pages,) = [one for one in control.generations.values() if one.aggregate == "pages"]
+    assert not control.knows_expired("visits", pages)
+
+
+@pytest.mark.parametrize("kind", ["Create", "Update"])
+def test_a_request_that_comes_again_changes_nothing(kind: str) -> None:
+    world = World(1)
+    deploy(world, "Create", "one")
+    deploy(world, kind, "one")
+    assert exact(world) == {"large", "pages", "shops"}
+    assert not world.job_context().control.read().unkept
+
+
+def test_the_update_of_a_stack_that_has_recorded_no_id_changes_nothing() -> None:
+    world = World(1)
+    write_first_control_rows(world.job_context(), ("items", "aggregates", "progress"))
+    deploy(world, "Update", "one")
+    assert exact(world) == {"large", "pages", "shops"}
+    deploy(world, "Create", "one")
+    assert exact(world) == {"large", "pages", "shops"}

@@ -2,9 +2,10 @@
 
 The item's keys are ``~control`` and ``-``. Attribute ``g:shops@2`` holds the control row of the generation shops@2 as a
 JSON text, ``p:shops`` the version that readers are shown, ``c:orders`` that a definition has had the collection orders,
-and ``u:orders`` the second at which items of it expired while their images were not kept. A control row is replaced on
-condition that its text is still the one that was read; pointers move in the same write as the row that allows it. One
-item means that an invocation sees all of them at one moment, with one read.
+and ``u:orders`` the second at which items of it expired while their images were not kept; ``stack`` names the stack of
+the rows. A control row is replaced on condition that its text is still the one that was read; pointers move
+in the same write as the row that allows it. One item means that an invocation sees all of them at one moment, with one
+read.
 """
 
 import json
@@ -19,7 +20,7 @@ from msgspec import Struct, field
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
 from tailrace.backfill.admission import MAX_RECORD_AGE_S
 from tailrace.backfill.generations import Generation, GenerationId, from_row, shown, to_row
-from tailrace.encoding.dynamodb import decode_item, encode_item
+from tailrace.encoding.dynamodb import decode_item, encode_item, encode_value
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -33,7 +34,7 @@ CONTROL = "~control"
 _KEY = {"pk": CONTROL, "sk": "-"}
 _GENERATION, _POINTER, _COLLECTION, _UNKEPT = "g:", "p:", "c:", "u:"
 _MAX_CHANGES = 100  # an expression has 4 KB
-_SINCE_CREATION, _COUNTED = "since_creation", "counted"
+_SINCE_CREATION, _COUNTED, _STACK = "since_creation", "counted", "stack"
 
 
 class Counted(NamedTuple):
@@ -55,6 +56,7 @@ class Control(Struct, frozen=True):
             items expired less than :data:`UNKEPT_AGAIN_S` later.
         exists: whether there is a control item; there is none in a stack that is older than control rows.
         counted: the table whose items the rows count; None if it was never recorded.
+        stack: the id of the stack that maintains the rows; empty if it was never recorded.
     """
 
     generations: Mapping[GenerationId, Generation] = field(default_factory=dict)
@@ -64,6 +66,7 @@ class Control(Struct, frozen=True):
     counted: Counted | None = None
     unkept: Mapping[str, int] = field(default_factory=dict)
     collections: AbstractSet[str] = frozenset()
+    stack: str = ""
 
     def knows_expired(self, collection: str, generation: Generation) -> bool:
         """Tell whether the images of all items of a collection that a generation has to count are kept.
@@ -97,12 +100,13 @@ class ControlTable(Struct, frozen=True):
             answer = self.client.get_item(TableName=self.table, Key=encode_item(_KEY), ConsistentRead=True)
         return parse_control(answer.get("Item", {}))
 
-    def create(self, generations: Iterable[Generation], *, since_creation: bool) -> bool:
-        """Write the first control rows; readers are shown the highest version of each aggregate.
+    def create(self, generations: Iterable[Generation], *, since_creation: bool, stack: str = "") -> bool:
+        """Write the first control rows of a stack; readers are shown the highest version of each aggregate.
 
         Returns False, and writes nothing, if there is a control item already.
         """
         item: dict[str, Any] = {**_KEY, _SINCE_CREATION: since_creation}
+        item |= {_STACK: stack} if stack else {}
         for one in sorted(generations, key=lambda one: one.id):
             item[_generation_attribute(one.id)] = _text(one)
             item[f"{_POINTER}{one.aggregate}"] = one.version
@@ -118,15 +122,11 @@ class ControlTable(Struct, frozen=True):
 
     def record_counted(self, counted: Counted) -> None:
         """Store which table the rows count."""
-        with map_aws_errors():
-            self.client.update_item(
-                TableName=self.table,
-                Key=encode_item(_KEY),
-                UpdateExpression="SET #counted = :counted",
-                ConditionExpression="attribute_exists(pk)",
-                ExpressionAttributeNames={"#counted": _COUNTED},
-                ExpressionAttributeValues=encode_item({":counted": list(counted)}),
-            )
+        self._set([_COUNTED], encode_value(list(counted)))
+
+    def record_stack(self, stack: str) -> None:
+        """Store which stack maintains the rows."""
+        self._set([_STACK], encode_value(stack))
 
     def record_unkept(self, collections: Iterable[str], now: int) -> None:
         """Store that items of these collections have expired now whose images are not kept."""
@@ -205,6 +205,7 @@ def parse_control(image: Mapping[str, Any]) -> Control:
         counted=Counted(*item[_COUNTED]) if _COUNTED in item else None,
         unkept={name.removeprefix(_UNKEPT): int(at) for name, at in item.items() if name.startswith(_UNKEPT)},
         collections=frozenset(name.removeprefix(_COLLECTION) for name in item if name.startswith(_COLLECTION)),
+        stack=item.get(_STACK, ""),
     )
 
 

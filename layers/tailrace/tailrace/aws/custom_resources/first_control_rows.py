@@ -6,6 +6,9 @@ table that is not the stack's own has a past that its stream has forgotten: its 
 
 Which table's items the rows count is recorded then, and compared at every deployment. CloudFormation rolls a refused
 update back with an update of its own, which looks like a change the other way round; the record tells the two apart.
+
+A stack that is created over control rows has the tables of one that was deleted. What was written meanwhile may be
+missing, since the stream keeps a change for a day; so nothing is known to be exact until it is verified.
 """
 
 from collections.abc import Mapping
@@ -22,10 +25,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ANOTHER_STREAM = "the stack reads another stream of the table, and what was written in between may be missing"
+ANOTHER_STACK = "the stack was deleted and created again, and what was written in between may be missing"
 
 
-def write_first_control_rows(context: JobContext, tables: "Sequence[str]", *, is_attached: bool = False) -> str:
+def write_first_control_rows(
+    context: JobContext, tables: "Sequence[str]", *, is_attached: bool = False, stack: str = ""
+) -> str:
     """Write the control rows if there are none, and return what was done; ``tables`` must be empty in a new stack.
+
+    ``stack`` is the id of the stack.
 
     Raises:
         Transient: a table cannot be used now.
@@ -39,7 +47,7 @@ def write_first_control_rows(context: JobContext, tables: "Sequence[str]", *, is
     # what expired before the stream's oldest record was never there for this stack
     since_creation = is_new or is_attached
     rows = [make(name, version, meaning) for (name, version), meaning in fingerprints(context.pipeline).items()]
-    if context.control.create(rows, since_creation=since_creation) and not is_new:
+    if context.control.create(rows, since_creation=since_creation, stack=stack) and not is_new:
         context.progress.accept_counts()
     return make.__name__
 
@@ -47,6 +55,24 @@ def write_first_control_rows(context: JobContext, tables: "Sequence[str]", *, is
 def _has_items(context: JobContext, table: str) -> bool:
     with map_aws_errors():
         return bool(context.dynamodb.scan(TableName=table, Limit=1, ConsistentRead=True)["Items"])
+
+
+def see_stack(context: JobContext, event: Mapping[str, Any]) -> None:
+    """Leave no row known to be exact that another stack has maintained before this one was created.
+
+    Nor are the images of all expired items kept: TTL deletes items without a stack, too. CloudFormation may send a
+    request twice, so the id of the stack tells whether the control rows are its own.
+
+    Raises:
+        Transient: a control row has changed meanwhile, or the table cannot be used now.
+    """
+    found, stack = context.control.read(), event["StackId"]
+    if found.stack == stack:
+        return
+    if event["RequestType"] == "Create":
+        _distrust_all(context.control, ANOTHER_STACK)
+        context.control.record_unkept(found.collections | context.pipeline.collections_by_name.keys(), context.now)
+    context.control.record_stack(stack)
 
 
 def see_attachment(control: ControlTable, event: Mapping[str, Any]) -> None:
@@ -72,11 +98,15 @@ def see_attachment(control: ControlTable, event: Mapping[str, Any]) -> None:
             f"deploy a stack of another name, or leave {kept}"
         )
     if counted.stream != wanted.stream:
-        for before_change in found.generations.values():
-            after = distrusted(before_change, ANOTHER_STREAM)
-            if after != before_change and not control.replace(before_change, after):
-                raise Transient("a control row has changed meanwhile: deploy again")
+        _distrust_all(control, ANOTHER_STREAM)
         control.record_counted(wanted)
+
+
+def _distrust_all(control: ControlTable, reason: str) -> None:
+    for before in control.read().generations.values():
+        after = distrusted(before, reason)
+        if after != before and not control.replace(before, after):
+            raise Transient("a control row has changed meanwhile: deploy again")
 
 
 def _counted(properties: Mapping[str, Any]) -> Counted:

@@ -11,7 +11,11 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from tailrace.aws.custom_resources.first_control_rows import see_attachment, write_first_control_rows
+from tailrace.aws.custom_resources.first_control_rows import (
+    see_attachment,
+    see_stack,
+    write_first_control_rows,
+)
 from tailrace.aws.custom_resources.table_check import DENIED, PAUSES_S, check_attached
 from tailrace.aws.jobs.assembly import job_context
 from tailrace.aws.jobs.context import JobContext
@@ -57,7 +61,8 @@ def _work(event: Mapping[str, Any], settings: HistorySettings) -> str:
 
 
 def _control(context: JobContext, tables: Sequence[str], event: Mapping[str, Any], *, is_attached: bool) -> str:
-    done = write_first_control_rows(context, tables, is_attached=is_attached)
+    done = write_first_control_rows(context, tables, is_attached=is_attached, stack=event["StackId"])
+    see_stack(context, event)
     see_attachment(context.control, event)
     return done
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.lineages import Lineages
 from tailrace.aws.backfill.claim_rows import ClaimRows
-from tailrace.aws.backfill.control import ControlTable
+from tailrace.aws.backfill.control import Control, ControlTable
 from tailrace.aws.backfill.expired_images import ExpiredImages
 from tailrace.aws.backfill.feeder import fingerprints
 from tailrace.aws.backfill.firsts import BoundaryFirsts
@@ -27,7 +27,7 @@ from tailrace.backfill.generations import Generation, GenerationId
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.keys import RowKey
-from tailrace.errors import Permanent
+from tailrace.errors import Permanent, Transient
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -79,6 +79,19 @@ class JobContext(Struct, frozen=True):
         """Return a job's folder."""
         return Folder(self.s3, self.history_bucket, f"jobs/{job.id}")
 
+    def control_rows(self) -> Control:
+        """Return all control rows.
+
+        Raises:
+            Transient: the rows count another table. A deployment with this one is refused; until it is rolled back,
+                this function has it.
+        """
+        control = self.control.read()
+        table = self.items_table if self.attached_stream else ""
+        if control.counted is not None and control.counted.table != table:
+            raise Transient("the rows count another table than the one that is deployed now")
+        return control
+
     def generations(self, job: Job) -> list[Generation]:
         """Return the generations of a job as they are now.
 
@@ -86,8 +99,9 @@ class JobContext(Struct, frozen=True):
 
         Raises:
             JobEnded: the job's boundary is not theirs any more, or this process's definition means something else.
+            Transient: see :meth:`control_rows`.
         """
-        control = self.control.read()
+        control = self.control_rows()
         found: list[Generation] = []
         for name in job.targets:
             generation = control.generations.get(name)

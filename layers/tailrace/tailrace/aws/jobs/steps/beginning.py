@@ -34,7 +34,7 @@ def settle(context: JobContext, job: Job) -> Next:
 
 def begin(context: JobContext, job: Job) -> Next:
     """Write the boundary into the control rows of all targets."""
-    control = context.control.read()
+    control = context.control_rows()
     if not control.exists:
         raise JobEnded("the stack has no control rows yet: write an item, and run the job again")
     revision = context.deployment.revision()
