@@ -83,7 +83,7 @@ def _anew() -> Iterator[None]:
 
 
 def counted(cloud: Cloud, stage: str) -> StageCounts:
-    return ProgressReader(cloud.dynamodb, "progress").counts_of(stage)
+    return ProgressReader(cloud.dynamodb, "progress").counts_of(stage, NOW)
 
 
 def told(cloud: Cloud) -> list[dict[str, Any]]:

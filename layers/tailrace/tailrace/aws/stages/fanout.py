@@ -99,11 +99,11 @@ class Fanout:
         dispatched = dispatch(batch, self.pipeline, self.images, decides)
         unstored = self._quarantine(dispatched, time)
         unarchived = self.send_to_archive(dispatched.archive, time)
-        failed = [*dispatched.undecided, *unstored, *unarchived]
+        failed = {*dispatched.undecided, *unstored, *unarchived}  # a change may be sent to several places
         routed = 0
         for route, events in dispatched.routes.items():
             unsent = self.send_to_route(route, events, time)
-            failed += unsent
+            failed.update(unsent)
             routed += len(events) - len(unsent)
             if route in self.route_throughput:
                 self.route_throughput[route].count(len(events) - len(unsent))
