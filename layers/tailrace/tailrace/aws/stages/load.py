@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from tailrace.aws.items.batch_writer import put_all_or_raise
 from tailrace.aws.items.rows import PLAIN, StoredItem, arriving, validated_row
-from tailrace.aws.runtime.object_reader import ObjectReader, ObjectReplaced, StoredVersion
+from tailrace.aws.runtime.object_reader import REPLACED, ObjectDeleted, ObjectReader, ObjectReplaced, StoredVersion
 from tailrace.aws.runtime.objects import put_objects
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.aws.runtime.trace_logs import correlate, log_written
@@ -122,7 +122,7 @@ class Loader(Struct, frozen=True):
             if version is None and not tally.bookmark.number:
                 gone = InvalidMessage("the file was deleted before it was loaded: upload it again")
                 return self._finish(tally, [gone])
-            return self._finish(tally, [ObjectReplaced()])
+            return self._finish(tally, [ObjectReplaced() if version else ObjectDeleted()])
         tally.resume(checkpoints.take(tally.checkpoint()))  # of a small file, too: its notification may come twice
         clock = Clock(remaining_time_ms)
         clock.start_anew()
@@ -168,7 +168,7 @@ class Loader(Struct, frozen=True):
         count_metrics(
             LinesAccepted=tally.accepted,
             ItemsQuarantined=tally.rejected,
-            FilesRefused=int(any(not isinstance(failure, ObjectReplaced) for failure in failures)),
+            FilesRefused=int(receipt.get("failure", REPLACED) != REPLACED),
         )
         return receipt
 
