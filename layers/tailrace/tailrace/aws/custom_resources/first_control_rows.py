@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tailrace.aws.backfill.control import ControlTable, Counted
-from tailrace.aws.backfill.feeder import fingerprints
+from tailrace.aws.backfill.feeder import distrust_one, fingerprints
 from tailrace.aws.jobs.context import JobContext
 from tailrace.aws.runtime.errors import map_aws_errors
-from tailrace.backfill.generations import adopted, created, declared, distrusted
+from tailrace.backfill.generations import adopted, created, declared
 from tailrace.errors import InvalidMessage, Transient
 
 if TYPE_CHECKING:
@@ -72,9 +72,8 @@ def see_attachment(control: ControlTable, event: Mapping[str, Any]) -> None:
             f"deploy a stack of another name, or leave {kept}"
         )
     if counted.stream != wanted.stream:
-        for before_change in found.generations.values():
-            after = distrusted(before_change, ANOTHER_STREAM)
-            if after != before_change and not control.replace(before_change, after):
+        for generation in found.generations.values():
+            if not distrust_one(control, generation, ANOTHER_STREAM):
                 raise Transient("a control row has changed meanwhile: deploy again")
         control.record_counted(wanted)
 
