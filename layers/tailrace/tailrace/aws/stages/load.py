@@ -86,6 +86,7 @@ class Loader(Struct, frozen=True):
         """
         receipts, failure = [], None
         for position, upload in enumerate(uploads(event)):
+            correlate(upload.key)
             try:
                 if position and remaining_time_ms() < MIN_TIME_LEFT_MS:
                     self.hand_on(upload.notification())
@@ -272,7 +273,6 @@ class Loader(Struct, frozen=True):
             self._require_call(work)
             raise
         self.count_accepted(len(lines) - len(rejections))
-        correlate(tally.upload.key)
         refused = {rejection.position for rejection in rejections}
         log_written(row for position, row in enumerate(rows) if position not in refused)
         for rejection in rejections:

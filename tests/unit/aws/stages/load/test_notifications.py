@@ -10,6 +10,7 @@ import pytest
 from functions.load.app import handler
 from tailrace.aws.monitoring.progress import ProgressReader
 from tailrace.aws.runtime.object_reader import StoredVersion
+from tailrace.aws.runtime.telemetry import logger
 from tailrace.aws.stages.checkpoints import Checkpoints
 from tailrace.aws.stages.load import Loader
 from tailrace.encoding.tagged_json import loads
@@ -48,6 +49,22 @@ def test_a_late_notification_of_an_earlier_upload_is_not_loaded(cloud: Cloud, lo
     cloud.dynamodb.delete_item(TableName="items", Key={"pk": {"S": "orders#1"}})
     assert handler(upload(cloud, "inbox/orders/x.jsonl", lines(GOOD), sequencer=late), Context()) == []
     assert cloud.items() == {}
+
+
+def test_with_tracing_each_line_of_the_log_has_the_key_of_its_own_file(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TRACING", "Active")
+    first = upload(cloud, "inbox/orders/x.jsonl", lines(GOOD))
+    for event in (first, upload(cloud, "inbox/orders/y.jsonl", lines(GOOD)), first):
+        handler(event, Context())
+    logger().remove_keys(["correlation_id"])
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["message"], line["correlation_id"]) for line in told if "message" in line] == [
+        ("items written", "inbox/orders/x.jsonl"),
+        ("items written", "inbox/orders/y.jsonl"),
+        ("this upload or a later one was loaded before", "inbox/orders/x.jsonl"),
+    ]
 
 
 @pytest.mark.parametrize("kind", ["ObjectRemoved:Delete", "s3:ObjectRemoved:DeleteMarkerCreated", "ObjectTagging:Put"])
