@@ -11,7 +11,7 @@ from typing import Any
 
 from cli.console import counted, say
 from cli.errors import CommandError, UsageError
-from cli.jobs import follow, invoke, parts_of
+from cli.jobs import SILENCE_S, follow, invoke, parts_of
 from cli.options import add_endpoint_option, add_stack_options, stack_of
 from cli.stacks import DeployedStack, explained
 
@@ -146,7 +146,7 @@ def run_status(options: argparse.Namespace) -> int:
         say(f"{one['aggregate']}@{one['version']}  {_describe(one)}")
     running = [job for job in status["jobs"] if job["state"] == "running"]
     for job in running:
-        say(f"{job['job']}  {job['kind']} of {', '.join(job['targets'])}: {job['phase']}{parts_of(job)}")
+        say(f"{job['job']}  {job['kind']} of {', '.join(job['targets'])}: {job['phase']}{parts_of(job)}{_stalled(job)}")
     for job in [job for job in status["jobs"] if job["state"] == "failed"][:3]:
         say(f"{job['job']}  failed: {job['reason']}")
     say(f"{counted(len(status['shards']), 'shard')} read; newest change {_newest(status['shards'])}")
@@ -166,6 +166,14 @@ def _describe(one: Mapping[str, Any]) -> str:
     if one["state"] in {"declared", "interrupted"} and one["defined"]:
         parts.append(f"run `tailrace rebuild {one['aggregate']}`")
     return ", ".join(parts)
+
+
+def _stalled(job: Mapping[str, Any]) -> str:
+    """Return that a running job has made no progress for an hour, if so: its execution is dead, or was stopped."""
+    at = job.get("updated_at")  # functions of earlier releases do not report it
+    if not at or (datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds() <= SILENCE_S:
+        return ""
+    return f"; no progress since {at}: run its command again to resume it"
 
 
 def _newest(shards: Mapping[str, Mapping[str, Any]]) -> str:

@@ -20,7 +20,7 @@ _PAUSE_S = 5.0
 _PATIENCE_S = 900.0
 """The longest that a part of a job runs."""
 
-_SILENCE_S = 3600.0
+SILENCE_S = 3600.0
 """A job whose execution is alive is written more often: each minute while it waits, and after each part."""
 
 _BAR_WIDTH = 30
@@ -76,7 +76,7 @@ def follow(stack: DeployedStack, job: str) -> dict[str, Any]:
             # functions of earlier releases do not report the changes
             if found != last or "changes" not in found:
                 last, changed = found, time.monotonic()
-            if time.monotonic() - changed > _SILENCE_S:
+            if time.monotonic() - changed > SILENCE_S:
                 break
             show_progress(_progress(found, time.monotonic() - began, before))
             time.sleep(_POLL_S)

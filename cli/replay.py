@@ -163,9 +163,7 @@ class Replay(Struct, frozen=True):
         for batch in self._limited(_batches(self._short(events), run), run):
             run.wait()
             with uninterrupted():
-                matched = self._send(batch, run.dry_run)
-                run.spend(matched)
-                run.tally.put_back += matched
+                run.spend(self._send(batch, run))
                 if not run.dry_run:
                     bookmark.write(batch[-1][0])
             show_progress(f"  {batch[-1][0][0]}: {run.tally.put_back:,}")
@@ -202,22 +200,27 @@ class Replay(Struct, frozen=True):
         response = self._invoke({"route": self.route, "events": [], "check": True})
         return str(response["collection"])
 
-    def _send(self, batch: Batch, dry_run: bool) -> int:
-        """Send the events that the route gets; return their number."""
+    def _send(self, batch: Batch, run: Run) -> int:
+        """Send the events that the route gets, and return their number; each is counted as soon as it is sent."""
         texts = [event.text for _, event in batch]
-        response = self._invoke({"route": self.route, "events": texts, "check": dry_run})
+        response = self._invoke({"route": self.route, "events": texts, "check": run.dry_run})
         for place, violations in response.get("violations", {}).items():
             self.undecided[batch[int(place)][0][0]] += 1
             if not self.reasons:
                 self.reasons.append(violations[0]["message"])
         matched, left = int(response["matched"]), [texts[place] for place in response["failed"]]
-        for attempt in range(_MAX_ATTEMPTS):
-            if not left:
-                return matched
+        run.tally.put_back += matched - len(left)
+        for attempt in range(_MAX_ATTEMPTS if left else 0):
             self.sleep(_FIRST_PAUSE_S * 2**attempt)
             failed = self._invoke({"route": self.route, "events": left})["failed"]
+            run.tally.put_back += len(left) - len(failed)
             left = [left[place] for place in failed]
-        raise CommandError(f"The queue of {self.route} does not accept events now: repeat the command to continue.")
+            if not left:
+                break
+        if left:
+            text = f"The queue of {self.route} does not accept events now: repeat the command to continue."
+            raise CommandError(text)
+        return matched
 
     def _invoke(self, request: Mapping[str, Any]) -> Any:
         try:

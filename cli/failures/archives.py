@@ -139,6 +139,8 @@ def _read(path: Path) -> Iterator[Event]:
         with gzip.open(path, "rt", encoding="utf-8", newline="\n") as lines:
             for number, line in enumerate(lines, 1):  # noqa: B007 - for the message
                 (event,) = parse_events(f"[{line}]")
+                if isinstance(event, InvalidMessage):
+                    raise event
                 if isinstance(event, Event):
                     yield event
     except (InvalidMessage, ValueError, *_NO_GZIP) as error:

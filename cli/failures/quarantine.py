@@ -20,7 +20,7 @@ from cli.failures.functions import FunctionFailed, Functions
 from cli.failures.gate import Decision, Gate, Verdict, conditional_message, message_group
 from cli.failures.intake import Intake, parse_operation, put_message
 from cli.failures.queues import SENT_BEFORE
-from cli.failures.reports import Report, ReportStore
+from cli.failures.reports import Entry, Report, ReportStore
 from cli.failures.run import Run
 from tailrace.aws.items.rows import stored_item
 from tailrace.aws.runtime.errors import has_code
@@ -33,6 +33,7 @@ from tailrace.inputs.changes import UNREADABLE as UNDECODABLE
 
 CHANGED = "describe items that were changed or deleted since"
 UNREADABLE = "hold no item that could be put back: send or upload a corrected one"
+REPEATED = "older reports of the same items, put back with the newest"
 REFUSED = "are refused by the intake queue, perhaps because they are too large: upload the items in a file"
 AGGREGATES = (
     "aggregates have not counted these items. If their code was fixed without a new version, run "
@@ -42,21 +43,6 @@ AGGREGATES = (
 _MAX_BATCH, _MAX_BATCH_BYTES = 25, 4_000_000  # an invocation has at most 6 MB
 
 
-class Entry(Struct, frozen=True):
-    """What is held of a report in memory while all are sorted: its key, its order, its item and a digest of that."""
-
-    key: str
-    order: tuple[str, int]
-    item_key: str | None
-    digest: str
-    is_stored: bool
-
-    @property
-    def has_item(self) -> bool:
-        """Whether the report has an item with a key, rather than a row that is not an item."""
-        return self.item_key is not None and bool(self.digest)
-
-
 class Prepared(Struct, frozen=True):
     """A report whose item is still in the table, the record to replay, and older reports of the same item."""
 
@@ -64,6 +50,11 @@ class Prepared(Struct, frozen=True):
     repeats: Sequence[str]
     record: Mapping[str, Any]
     size: int
+
+    @property
+    def count(self) -> int:
+        """The number of reports."""
+        return 1 + len(self.repeats)
 
 
 class Quarantine(Struct, frozen=True):
@@ -83,7 +74,7 @@ class Quarantine(Struct, frozen=True):
     def redrive(self, run: Run, keys: Iterable[str] | None = None) -> None:
         """Put back the items of the reports with these keys, or of all, in the order in which they were refused."""
         reports = self.store.read_all(self.store.list_keys() if keys is None else keys)
-        entries = sorted(map(_entry, reports), key=lambda entry: entry.order)
+        entries = sorted(map(Entry.of, reports), key=lambda entry: entry.order)
         newest = {entry.item_key: entry for entry in entries if entry.is_stored}
         with self.gate.expectations.opened():
             for some in _batches(self._prepared(entries, newest, run)):
@@ -108,10 +99,12 @@ class Quarantine(Struct, frozen=True):
                 if not entry.is_stored:
                     self._resend(report, run, resent)
                     continue
-                prepared = self._prepare(report, repeats.get(entry.item_key, [])) if last is entry else None
+                repeated = repeats.get(entry.item_key, []) if last is entry else []
+                prepared = self._prepare(report, repeated) if last is entry else None
                 if prepared is None:
-                    is_whole = entry.has_item and report.came_in_ms is not None
-                    self._set_aside(report, CHANGED if is_whole else UNREADABLE, run)
+                    for one in (*self.store.read_all(repeated), report):
+                        is_whole = entry.has_item and one.came_in_ms is not None
+                        self._set_aside(one, CHANGED if is_whole else UNREADABLE, run)
                 else:
                     yield prepared
 
@@ -130,7 +123,7 @@ class Quarantine(Struct, frozen=True):
             return self._find_row(report)
         keys, key = table.keys_of(address[0]), table.key_of(address)
         row = table.read_rows([address]).get(address)
-        if key is None or row is None or item_digest(stored_item(row, keys).item) != _digest(report):
+        if key is None or row is None or item_digest(stored_item(row, keys).item) != report.digest:
             return None
         return key, row
 
@@ -151,6 +144,8 @@ class Quarantine(Struct, frozen=True):
 
     def _set_aside(self, report: Report, reason: str, run: Run) -> None:
         """Leave a report that cannot be put back, or remove it on request."""
+        if run.is_over:
+            return
         if not run.policy.discard:
             run.tally.leave(f"{reason} (--discard removes the reports)", _describe(report))
             return
@@ -169,11 +164,13 @@ class Quarantine(Struct, frozen=True):
             reasons = response["violations"].get(str(place))
             if reasons is not None:
                 first = reasons[0]["message"] if reasons else "it is not valid"
-                run.tally.leave("are still refused", f"{_describe(one.report)}: {first}")
+                run.tally.leave("are still refused", f"{_describe(one.report)}: {first}", one.count)
             elif place in response["failed"]:
-                run.tally.leave("could not be sent; run the command again", _describe(one.report))
+                run.tally.leave("could not be sent; run the command again", _describe(one.report), one.count)
             else:
                 run.done(self.name)
+                if one.repeats:
+                    run.tally.remove(REPEATED, len(one.repeats))
                 if AGGREGATES not in run.tally.notes:
                     run.tally.notes.append(AGGREGATES)
                 if not run.dry_run:
@@ -184,7 +181,7 @@ class Quarantine(Struct, frozen=True):
     def _try_each(self, some: Sequence[Prepared], error: FunctionFailed, run: Run) -> None:
         """Replay items one by one after a call that failed, perhaps because of one of them."""
         if len(some) == 1:
-            run.tally.leave(f"failed in fanout: {error}", _describe(some[0].report))
+            run.tally.leave(f"failed in fanout: {error}", _describe(some[0].report), some[0].count)
             return
         for one in some:
             self._replay([one], run)
@@ -227,18 +224,6 @@ class Quarantine(Struct, frozen=True):
                 run.tally.remove(verdict.reason)
             if not run.dry_run:
                 self.store.delete(report.key)
-
-
-def _entry(report: Report) -> Entry:
-    row = report.row
-    key = report.item_key if row is None else json.dumps(row[0], sort_keys=True)
-    return Entry(report.key, report.order, key, _digest(report), report.entrance == "stream")
-
-
-def _digest(report: Report) -> str:
-    """Return a digest of a report's item; empty if it has none."""
-    item = report.content.get("item")
-    return item_digest(item if report.row is None else report.row[1]) if isinstance(item, dict) else ""
 
 
 def _from_json(row: Row) -> Row:

@@ -1,16 +1,18 @@
 """Quarantine reports in the failures bucket."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from itertools import batched
-from typing import Any
+from typing import Any, Self
 
 from botocore.exceptions import ClientError
 from msgspec import Struct
 
 from cli.errors import CommandError
 from cli.failures.batches import list_keys
+from tailrace.encoding.digests import item_digest
 from tailrace.encoding.json_types import Row
 from tailrace.encoding.keys import item_key
 from tailrace.encoding.tagged_json import loads
@@ -61,6 +63,12 @@ class Report(Struct, frozen=True):
         return (key, image) if isinstance(key, dict) and isinstance(image, dict) else None
 
     @property
+    def digest(self) -> str:
+        """A digest of the item, or of the row that was not an item; empty if the report has neither."""
+        item = self.content.get("item")
+        return item_digest(item if self.row is None else self.row[1]) if isinstance(item, dict) else ""
+
+    @property
     def reasons(self) -> Sequence[str]:
         """The violations, each with its place in the item."""
         violations = self.content.get("violations")
@@ -103,6 +111,28 @@ class Report(Struct, frozen=True):
         if self.content.get("refused") is not False or not isinstance(routes, list):
             return None
         return routes
+
+
+class Entry(Struct, frozen=True):
+    """What is held of a report in memory while all are sorted: its key, its order, its item and a digest of that."""
+
+    key: str
+    order: tuple[str, int]
+    item_key: str | None
+    digest: str
+    is_stored: bool
+
+    @property
+    def has_item(self) -> bool:
+        """Whether the report has an item with a key, rather than a row that is not an item."""
+        return self.item_key is not None and bool(self.digest)
+
+    @classmethod
+    def of(cls, report: Report) -> Self:
+        """Return what is held of a report."""
+        row = report.row
+        key = report.item_key if row is None else json.dumps(row[0], sort_keys=True)
+        return cls(report.key, report.order, key, report.digest, report.entrance == "stream")
 
 
 class ReportStore(Struct, frozen=True):

@@ -17,6 +17,9 @@ from tailrace.encoding.json_types import Item
 from tailrace.encoding.tagged_json import canonical_json
 from tailrace.errors import InvalidItem
 
+FAILS = "fails"
+"""The law that all items are tried for; the others take longer."""
+
 _UNCOUNTED = frozenset(["each", "group", "measure", "time", "digits", "key"])
 
 
@@ -111,7 +114,7 @@ def _transform_problem(subject: Subject, error: InvalidItem) -> Problem:
     where = f"transform of {subject.collection.name!r}, {place_of(subject.collection.transform or dict)}"
     if isinstance(error.__cause__, ValueError):
         return Problem("refuses", where, f"refuses a valid item, which goes to quarantine: {reason}")
-    return Problem("fails", where, f"fails on a valid item: {reason}")
+    return Problem(FAILS, where, f"fails on a valid item: {reason}")
 
 
 def _prepared(subject: Subject, item: Item) -> str:
@@ -132,7 +135,7 @@ def _predicate_problems(predicate: UserPredicate, item: Item) -> Iterator[Proble
         elif says(predicate, reordered(item)) != first:
             yield Problem("order", str(predicate), f"depends on the order of the item's fields, {_UNORDERED}")
     except FAILURES as error:  # the user's code may raise anything
-        yield Problem("fails", str(predicate), f"fails on a valid item: {describe_failure(error, predicate.function)}")
+        yield Problem(FAILS, str(predicate), f"fails on a valid item: {describe_failure(error, predicate.function)}")
 
 
 def reordered(value: Any) -> Any:

@@ -13,7 +13,7 @@ from cli.definitions.generation.generator import Generator
 from cli.definitions.generation.shrink import smallest
 from cli.definitions.predicates import place_of
 from cli.definitions.subject import Subject
-from cli.test.laws import Problem, is_suspicious, problems
+from cli.test.laws import FAILS, Problem, is_suspicious, problems
 from cli.test.worker import ELSEWHERE, Surroundings, Worker, turned_variables
 from tailrace.encoding.json_types import Item
 from tailrace.errors import InvalidItem
@@ -61,8 +61,10 @@ class Search(Struct):
 
     Attributes:
         found: the problems, each with the smallest item.
-        counts: the number of items that showed each, by the problem's key.
-        tried: the number of items.
+        counts: the number of items that showed each, by the problem's key: of all items for what fails, and of the
+            compared ones for all other laws.
+        tried: the number of items. For all, it is known whether the transform or a predicate fails.
+        compared: the number of those that were tried with all laws, and compared with another process.
         pool: valid items that are not refused, for histories.
     """
 
@@ -72,6 +74,7 @@ class Search(Struct):
     found: dict[tuple[str, str], Broken] = field(default_factory=dict)
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
     tried: int = 0
+    compared: int = 0
     pool: list[Item] = field(default_factory=list)
 
     def run(self, most: int, until: float, progress: Callable[[str], None] = lambda _: None) -> None:
@@ -92,8 +95,9 @@ class Search(Struct):
                     worker = None
                 for item in chunk[_COMPARED:]:
                     if is_suspicious(subject, item):
-                        self._note(item)
+                        self._note(item, is_compared=False)
                 self.tried += len(chunk)
+                self.compared += len(chunk[:_COMPARED])
                 progress(f"{subject.collection.name}: {self.tried:,} items")
 
     def _start(self, stack: ExitStack) -> Worker | None:
@@ -126,9 +130,10 @@ class Search(Struct):
             self.pool.append(item)
         return self.subject.outcome(item)
 
-    def _note(self, item: Item) -> None:
+    def _note(self, item: Item, *, is_compared: bool = True) -> None:
         for problem in problems(self.subject, item):
-            self.counts[problem.key] = self.counts.get(problem.key, 0) + 1
+            counts = is_compared or problem.law == FAILS
+            self.counts[problem.key] = self.counts.get(problem.key, 0) + counts
             if problem.key not in self.found:
                 self._add(problem, smallest(item, self._shows(problem.key)))
 

@@ -12,6 +12,7 @@ from cli.definitions.subject import Subject
 from cli.test.examples import check_definition
 from cli.test.findings import Findings
 from cli.test.histories import Difference, difference, generate
+from cli.test.laws import FAILS, Problem
 from cli.test.search import Broken, Search
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Json
@@ -102,7 +103,12 @@ class Trial(Struct):
             "errors": self.findings.errors,
             "warnings": self.findings.warnings,
             "collections": [
-                {"name": search.subject.collection.name, "items": search.tried, "problems": _problems(search)}
+                {
+                    "name": search.subject.collection.name,
+                    "items": search.tried,
+                    "compared": search.compared,
+                    "problems": _problems(search),
+                }
                 for search in self.searches
             ],
             "histories": self.histories,
@@ -131,20 +137,32 @@ def lines(trial: Trial) -> list[str]:
     found = [f"BROKEN  {text}" for text in trial.findings.errors]
     for search in trial.searches:
         for broken in search.problems:
-            problem, count = broken.problem, search.counts[broken.problem.key]
+            problem = broken.problem
             found.append(f"{'BROKEN' if problem.is_error else 'note  '}  {problem.where}")
             found.append(f"        {problem.text}")
-            found.append(
-                f"        smallest of {counted(count, 'such item')} of {broken.collection!r}: {dumps(broken.item)}"
-            )
+            found.append(f"        smallest {_among(problem, search)}: {dumps(broken.item)}")
     if trial.different is not None:
         found.append(f"BROKEN  {trial.different}")
         found += [f"        {dumps(write.describe())}" for write in trial.different.writes]
     found += [f"note    {text}" for text in trial.findings.warnings]
     if not trial.searches and not trial.is_broken:
         return [*found, f"{trial.pipeline.reference} has no collections, so there is nothing to try."]
-    tried = [f"{counted(search.tried, 'item')} of {search.subject.collection.name!r}" for search in trial.searches]
+    tried = [_tried(search) for search in trial.searches]
     histories = counted(trial.histories, "history", "histories")
     verdict = "is broken" if trial.is_broken else "keeps what it must"
     found.append(f"{trial.pipeline.reference} {verdict}: {', '.join([*tried, histories])}, seed {trial.limits.seed}.")
     return found
+
+
+def _among(problem: Problem, search: Search) -> str:
+    """Return how many items showed a problem, and among how many, if not all were tried for it."""
+    name, count = search.subject.collection.name, search.counts[problem.key]
+    if not count:  # only an item showed it that was tried for failures
+        return f"such item of {name!r}"
+    of_all = problem.law == FAILS or search.compared == search.tried
+    return f"of {counted(count, 'such item')} {'of' if of_all else f'among {search.compared:,} of'} {name!r}"
+
+
+def _tried(search: Search) -> str:
+    whole = "" if search.compared == search.tried else f" ({search.compared:,} of them for all laws)"
+    return f"{counted(search.tried, 'item')} of {search.subject.collection.name!r}{whole}"

@@ -84,7 +84,7 @@ def by_reference_parser(body: str) -> Any:
 
 def outcome(body: str) -> Any:
     try:
-        return parse_events(body)
+        return [InvalidMessage if isinstance(one, InvalidMessage) else one for one in parse_events(body)]
     except InvalidMessage:
         return InvalidMessage
 

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -273,7 +274,8 @@ def test_status_says_how_things_stand(scripted: Callable[..., Stack], capsys: py
             generation | {"aggregate": "old", "state": "interrupted", "defined": False, "reason": "another definition"},
         ],
         "jobs": [
-            {"job": "j", "kind": "build", "targets": ["shops@2"]} | RUNNING,
+            {"job": "j", "kind": "build", "targets": ["shops@2"], "updated_at": "2020-01-01T00:00:00+00:00"} | RUNNING,
+            RUNNING | {"job": "i", "targets": ["old@1"], "updated_at": datetime.now(UTC).isoformat()},
             DONE | {"job": "k", "state": "failed"},
         ],
         "shards": {"s": {"sequence": "1", "created": 0}},
@@ -285,7 +287,9 @@ def test_status_says_how_things_stand(scripted: Callable[..., Stack], capsys: py
     assert lines[0] == f"shops@1  live, shown to readers, exact, {boundaries}"
     assert lines[1] == "shops@2  declared, not shown, run `tailrace rebuild shops`"
     assert "no longer in the definition, another definition" in lines[2]
-    assert lines[3] == "j  build of shops@2: reading the items (2 of 4)"
+    stalled = "no progress since 2020-01-01T00:00:00+00:00: run its command again to resume it"
+    assert lines[3] == f"j  build of shops@2: reading the items (2 of 4); {stalled}"
+    assert lines[4] == "i  build of old@1: reading the items (2 of 4)"
     assert lines[-1] == "1 shard read; newest change 1970-01-01T00:00:00+00:00"
     scripted(status)
     assert main(["status", "--json", "--stack", "tailrace"]) == 0

@@ -233,17 +233,6 @@ def test_many_objects_of_an_hour_are_merged_a_few_at_a_time(world: World, monkey
     assert sequences(world) == [*range(1, 41), 41]
 
 
-def test_an_event_that_is_not_accepted_is_sent_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("time.sleep", lambda _seconds: None)
-    world.archive([change(1, "a"), change(2, "a")])
-    world.sqs.refuses_sends = 8
-    assert world.run() == 2
-    assert sequences(world) == [1, 2]
-    world.sqs.refuses_sends = 10**6
-    with pytest.raises(CommandError, match="does not accept events now: repeat the command"):
-        world.run()
-
-
 def test_a_failing_function_is_one_sentence(world: World) -> None:
     with pytest.raises(CommandError, match="fanout cannot replay these events: NotFound: no route is named 'odd'"):
         world.replay(route="odd").send(START, START + timedelta(days=1), Run(), world.bookmark)

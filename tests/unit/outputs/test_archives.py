@@ -128,8 +128,18 @@ WITHOUT_ID = {name: value for name, value in event(1).items() if name != "id"}
     ],
 )
 def test_anything_else_than_a_batch_of_our_events_is_rejected(body: str) -> None:
-    with pytest.raises(InvalidMessage):
-        parse_events(body)
+    try:
+        (found,) = parse_events(body)
+    except InvalidMessage:
+        return
+    assert isinstance(found, InvalidMessage)
+
+
+def test_what_is_no_event_is_rejected_alone() -> None:
+    first, other, number, second = parse_events(dumps([event(1), event(2, type="other.orders.inserted"), 7, event(3)]))
+    assert [one.id for one in (first, second) if isinstance(one, Event)] == ["e1", "e3"]
+    assert isinstance(other, InvalidMessage)
+    assert isinstance(number, InvalidMessage)
 
 
 def reference(data: bytes, **changes: Any) -> DataRef:

@@ -98,15 +98,17 @@ class DataRef(Struct, frozen=True):
         return _validated_event(restored, text)
 
 
-def parse_events(body: str) -> list[Event | DataRef]:
+def parse_events(body: str) -> list[Event | DataRef | InvalidMessage]:
     """Parse a message of the archive queue: a CloudEvents batch, which is a JSON array of events.
 
+    What is not an event of Tailrace's is returned as the reason, so that it does not keep the others from the archive.
+
     Raises:
-        InvalidMessage: the message is not a batch, or an event in it is not one of Tailrace's.
+        InvalidMessage: the message is not a batch.
     """
     try:
-        return [_parse_event(event, text) for event, text in _elements(body)]
-    except (ValueError, RecursionError) as error:  # including UnicodeEncodeError: UTF-8 cannot encode lone surrogates
+        return [_event_or_reason(event, text) for event, text in _elements(body)]
+    except (ValueError, RecursionError) as error:
         raise InvalidMessage(f"not a CloudEvents batch: {type(error).__name__}: {error}") from error
 
 
@@ -140,6 +142,13 @@ def _array_elements(body: str) -> Iterable[tuple[Any, str]]:
 def _skip_whitespace(body: str, position: int) -> int:
     found = _SPACE.match(body, position)
     return position if found is None else found.end()
+
+
+def _event_or_reason(event: Any, text: str) -> Event | DataRef | InvalidMessage:
+    try:
+        return _parse_event(event, text)
+    except (InvalidMessage, ValueError, RecursionError) as error:  # ValueError: UTF-8 cannot encode lone surrogates
+        return InvalidMessage(str(error))
 
 
 def _parse_event(event: Any, text: str) -> Event | DataRef:

@@ -1,5 +1,6 @@
 """A stack goes on counting the table that it began with, and knows when its stream was exchanged."""
 
+import json
 from typing import Any
 
 import pytest
@@ -70,13 +71,18 @@ def test_the_refusal_says_what_to_do(
         see_attachment(control, event("Update", then, first))
 
 
-def test_after_another_stream_of_the_table_nothing_is_known_to_be_exact(control: ControlTable) -> None:
+def test_after_another_stream_of_the_table_nothing_is_known_to_be_exact(
+    control: ControlTable, capsys: pytest.CaptureFixture[str]
+) -> None:
     see_attachment(control, event("Create", SHOP))
     see_attachment(control, event("Update", SHOP_ANEW, SHOP))
     found = {name: one for (name, _), one in control.read().generations.items()}
     assert (found["a"].state, found["a"].exact, found["a"].reason) == (State.LIVE, False, ANOTHER_STREAM)
     assert (found["b"].state, found["b"].reason) == (State.INTERRUPTED, ANOTHER_STREAM)
     assert found["c"] == GENERATIONS[2]
+    metrics = map(json.loads, capsys.readouterr().out.splitlines())
+    # for the alarm, which watches the stage that the rows are of
+    assert [(one["service"], one["GenerationsInterrupted"]) for one in metrics] == [("aggregate", [1.0])] * 2
 
 
 def test_a_stack_from_before_streams_were_recorded_is_left_alone(control: ControlTable) -> None:

@@ -1,5 +1,6 @@
 """Rows of jobs that are damaged, or that somebody deletes: the commands go on with the others."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -27,6 +28,16 @@ def test_a_job_that_somebody_deletes_while_it_works_does_not_come_back_in_part(
     world.database.delete_item(TableName="aggregates", Key=KEYS[0])
     jobs.count_part(job)
     assert commands.status()["jobs"] == []
+
+
+def test_each_part_that_is_done_is_progress(world: World, commands: Commands) -> None:
+    jobs = world.job_context().jobs
+    jobs.create(old_job(NAMES[0]))
+    before = commands.job(NAMES[0])["updated_at"]
+    world.now += 600
+    jobs.count_part(old_job(NAMES[0]))
+    (after,) = [one["updated_at"] for one in commands.status()["jobs"]]
+    assert datetime.fromisoformat(after) - datetime.fromisoformat(before) == timedelta(seconds=600)
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,12 @@ from tailrace.aggregation.marks import Lineage
 from tailrace.aws.aggregates.lineages import Lineages
 from tailrace.aws.monitoring.freshness import CachedProgress
 from tailrace.aws.monitoring.progress import ProgressReader, ProgressWriter
+from tailrace.aws.monitoring.throughput import StageCounts, ThroughputCounter
 from tailrace.aws.runtime.clients import client
 from tailrace.encoding.dynamodb import decode_item
 from tailrace.errors import Permanent, Transient
 from tailrace.inputs.changes import StreamPosition, parse_raw_batch
+from tailrace.queries.freshness import Freshness
 from tailrace.testing import event, history, record
 from tests.api_client import send
 from tests.unit.aws.conftest import Cloud
@@ -133,6 +135,24 @@ def test_readers_ask_once_a_second(cloud: Cloud, progress: ProgressWriter) -> No
             cached.aggregate_freshness()
 
 
+def test_what_happened_more_than_two_days_ago_is_not_told_even_if_its_row_is_still_there(
+    cloud: Cloud, progress: ProgressWriter
+) -> None:
+    """TTL deletes a row when it finds it, which may take days."""
+    now = [NOW]
+    cached = CachedProgress(ProgressReader(cloud.dynamodb, "progress"), lambda: now[0])
+    progress.advance("s", batch(1), None)
+    ThroughputCounter(cloud.dynamodb, "progress", "load", "p", lambda: now[0]).count(3, 1, 5)
+    now[0] += timedelta(days=2, seconds=-1)
+    assert cached.aggregate_freshness().newest_change == second(1)
+    assert cached.counts_of("load") == StageCounts(3, 1, 5)
+    now[0] += timedelta(seconds=2)
+    assert cached.aggregate_freshness() == Freshness(None, None, None)
+    assert cached.stream_readers()["aggregate"].changes == 0
+    assert cached.counts_of("load") == StageCounts()
+    assert len(told(cloud)) == 2
+
+
 def test_a_clock_that_is_set_back_keeps_nothing_for_longer(cloud: Cloud) -> None:
     now = [NOW + timedelta(hours=1)]
     writer = ProgressWriter(cloud.dynamodb, "progress", "aggregate", lambda: now[0])
@@ -200,7 +220,7 @@ def test_a_backlog_is_never_told_as_none(cloud: Cloud) -> None:
         told_lags.append((cached.fanout_freshness().behind_s, cached.aggregate_freshness().behind_s))
         now[0] += timedelta(seconds=2)
     assert told_lags == [(max(lag, 1), max(lag, 1)) for lag in range(0, 26, 2)]
-    assert cached.progress.reader_progress("aggregate").changes == 12_600
+    assert cached.progress.reader_progress("aggregate", now[0]).changes == 12_600
     now[0] += timedelta(seconds=60)
     assert cached.aggregate_freshness().behind_s is None  # it was the last batch, or nobody reads any more
 

@@ -34,7 +34,7 @@ from tailrace.aws.runtime.clients import best_effort_client
 from tailrace.aws.stages import load as load_module
 from tailrace.encoding.dynamodb import decode_item
 from tailrace.errors import Permanent
-from tailrace.testing import event, history
+from tailrace.testing import event, history, record
 from tests.api_client import request
 from tests.unit.aws.conftest import Cloud
 from tests.unit.aws.stages import archive_messages, intake_messages, notifications
@@ -83,7 +83,7 @@ def _anew() -> Iterator[None]:
 
 
 def counted(cloud: Cloud, stage: str) -> StageCounts:
-    return ProgressReader(cloud.dynamodb, "progress").counts_of(stage)
+    return ProgressReader(cloud.dynamodb, "progress").counts_of(stage, NOW)
 
 
 def told(cloud: Cloud) -> list[dict[str, Any]]:
@@ -202,6 +202,16 @@ def test_what_goes_to_a_route_is_counted_by_fanout(cloud: Cloud) -> None:
         AttributeNames=["ApproximateNumberOfMessages"],
     )
     assert counted(cloud, "route/large-orders").changes == int(sent["Attributes"]["ApproximateNumberOfMessages"]) > 0
+
+
+@pytest.mark.usefixtures("_anew")
+def test_what_is_sent_to_a_route_again_is_counted_too(cloud: Cloud) -> None:
+    large = ORDER | {"amount": 5000}
+    request = {"items": [record(1, "orders", ("1", None, large))]}
+    assert fanout({"replay": request | {"check": True}}, None)["violations"] == {}
+    assert counted(cloud, "route/large-orders").changes == 0
+    assert fanout({"replay": request}, None)["failed"] == []
+    assert counted(cloud, "route/large-orders").changes == 1
 
 
 def test_what_is_no_work_is_not_counted(process: Count, cloud: Cloud) -> None:

@@ -1,6 +1,7 @@
 """archive: messages of events become objects that DuckDB reads as they lie; only what failed comes again."""
 
 import gzip
+import json
 import re
 from decimal import Decimal
 from pathlib import Path
@@ -66,6 +67,17 @@ def test_a_batch_that_comes_again_writes_the_same_objects(cloud: Cloud) -> None:
 def test_a_message_that_cannot_be_read_comes_again_alone(cloud: Cloud) -> None:
     assert handler(batch([event(1)], "no JSON", [event(2)], [{"specversion": "1.0"}]), None) == failing("m1", "m3")
     assert archived(cloud) == {"archive/orders/date=2024-10-27/hour=00": [event(1), event(2)]}
+
+
+def test_events_that_are_packed_with_what_is_no_event_are_archived(
+    cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packed = [event(1), {"specversion": "1.0"}, event(2, type="other.orders.inserted"), 7, event(3)]
+    assert handler(batch(packed, [event(4)]), None) == failing("m0")
+    assert archived(cloud) == {"archive/orders/date=2024-10-27/hour=00": [event(1), event(3), event(4)]}
+    (counted,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    names = ("EventsReceived", "MessagesUnreadable", "MessagesFailed")
+    assert [counted[name] for name in names] == [[3.0], [1.0], [1.0]]
 
 
 def test_data_that_no_message_holds_are_fetched(cloud: Cloud) -> None:

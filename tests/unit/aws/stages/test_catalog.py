@@ -116,11 +116,15 @@ def test_an_object_that_never_ends_its_line_is_not_kept_in_memory(cloud: Cloud) 
     assert peak < 150_000_000
 
 
-def test_an_object_that_is_gone_is_left_alone(cloud: Cloud) -> None:
-    (key,) = archived(cloud, event(1))
-    cloud.s3.delete_object(Bucket="the-archive", Key=key)
-    handler(created(key), None)
-    assert rows(cloud) == []
+def test_an_object_that_is_gone_is_told_and_is_not_foreign(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    """ArchiveDays or a person may delete it before its notification is put back."""
+    gone, good = archived(cloud, event(1), event(2, time=NEXT_HOUR))
+    cloud.s3.delete_object(Bucket="the-archive", Key=gone)
+    handler(created(gone, good), None)
+    assert [row["object"] for row in rows(cloud)] == [good]
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["level"], line["object"]) for line in told if "object" in line] == [("WARNING", gone)]
+    assert [line for line in told if "ObjectsNotCatalogued" in line] == []
 
 
 def test_other_notifications_are_none_of_its_business(cloud: Cloud) -> None:

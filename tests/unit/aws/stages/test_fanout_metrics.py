@@ -27,4 +27,5 @@ def test_only_what_was_sent_and_stored_is_counted_so(
         assert handler(request, None)["failed"] == [0]
     counted = [loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
     names = {"ChangesSent", "ChangesRouted", "ItemsQuarantined", "ItemsReplayed", "ChangesFailed"}
-    assert [{name: one[name] for name in names & one.keys()} for one in counted] == [{"ChangesFailed": [4]}]
+    # the second change fails on its way to the archive and on its way to a route
+    assert [{name: one[name] for name in names & one.keys()} for one in counted] == [{"ChangesFailed": [3]}]

@@ -44,17 +44,38 @@ def test_a_report_of_an_item_that_changed_since_is_left_or_discarded(stack: Stac
 
 
 def test_of_several_reports_of_an_item_the_newest_is_put_back(stack: Stack) -> None:
-    break_code(stack)
-    bad, worse = {"n": 1, "m": "x"}, {"n": 1, "m": "y"}
-    steps = [(None, bad), (bad, worse), (worse, bad)]
-    stack.stream([record(place + 1, "things", ("a", *step)) for place, step in enumerate(steps)])
+    refuse_thrice(stack)
     assert len(stack.s3.keys("quarantine/")) == 3
     stack.deploy(pipeline_with())
     tally = stack.redrive("quarantine").tally
     assert (tally.put_back, dict(tally.left)) == (1, {LEFT_CHANGED: 1})
+    assert dict(tally.removed) == {quarantine.REPEATED: 1}
     (sent,) = stack.archived()
-    assert sent["data"] == {"old": None, "new": bad, "shard": sent["data"]["shard"], "sequence": "3"}
+    assert sent["data"] == {"old": None, "new": {"n": 1, "m": "x"}, "shard": sent["data"]["shard"], "sequence": "3"}
     assert stack.redrive("quarantine").tally.put_back == 0
+
+
+def refuse_thrice(stack: Stack) -> None:
+    """Let the stream bring an item, another version of it, and the first version again."""
+    break_code(stack)
+    bad, worse = {"n": 1, "m": "x"}, {"n": 1, "m": "y"}
+    steps = [(None, bad), (bad, worse), (worse, bad)]
+    stack.stream([record(place + 1, "things", ("a", *step)) for place, step in enumerate(steps)])
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize("becomes", ["accepted", "refused", "changed", "discarded"])
+def test_every_report_is_counted_whatever_becomes_of_it(stack: Stack, becomes: str, dry_run: bool) -> None:
+    refuse_thrice(stack)
+    stack.deploy(pipeline_with() if becomes != "refused" else pipeline_with(transform=lambda item: item["m"] / 2))
+    if becomes in ("changed", "discarded"):
+        stack.put_item("a", {"n": 2})
+    policy = Policy(discard=True) if becomes == "discarded" else SAFE
+    tally = stack.redrive("quarantine", policy, dry_run=dry_run).tally
+    assert tally.put_back + tally.removed.total() + tally.left.total() == 3
+    left = 3 if dry_run else tally.left.total()
+    assert len(stack.s3.keys("quarantine/")) == left
+    assert tally.left.total() == {"accepted": 1, "refused": 3, "changed": 3, "discarded": 0}[becomes]
 
 
 def test_an_item_that_only_a_route_refused_goes_to_this_route(stack: Stack) -> None:

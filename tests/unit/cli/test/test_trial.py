@@ -89,6 +89,23 @@ def test_a_value_error_of_a_transform_refuses_an_item(written: Callable[[str], s
     assert note.item == {"shop": "", "amount": 501}
 
 
+def test_the_report_says_among_how_many_items_a_problem_was_counted(written: Callable[[str], str]) -> None:
+    """Every item is tried for failures; all other laws take longer, and are tried for some of the items."""
+    text = (
+        "def transform(order):\n    if len(order['shop']) > 1:\n        raise ValueError('too long')\n"
+        "    return order\ndef where(order): return 1 / order['amount'] > 0"
+    )
+    trial = tried(written(text), Limits(seconds=60, items=1500))
+    (search,) = trial.searches
+    assert (search.tried, search.compared) == (1500, 240)
+    by_law = {broken.problem.law: search.counts[broken.problem.key] for broken in search.problems}
+    assert 0 < by_law["refuses"] <= 240
+    told = lines(trial)
+    assert any(f"smallest of {by_law['refuses']} such items among 240 of 'orders': " in line for line in told)
+    assert any(re.search(r"smallest of [\d,]+ such items? of 'orders': ", line) for line in told)
+    assert "1,500 items of 'orders' (240 of them for all laws), 0 histories" in told[-1]
+
+
 def test_a_transform_that_refuses_everything_is_not_a_success(written: Callable[[str], str]) -> None:
     trial = tried(written("def transform(order):\n    raise ValueError('never')"), QUICK)
     assert "the transform of 'orders' refuses every generated item" in trial.findings.errors[0]

@@ -138,11 +138,8 @@ class Feeder(Struct, frozen=True):
     def doubt(self, view: View, reason: str) -> None:
         """Record that changes are lost: nothing that is fed is known to be exact any more."""
         for one in view.feeds:
-            after = distrusted(one, reason)
-            if after != one and not self.control.replace(one, after):
+            if not distrust_one(self.control, one, reason):
                 raise Transient("a control row has changed; the control rows are read again")
-        # one that is not exact was counted when it ceased to be
-        count_metrics(GenerationsInterrupted=sum(one.exact or one.state is State.BUILDING for one in view.feeds))
 
     def write(self, feed: Feed, batch: RawBatch, mark: str, rows: FedRows, pipeline: Pipeline) -> None:
         """Journal what is about to be committed, and keep the images of expired items, or record that they are not."""
@@ -238,10 +235,19 @@ def distrust(table: ControlTable, control: Control, progress: ProgressRows) -> N
         Transient: the tables cannot be used now, or a control row has changed.
     """
     for one in control.generations.values():
-        after = distrusted(one, OLDER_CODE)
-        if after != one and not table.replace(one, after):
+        if not distrust_one(table, one, OLDER_CODE):
             raise Transient("a control row has changed; the control rows are read again")
-        if one.exact or one.state is State.BUILDING:
-            # a job may find it, too: the alarm watches the stage that the rows are of
-            count_metrics({"service": "aggregate"}, GenerationsInterrupted=1)
     progress.accept_counts()
+
+
+def distrust_one(table: ControlTable, one: Generation, reason: str) -> bool:
+    """Record that a generation may have missed something, and raise the alarm; False if its control row has changed.
+
+    One that is not exact was counted when it ceased to be. A job or a deployment may find it, too: the alarm watches
+    the stage that the rows are of.
+    """
+    after = distrusted(one, reason)
+    if after != one and not table.replace(one, after):
+        return False
+    count_metrics({"service": "aggregate"}, GenerationsInterrupted=int(one.exact or one.state is State.BUILDING))
+    return True

@@ -15,10 +15,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tailrace.aws.backfill.control import ControlTable, Counted
-from tailrace.aws.backfill.feeder import fingerprints
+from tailrace.aws.backfill.feeder import distrust_one, fingerprints
 from tailrace.aws.jobs.context import JobContext
 from tailrace.aws.runtime.errors import map_aws_errors
-from tailrace.backfill.generations import adopted, created, declared, distrusted
+from tailrace.backfill.generations import adopted, created, declared
 from tailrace.errors import InvalidMessage, Transient
 
 if TYPE_CHECKING:
@@ -103,9 +103,8 @@ def see_attachment(control: ControlTable, event: Mapping[str, Any]) -> None:
 
 
 def _distrust_all(control: ControlTable, reason: str) -> None:
-    for before in control.read().generations.values():
-        after = distrusted(before, reason)
-        if after != before and not control.replace(before, after):
+    for generation in control.read().generations.values():
+        if not distrust_one(control, generation, reason):
             raise Transient("a control row has changed meanwhile: deploy again")
 
 

@@ -261,6 +261,7 @@ def _described(job: Job) -> dict[str, Any]:
         "done": job.done,
         "total": job.total,
         "began_at": job.began_at,
+        "updated_at": job.updated_at,
         "changes": job.changes,
         "counts": job.data.get("counts"),
         "not_judged": job.data.get("unknown", []),

@@ -52,6 +52,7 @@ class Job(Struct, frozen=True):
         done: the parts of the phase that are done.
         total: the parts of the phase; 0 where they cannot be counted.
         changes: how often the item was written.
+        updated_at: when it was last written, or a part of the phase was done; "" for a new one.
     """
 
     id: str
@@ -68,6 +69,7 @@ class Job(Struct, frozen=True):
     done: int = 0
     total: int = 0
     changes: int = 0
+    updated_at: str = ""
 
     def remember(self, **data: Any) -> "Job":
         """Return the job with something to remember."""
@@ -199,6 +201,7 @@ def _job(image: Mapping[str, Any]) -> Job | None:
             done=int(row["done"]),
             total=int(row["total"]),
             changes=int(row["changes"]),
+            updated_at=str(row.get("updated_at") or ""),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         logger().warning("the row of a job is damaged", extra={"job": image.get("sk", {}).get("S")})

@@ -41,12 +41,12 @@ class CachedProgress(Struct):
 
     def counts_of(self, stage: str) -> StageCounts:
         """Return the counts of another stage, uncached; raises like :meth:`aggregate_freshness`."""
-        return self.progress.counts_of(stage)
+        return self.progress.counts_of(stage, self.clock())
 
     def stream_readers(self) -> dict[str, ReaderProgress]:
         """Return the recorded progress of the stream readers; raises like :meth:`aggregate_freshness`."""
         now = self.clock()
         if self._cached_at is None or not is_recent(self._cached_at, now, _CACHE_TTL):
-            self._cached = {stage: self.progress.reader_progress(stage) for stage in (AGGREGATE, FANOUT)}
+            self._cached = {stage: self.progress.reader_progress(stage, now) for stage in (AGGREGATE, FANOUT)}
             self._cached_at = now
         return self._cached

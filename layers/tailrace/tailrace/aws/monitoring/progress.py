@@ -6,6 +6,7 @@ How the rows are used: :mod:`tailrace.queries.freshness`.
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -176,27 +177,32 @@ class ReaderProgress(Struct, frozen=True):
 
 
 class ProgressReader(Struct, frozen=True):
-    """Reads the progress of stream readers, and the counts of the other stages."""
+    """Reads the progress of stream readers, and the counts of the other stages.
+
+    Rows that have expired are left out: TTL deletes them within a few days
+    (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ttl-expired-items.html). Those of shards with
+    outstanding changes do not expire.
+    """
 
     client: "DynamoDBClient"
     table: str
 
-    def reader_progress(self, stage: str) -> ReaderProgress:
+    def reader_progress(self, stage: str, now: datetime) -> ReaderProgress:
         """Return the progress in the newest shards, in one read; all open shards are among them.
 
         Raises:
             Transient: the table cannot be read now.
             Permanent: the table rejects the request.
         """
-        rows = self._rows(stage)
+        rows = self._rows(stage, now)
         shards = {row["sk"]: ShardProgress(row["newest"], row["told_at"], row.get("missing_since")) for row in rows}
         return ReaderProgress(shards, sum(row["changes"] for row in rows))
 
-    def counts_of(self, stage: str) -> StageCounts:
+    def counts_of(self, stage: str, now: datetime) -> StageCounts:
         """Return the counts of another stage's newest processes, in one read; raises like :meth:`reader_progress`."""
-        return StageCounts.total(self._rows(stage))
+        return StageCounts.total(self._rows(stage, now))
 
-    def _rows(self, stage: str) -> list[dict[str, Any]]:
+    def _rows(self, stage: str, now: datetime) -> list[dict[str, Any]]:
         with map_aws_errors():
             response = self.client.query(
                 TableName=self.table,
@@ -206,4 +212,5 @@ class ProgressReader(Struct, frozen=True):
                 ScanIndexForward=False,
                 Limit=_MAX_ROWS,
             )
-        return [decode_item(row) for row in response["Items"]]
+        rows = map(decode_item, response["Items"])
+        return [row for row in rows if row.get("expires_at", inf) > now.timestamp()]

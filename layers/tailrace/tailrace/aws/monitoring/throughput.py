@@ -17,6 +17,7 @@ from msgspec import Struct, field
 
 from tailrace.aws.runtime.clients import best_effort_client
 from tailrace.aws.runtime.errors import translate
+from tailrace.aws.runtime.object_reader import REPLACED
 from tailrace.aws.runtime.recency import is_recent
 from tailrace.aws.runtime.telemetry import logger
 from tailrace.encoding.dynamodb import encode_item
@@ -167,7 +168,7 @@ def count_lines[**P](
     def counted(event: Event, /, *arguments: P.args, **named: P.kwargs) -> list[Json]:
         receipts = stage(event, *arguments, **named)
         if receipts:  # a file that was loaded before has no receipt now; its second notification says nothing about lag
-            refused = sum("failure" in one for one in receipts)
+            refused = sum(one.get("failure", REPLACED) != REPLACED for one in receipts)
             throughput.count(0, refused, _waited_s(event, throughput.clock()), at_once=True)
         return receipts
 

@@ -15,14 +15,24 @@ if TYPE_CHECKING:
 
 RANGE_BYTES = 4 * 1024 * 1024
 _MISSING = ("NoSuchKey", "404")
-_REPLACED = ("PreconditionFailed", "412", *_MISSING)
+_REPLACED = ("PreconditionFailed", "412")
+
+REPLACED = "the file was replaced while it was read; the new upload is loaded on its own"
+"""Why the rest of a file is not read although nothing is wrong: nobody has to do anything."""
 
 
 class ObjectReplaced(InvalidMessage):
-    """The object was replaced or deleted after its reader had begun."""
+    """The object was replaced, or deleted, after its reader had begun."""
+
+    def __init__(self, reason: str = REPLACED) -> None:
+        super().__init__(reason)
+
+
+class ObjectDeleted(ObjectReplaced):
+    """The object was deleted after its reader had begun."""
 
     def __init__(self) -> None:
-        super().__init__("the file was replaced or deleted while it was read; a new upload is loaded on its own")
+        super().__init__("the file was deleted while it was read: upload it again")
 
 
 class StoredVersion(Struct, frozen=True):
@@ -50,9 +60,12 @@ class StoredVersion(Struct, frozen=True):
 
         Raises:
             ObjectReplaced: it does not.
+            ObjectDeleted: there is no object any more.
         """
         current = StoredVersion.find(client, self.bucket, self.key)
-        if current is None or current.etag != self.etag:
+        if current is None:
+            raise ObjectDeleted
+        if current.etag != self.etag:
             raise ObjectReplaced
 
 
@@ -90,6 +103,7 @@ class ObjectReader(io.RawIOBase):
 
         Raises:
             ObjectReplaced: the object has another content now.
+            ObjectDeleted: there is no object any more.
             Transient: the bucket did not respond, or its response broke off.
         """
         if not self._range:
@@ -113,6 +127,8 @@ class ObjectReader(io.RawIOBase):
             )
             found = response["Body"].read()
         except (ClientError, BotoCoreError) as error:
+            if has_code(error, *_MISSING):
+                raise ObjectDeleted from error
             if has_code(error, *_REPLACED):
                 raise ObjectReplaced from error
             raise translate(error) from error

@@ -117,7 +117,7 @@ class Archiver(Struct, frozen=True):
         except InvalidMessage as error:
             yield [], [error]
             return
-        yield [one for one in found if isinstance(one, Event)], []
+        yield [one for one in found if isinstance(one, Event)], [one for one in found if isinstance(one, TailraceError)]
         references = [one for one in found if isinstance(one, DataRef)]
         for part in batched(references, _THREADS, strict=False):
             if remaining_time_ms() < _MIN_TIME_LEFT_MS:

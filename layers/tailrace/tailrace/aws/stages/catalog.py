@@ -14,7 +14,7 @@ from msgspec import Struct
 from tailrace.aws.runtime.errors import has_code, translate
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.encoding.dynamodb import encode_item
-from tailrace.errors import InvalidMessage, TailraceError
+from tailrace.errors import InvalidMessage, NotFound, TailraceError
 from tailrace.outputs.archives import MAX_LINE_BYTES, ObjectSummary, parse_key
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Cataloguer(Struct, frozen=True):
         """Write rows for the objects in a bucket notification; a repeated notification writes the same rows.
 
         A foreign object under ``archive/`` can never become a row: it is logged, counted as ObjectsNotCatalogued, and
-        skipped. The other objects are entered.
+        skipped. One that somebody has deleted meanwhile is skipped, too. The other objects are entered.
 
         Raises:
             TailraceError: an object could not be read or a row not be written; Lambda calls again, and sends what keeps
@@ -56,6 +56,8 @@ class Cataloguer(Struct, frozen=True):
             except InvalidMessage as error:
                 rejected += 1
                 logger().error("not an archive object, left alone", extra={"object": key, "reason": str(error)})
+            except NotFound:
+                logger().warning("object deleted before it was catalogued", extra={"object": key})
             except TailraceError as error:
                 failure = error
                 logger().error("object not catalogued", extra={"object": key, "error": str(error)})
@@ -83,7 +85,7 @@ class Cataloguer(Struct, frozen=True):
             self.dynamodb.put_item(TableName=self.catalog_table, Item=encode_item(row))
         except (ClientError, BotoCoreError) as error:
             if has_code(error, *_NOT_FOUND):
-                raise InvalidMessage("the object is gone") from error
+                raise NotFound("the object is gone") from error
             raise translate(error) from error
 
 

@@ -99,14 +99,12 @@ class Fanout:
         dispatched = dispatch(batch, self.pipeline, self.images, decides)
         unstored = self._quarantine(dispatched, time)
         unarchived = self.send_to_archive(dispatched.archive, time)
-        failed = [*dispatched.undecided, *unstored, *unarchived]
+        failed = {*dispatched.undecided, *unstored, *unarchived}  # a change may be sent to several places
         routed = 0
         for route, events in dispatched.routes.items():
             unsent = self.send_to_route(route, events, time)
-            failed += unsent
+            failed.update(unsent)
             routed += len(events) - len(unsent)
-            if route in self.route_throughput:
-                self.route_throughput[route].count(len(events) - len(unsent))
         if failed:
             logger().warning("changes not sent; they will be redelivered", extra={"changes": len(failed)})
         count_metrics(
@@ -149,6 +147,8 @@ class Fanout:
         queue = self.destinations.route_queues[route]
         ready, failed = self._with_claim_checks(events, time)
         unsent = send_messages(self.sqs, queue, [text for _, text in ready], has_time=time.sends)
+        if route in self.route_throughput:
+            self.route_throughput[route].count(len(ready) - len(unsent))
         return failed + [ready[position][0] for position in unsent]
 
     def _with_claim_checks(

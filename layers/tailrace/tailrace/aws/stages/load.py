@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from tailrace.aws.items.batch_writer import put_all_or_raise
 from tailrace.aws.items.rows import PLAIN, StoredItem, arriving, validated_row
-from tailrace.aws.runtime.object_reader import ObjectReader, ObjectReplaced, StoredVersion
+from tailrace.aws.runtime.object_reader import REPLACED, ObjectDeleted, ObjectReader, ObjectReplaced, StoredVersion
 from tailrace.aws.runtime.objects import put_objects
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.aws.runtime.trace_logs import correlate, log_written
@@ -86,6 +86,7 @@ class Loader(Struct, frozen=True):
         """
         receipts, failure = [], None
         for position, upload in enumerate(uploads(event)):
+            correlate(upload.key)
             try:
                 if position and remaining_time_ms() < MIN_TIME_LEFT_MS:
                     self.hand_on(upload.notification())
@@ -122,7 +123,7 @@ class Loader(Struct, frozen=True):
             if version is None and not tally.bookmark.number:
                 gone = InvalidMessage("the file was deleted before it was loaded: upload it again")
                 return self._finish(tally, [gone])
-            return self._finish(tally, [ObjectReplaced()])
+            return self._finish(tally, [ObjectReplaced() if version else ObjectDeleted()])
         tally.resume(checkpoints.take(tally.checkpoint()))  # of a small file, too: its notification may come twice
         clock = Clock(remaining_time_ms)
         clock.start_anew()
@@ -168,7 +169,7 @@ class Loader(Struct, frozen=True):
         count_metrics(
             LinesAccepted=tally.accepted,
             ItemsQuarantined=tally.rejected,
-            FilesRefused=int(any(not isinstance(failure, ObjectReplaced) for failure in failures)),
+            FilesRefused=int(receipt.get("failure", REPLACED) != REPLACED),
         )
         return receipt
 
@@ -272,7 +273,6 @@ class Loader(Struct, frozen=True):
             self._require_call(work)
             raise
         self.count_accepted(len(lines) - len(rejections))
-        correlate(tally.upload.key)
         refused = {rejection.position for rejection in rejections}
         log_written(row for position, row in enumerate(rows) if position not in refused)
         for rejection in rejections:

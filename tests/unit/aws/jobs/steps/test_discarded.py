@@ -4,6 +4,7 @@ import json
 from copy import replace
 from datetime import UTC, datetime
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -120,9 +121,15 @@ def test_a_rebuild_counts_an_item_that_expired_in_a_discarded_batch(player: Calm
         lambda record: record.update(payload="[" * 100_000),
     ],
 )
-def test_rows_are_not_judged_if_a_discarded_batch_does_not_say_what_it_held(player: Calm, change: Any) -> None:
+def test_rows_are_not_judged_if_a_discarded_batch_does_not_say_what_it_held(
+    player: Calm, monkeypatch: pytest.MonkeyPatch, change: Any
+) -> None:
+    """And the metric says so: nobody reads the verdict of a verification that a schedule has started."""
+    told = Mock()
+    monkeypatch.setattr(verifying, "count_metrics", told)
     deface(player.world, change)
     job = player.run("verify")
+    told.assert_called_once_with(RowsVerified=0, RowsDifferent=0, RowsRepaired=0, RowsNotJudged=1)
     assert (job.state, job.data["unknown"], job.data["counts"]["rows"]) == ("done", ["pages@1"], 0)
     assert row(player.world) == COUNTED
     interrupt(player)

@@ -2,12 +2,15 @@
 
 import gzip
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from functions.load.app import handler
+from tailrace.aws.monitoring.progress import ProgressReader
 from tailrace.aws.runtime.object_reader import StoredVersion
+from tailrace.aws.runtime.telemetry import logger
 from tailrace.aws.stages.checkpoints import Checkpoints
 from tailrace.aws.stages.load import Loader
 from tailrace.encoding.tagged_json import loads
@@ -46,6 +49,22 @@ def test_a_late_notification_of_an_earlier_upload_is_not_loaded(cloud: Cloud, lo
     cloud.dynamodb.delete_item(TableName="items", Key={"pk": {"S": "orders#1"}})
     assert handler(upload(cloud, "inbox/orders/x.jsonl", lines(GOOD), sequencer=late), Context()) == []
     assert cloud.items() == {}
+
+
+def test_with_tracing_each_line_of_the_log_has_the_key_of_its_own_file(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TRACING", "Active")
+    first = upload(cloud, "inbox/orders/x.jsonl", lines(GOOD))
+    for event in (first, upload(cloud, "inbox/orders/y.jsonl", lines(GOOD)), first):
+        handler(event, Context())
+    logger().remove_keys(["correlation_id"])
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["message"], line["correlation_id"]) for line in told if "message" in line] == [
+        ("items written", "inbox/orders/x.jsonl"),
+        ("items written", "inbox/orders/y.jsonl"),
+        ("this upload or a later one was loaded before", "inbox/orders/x.jsonl"),
+    ]
 
 
 @pytest.mark.parametrize("kind", ["ObjectRemoved:Delete", "s3:ObjectRemoved:DeleteMarkerCreated", "ObjectTagging:Put"])
@@ -117,9 +136,28 @@ def test_a_file_that_is_replaced_while_it_is_read_is_left_to_its_new_upload(
     assert (receipt["accepted"], receipt["rejected"], len(cloud.quarantine())) == (500, 1, 1)
     assert "replaced" in receipt["failure"]
     assert "FilesRefused" not in capsys.readouterr().out
+    assert ProgressReader(cloud.dynamodb, "progress").counts_of("load", datetime.now(UTC)).failed == 0
     (second,) = handler(later[0], Context())
     assert (second["accepted"], second.get("failure")) == (3, None)
     assert {item["lines"] for key, item in cloud.items().items() if int(key[7:]) < 3} == {2}
+
+
+def test_a_file_that_is_deleted_while_it_is_read_is_refused(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody loads the rest, unlike that of a file that is replaced."""
+    flush = Loader._flush
+
+    def deleting(self: Loader, work: Any) -> None:
+        flush(self, work)
+        cloud.s3.delete_object(Bucket="the-archive", Key="inbox/orders/x.jsonl")
+
+    monkeypatch.setattr(Loader, "_flush", deleting)
+    body = lines(*(GOOD | {"id": str(n)} for n in range(1200)))
+    (receipt,) = handler(upload(cloud, "inbox/orders/x.jsonl", body), Context())
+    assert (receipt["accepted"], receipt["failure"]) == (500, "the file was deleted while it was read: upload it again")
+    assert '"FilesRefused":[1.0]' in capsys.readouterr().out
+    assert ProgressReader(cloud.dynamodb, "progress").counts_of("load", datetime.now(UTC)).failed == 1
 
 
 def test_a_replaced_file_that_finishes_late_keeps_the_receipt_of_the_later_upload(

@@ -93,7 +93,7 @@ def test_a_file_that_is_deleted_between_two_invocations_has_a_receipt_that_says_
     inbox.objects.pop(("archive", f"inbox/{file}"))
     inbox.run()
     receipt = inbox.receipt(file)
-    assert "replaced or deleted" in receipt["failure"]
+    assert "deleted while it was read" in receipt["failure"]
     assert 0 < receipt["accepted"] + receipt["rejected"] <= budget + 1
     assert len(inbox.receipts) == 1
 

@@ -25,15 +25,16 @@ from tailrace.encoding.tagged_json import dumps
 
 def judge(context: JobContext, job: Job, partition: int) -> None:
     """Compare a partition's rows, repair those that differ, and write the report's lines and counts."""
-    counts = {"rows": 0, "different": 0, "repaired": 0, "left": 0, "not_judged": 0, "inexact": 0}
+    counts = {"rows": 0, "different": 0, "repaired": 0, "left": 0, "not_judged": 0, "inexact": 0, "unknown": 0}
     left: dict[str, dict[str, int]] = {}
     lines: list[bytes] = []
     for generation in context.check(job):
-        if label(generation.id) in job.data.get("unknown", ()):
-            continue
         space = RowSpace(generation, context.aggregate(generation.id))
         read = map(parse_read_row, context.folder(job).lines(f"rows/{space.prefix}/{partition:06}"))
         rows = _rows_that_stay(context, space, read)
+        if label(generation.id) in job.data.get("unknown", ()):
+            counts["unknown"] += len(rows)
+            continue
         base = dict(by_key(base_of(context, job, generation, partition)))
         journal = journal_of(context, job, "steps-again", partition, generation)
         found = list(_compare(space, rows, base, journal))

@@ -98,5 +98,5 @@ def count_found(job: Job) -> None:
         RowsVerified=counts.get("rows", 0),
         RowsDifferent=counts.get("different", 0),
         RowsRepaired=counts.get("repaired", 0),
-        RowsNotJudged=counts.get("not_judged", 0),
+        RowsNotJudged=counts.get("not_judged", 0) + counts.get("unknown", 0),
     )
