@@ -144,7 +144,15 @@ class Feeder(Struct, frozen=True):
         # one that is not exact was counted when it ceased to be
         count_metrics(GenerationsInterrupted=sum(one.exact or one.state is State.BUILDING for one in view.feeds))
 
-    def write(self, feed: Feed, batch: RawBatch, mark: str, rows: FedRows, pipeline: Pipeline) -> None:
+    def write(  # noqa: PLR0913, PLR0917 - what is journaled
+        self,
+        feed: Feed,
+        batch: RawBatch,
+        mark: str,
+        rows: FedRows,
+        pipeline: Pipeline,
+        has_time: Callable[[], bool] = lambda: True,
+    ) -> None:
         """Journal what is about to be committed, and keep the images of expired items, or record that they are not."""
         if new := pipeline.collections_by_name.keys() - feed.collections:
             self.control.record_collections(new)
@@ -152,7 +160,7 @@ class Feeder(Struct, frozen=True):
         unkept = expired_collections(batch.records, pipeline, feed.collections) - pipeline.keeping - known
         if unkept:
             self.control.record_unkept(unkept, feed.now)
-        self.expired.keep(batch, pipeline)
+        self.expired.keep(batch, pipeline, has_time)
         written = feed.journal(batch, mark, rows, pipeline)
         if written is not None:
             self.journal.put(written)
