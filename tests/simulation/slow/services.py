@@ -205,6 +205,22 @@ class SlowTable(Struct):
         return self.database.batch_get_item(RequestItems=part(now)) | {"UnprocessedKeys": part(later)}
 
 
+class SlowQueues(Struct):
+    """An SQS client that sends; it keeps the bodies of all messages by queue."""
+
+    calls: SlowCalls
+    sent: dict[str, list[str]] = field(default_factory=dict)
+
+    def send_message_batch(self, *, QueueUrl: str, Entries: list[Json]) -> Json:  # noqa: N803
+        """Send messages."""
+
+        def send() -> Json:
+            self.sent.setdefault(QueueUrl, []).extend(entry["MessageBody"] for entry in Entries)
+            return {}
+
+        return self.calls.call(send)
+
+
 class SlowBucket(Struct):
     """An S3 client for objects in memory."""
 

@@ -1,5 +1,6 @@
-"""How much the aggregate stage commits at once: less where the table is so slow that its deliveries get no further."""
+"""How much the stream's readers take on at once: less where services are so slow that deliveries get no further."""
 
+import sys
 from collections.abc import Iterable, Sequence
 
 from msgspec import Struct, field
@@ -48,6 +49,23 @@ class Pace(Struct):
             self.rows = max(1, min(self.rows, tried) // _SHARE)
         else:
             self.failed[shard] = first, failed
+
+
+class Portion(Struct):
+    """The most changes that this process fans out at once: to all places, before those after them.
+
+    Otherwise, slow places that are served first would take all the time, and each delivery would do the same. Small
+    portions make more calls. So there are some only after a delivery that has got no further.
+    """
+
+    changes: int = sys.maxsize
+
+    def learn(self, tried: int, *, sent: bool, quick: bool) -> None:
+        """Learn that a portion was ``sent``, or at least its first change, and whether that was ``quick``."""
+        if not sent:
+            self.changes = max(1, min(self.changes, tried) // _SHARE)
+        elif quick:
+            self.changes = max(self.changes, 2 * tried)
 
 
 def _number(rows: Iterable[RowChange]) -> int:
