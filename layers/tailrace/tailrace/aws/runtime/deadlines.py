@@ -41,6 +41,8 @@ class _TimelyClient:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._client, name)
+        if not callable(method):
+            return method
 
         @wraps(method)
         def called(**request: Any) -> Any:
