@@ -183,19 +183,34 @@ class SlowTable(Struct):
 
         return self.calls.call(write)
 
+    def batch_write_item(self, *, RequestItems: Mapping[str, list[Json]]) -> Json:  # noqa: N803
+        """Put rows of one table, as many as can be written now; the others are left unprocessed."""
+        ((name, puts),) = RequestItems.items()
+        granted = self._granted("BatchWriteItem", "writes", len(puts))
+
+        def write() -> Json:
+            for put in puts[:granted]:
+                self.database.put_item(TableName=name, Item=put["PutRequest"]["Item"])
+            return {"UnprocessedItems": {name: puts[granted:]} if puts[granted:] else {}}
+
+        return self.calls.call(write)
+
     def batch_get_item(self, *, RequestItems: Mapping[str, Json]) -> Json:  # noqa: N803
         """Read rows, as many as can be read now; the others are left unprocessed."""
         wanted = [(name, key) for name, part in RequestItems.items() for key in part["Keys"]]
+        granted = self._granted("BatchGetItem", "reads", len(wanted))
+        return self.calls.call(lambda: self._read(RequestItems, wanted[:granted], wanted[granted:]))
+
+    def _granted(self, operation: str, kind: str, wanted: int) -> int:
+        """Return how many of some rows are served, one at least, after the SDK's attempts."""
         for attempt in range(_ATTEMPTS):
             if attempt:
                 self.calls.clock.sleep(self.calls.chance.random() * 2 ** (attempt - 1) / self.calls.lanes)
-            granted = self.calls.granted("reads", len(wanted))
+            granted = self.calls.granted(kind, wanted)
             if granted:
-                break
+                return granted
             self.calls.clock.sleep(self.calls.speed.call_s / self.calls.lanes)
-        else:
-            raise client_error("BatchGetItem", "ThrottlingException")
-        return self.calls.call(lambda: self._read(RequestItems, wanted[:granted], wanted[granted:]))
+        raise client_error(operation, "ThrottlingException")
 
     def _read(self, request: Mapping[str, Json], now: list[Any], later: list[Any]) -> Json:
         def part(chosen: list[Any]) -> Json:
