@@ -9,7 +9,7 @@ from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.lineages import Lineages
 from tailrace.aws.backfill.feeder import assemble_feeder
 from tailrace.aws.monitoring.progress import ProgressWriter
-from tailrace.aws.runtime.clients import client
+from tailrace.aws.runtime.clients import client, storing_client
 from tailrace.aws.runtime.garbage import collect_seldom
 from tailrace.aws.runtime.settings import AggregateSettings, in_function
 from tailrace.aws.stages.aggregate import Aggregator
@@ -24,8 +24,8 @@ def stage(settings: AggregateSettings) -> Aggregator:
     dynamodb, table = client("dynamodb"), settings.aggregates_table
     committer = Committer(dynamodb, table, clock=_now, use_partiql=in_function(os.environ))
     lineages = Lineages(dynamodb, lambda: client("dynamodbstreams"), table, _now)
-    s3, bucket = lambda: client("s3"), settings.history_bucket
-    feeder = assemble_feeder(dynamodb, s3, table, settings.progress_table, bucket, lineages, _now)
+    bucket = settings.history_bucket
+    feeder = assemble_feeder(dynamodb, storing_client, table, settings.progress_table, bucket, lineages, _now)
     progress = ProgressWriter(dynamodb, settings.progress_table, AGGREGATE, clock=_now)
     pipeline = load_pipeline(settings.tailrace_pipeline)
     return Aggregator(pipeline, committer, lineages, feeder, progress, settings.write_behind_s)

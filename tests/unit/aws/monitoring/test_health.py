@@ -18,9 +18,10 @@ from functions.load.app import handler as load
 from functions.load.app import stage as load_stage
 from tailrace.aws.monitoring import health as looking
 from tailrace.aws.monitoring.freshness import CachedProgress
-from tailrace.aws.monitoring.health import HealthMonitor, sources
+from tailrace.aws.monitoring.health import _LONGEST_CALL_MS, HealthMonitor, sources
 from tailrace.aws.monitoring.progress import ProgressReader, ProgressWriter
 from tailrace.aws.monitoring.throughput import ThroughputCounter, route_stage
+from tailrace.aws.runtime.clients import watching_client
 from tailrace.aws.runtime.settings import ApiSettings
 from tailrace.definition.pipeline import load_pipeline
 from tailrace.errors import Permanent, SettingsError
@@ -244,3 +245,21 @@ def test_a_route_without_a_queue_hinders_nothing_else(cloud: Cloud, monkeypatch:
     with pytest.raises(SettingsError, match="no queue for large-orders"):
         call("GET", "/health")
     assert cloud
+
+
+def test_what_there_is_no_time_to_ask_for_is_not_known(health: HealthMonitor) -> None:
+    """Otherwise the function would time out when a queue or bucket does not respond, and nobody would know anything."""
+    document = health.document(lambda: 5_000)
+    assert document["given_up"] is document["files_failed"] is document["quarantined_today"] is None
+    assert document["routes"] == [
+        {"name": "large-orders", "waiting": None, "in_work": None, "failed": None, "changes": None}
+    ]
+
+
+def test_calls_that_get_no_response_one_after_the_other_fit_into_a_request() -> None:
+    for found in (watching_client("sqs"), watching_client("s3"), watching_client("dynamodb")):
+        config: Any = found.meta.config
+        attempts = config.retries["total_max_attempts"]
+        longest = attempts * max(config.read_timeout, config.connect_timeout) + 2 ** (attempts - 1) - 1
+        assert longest * 1000 <= _LONGEST_CALL_MS
+        assert 2 * _LONGEST_CALL_MS < 29_000

@@ -1,10 +1,12 @@
 """What functions are told by their environment: whatever is missing is named, all of it at once."""
 
+from typing import Any
+
 import pytest
 
-from tailrace.aws.runtime.deadlines import remaining_time_ms
+from tailrace.aws.runtime.deadlines import remaining_time_ms, timely
 from tailrace.aws.runtime.settings import ApiSettings, FanoutSettings, IngestSettings, LoadSettings, route_queues
-from tailrace.errors import SettingsError
+from tailrace.errors import SettingsError, Transient
 
 OPTIONAL = {"tailrace_pipeline", "write_entrances", "jwt_read_scope", "jwt_write_scope"}
 COMPLETE = {
@@ -64,3 +66,19 @@ def test_without_a_context_there_is_no_deadline() -> None:
 
     assert remaining_time_ms(Context())() == 7
     assert remaining_time_ms(None)() > 900_000
+
+
+def test_a_timely_client_begins_no_call_when_no_time_is_left() -> None:
+    class Client:
+        calls = 0
+
+        def get_item(self, **_request: Any) -> int:
+            self.calls += 1
+            return self.calls
+
+    left, client = iter([True, False, True]), Client()
+    limited = timely(client, lambda: next(left))
+    assert limited.get_item(Key="a") == 1
+    with pytest.raises(Transient, match="no time is left"):
+        limited.get_item(Key="a")
+    assert limited.get_item(Key="a") == 2

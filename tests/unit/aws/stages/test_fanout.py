@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.stub import ANY, Stubber
 
-from functions.fanout.app import handler
+from functions.fanout.app import handler, stage
 from tailrace import Collection, Pipeline, Route
 from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.runtime.clients import client
@@ -199,6 +199,12 @@ def test_the_first_change_that_was_not_sent_is_the_checkpoint(cloud: Cloud, monk
     assert answer["batchItemFailures"] == [{"itemIdentifier": records[2]["dynamodb"]["SequenceNumber"]}]
 
 
+@pytest.fixture
+def new_process() -> None:
+    """Forget what earlier deliveries have taught the process."""
+    stage.cache_clear()
+
+
 class Context:
     """An invocation that has these times left, and then the last one for good."""
 
@@ -219,6 +225,7 @@ class Context:
         ((20, 18, 16, 9), 3, 1, 3),  # of a function with a shorter timeout
     ],
 )
+@pytest.mark.usefixtures("new_process")
 def test_what_there_is_no_time_for_comes_again(
     cloud: Cloud, left_s: tuple[int, ...], sent: int, routed: int, checkpoint: int | None
 ) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from functions.fanout.app import handler
+from functions.fanout.app import handler, stage
 from tailrace.aws.runtime.clients import storing_client
 from tailrace.encoding.tagged_json import loads
 from tailrace.outputs import routing
@@ -14,6 +14,12 @@ from tests.unit.aws.conftest import Cloud
 ORDER = {"shop": "a", "placed": "2024-10-27T00:30:00Z", "amount": 5}
 BAD = ORDER | {"tags": [1] * 100}
 HUGE = ORDER | {"notes": {"text": "x" * 300_000}}
+
+
+@pytest.fixture(autouse=True)
+def new_process() -> None:
+    """Forget what earlier deliveries have taught the process."""
+    stage.cache_clear()
 
 
 class Context:

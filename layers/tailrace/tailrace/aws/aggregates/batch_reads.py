@@ -27,15 +27,16 @@ def rows_by_key(
         Permanent: the table rejects the request.
     """
     names = {f"#{number}": name for number, name in enumerate(attributes)}
-    asked: Any = {"Keys": [encode_item({"pk": pk, "sk": sk}) for pk, sk in keys], "ConsistentRead": True}
+    wanted: Any = {"Keys": [encode_item({"pk": pk, "sk": sk}) for pk, sk in keys], "ConsistentRead": True}
     if names:
-        asked |= {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
-    request: Any = {table: asked}
+        wanted |= {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
+    request: Any = {table: wanted}
     while request:
         with map_aws_errors():
             answer = client.batch_get_item(RequestItems=request)
-        rows = answer.get("Responses", {}).get(table, [])
-        yield from rows
-        request = answer.get("UnprocessedKeys")
-        if request and not rows:
+        yield from answer.get("Responses", {}).get(table, [])
+        # by what is left, not by what was found: a row that does not exist takes as long to read as any other
+        asked, left = len(request[table]["Keys"]), answer.get("UnprocessedKeys")
+        if left and len(left[table]["Keys"]) >= asked:
             raise Transient("the table is too busy to read rows")
+        request = left

@@ -16,7 +16,7 @@ from tailrace.aggregation.row_changes import PartlyAbsorbed, RowChange
 from tailrace.aws.aggregates.batch_reads import MAX_KEYS_PER_READ
 from tailrace.aws.aggregates.expiry import EmptyRowExpiry, may_be_empty
 from tailrace.aws.aggregates.order_measures import KnownOrders, OrderMeasures
-from tailrace.aws.aggregates.outcomes import Call, Failed, LateChanges, Outcome, SumOverflow, require_time
+from tailrace.aws.aggregates.outcomes import Call, Failed, LateChanges, Outcome, SumOverflow
 from tailrace.aws.aggregates.update_expressions import OrderState, fits_statement, partiql_statement, update_request
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, translate
 from tailrace.aws.runtime.parallel import run_all
@@ -71,13 +71,12 @@ class Committer(Struct, frozen=True):
     first, then each main row together with the order measures that are read back from them.
 
     Attributes:
-        client: a DynamoDB client; the threads share it.
+        client: a DynamoDB client; the threads share it. What a Transient of it leaves unwritten has failed.
         table: the aggregates table.
         clock: the current time, in UTC; stamped on each written row.
         use_partiql: whether known rows are written in batches; without, all rows are written one by one.
         threads: the number of concurrent calls.
         executor: makes the executor for the calls of one batch from the number of threads; simulations use none.
-        has_time: whether there is time to begin a call; what is not written in time has failed.
     """
 
     client: "DynamoDBClient"
@@ -87,7 +86,6 @@ class Committer(Struct, frozen=True):
     threads: int = 8
     known: KnownRows = field(default_factory=KnownRows)
     executor: Callable[[int], Executor] = ThreadPoolExecutor
-    has_time: Callable[[], bool] = lambda: True
 
     def commit(self, rows: Sequence[RowChange], lineage: Lineage | None, *, expire_empty: bool = True) -> list[Outcome]:
         """Write all rows and return what could not be written, now or ever; everything else is durably absorbed.
@@ -105,7 +103,7 @@ class Committer(Struct, frozen=True):
         value_rows = [value for row in main_rows for value in row.value_changes.values()]
         outcomes += self._write([*value_rows, *(row for row in on_time if not row.value_changes)], lineage)
         failed_keys = {outcome.key for outcome in outcomes if isinstance(outcome, Failed)}
-        orders = OrderMeasures(self.client, self.table, self.clock, self._run, self.known.orders, self.has_time)
+        orders = OrderMeasures(self.client, self.table, self.clock, self._run, self.known.orders)
         pending = [row for row in main_rows if not self.known.have_absorbed(row, lineage)]
         outcomes += orders.prepare(pending, failed_keys, expire_empty=expire_empty)
         failed = {outcome.key: outcome for outcome in outcomes if isinstance(outcome, Failed)}
@@ -128,7 +126,7 @@ class Committer(Struct, frozen=True):
         """Let those rows expire that are empty; value rows that were read after their write are known."""
         unknown = [row for row in rows if row.key not in orders.values]
         empty = [row for row in rows if row.key in orders.values and not orders.values[row.key].items]
-        expiry = EmptyRowExpiry(self.client, self.table, self.has_time)
+        expiry = EmptyRowExpiry(self.client, self.table)
         calls: list[Call] = [
             partial(self._try_to_expire, part, expiry.expire_empty_rows, now)
             for part in batched(unknown, MAX_KEYS_PER_READ, strict=False)
@@ -159,7 +157,6 @@ class Committer(Struct, frozen=True):
         now = self.clock()
         statements = [partiql_statement(self.table, row, lineage, now) for row in rows]
         try:
-            require_time(self.has_time)
             responses = self.client.batch_execute_statement(Statements=statements)["Responses"]
         except Transient as error:
             return [Failed(row.first, row.key, error) for row in rows]
@@ -186,7 +183,6 @@ class Committer(Struct, frozen=True):
         ``found`` is what a rejected statement has found in the row's place, if it says.
         """
         try:
-            require_time(self.has_time)
             remaining = row if found is None else row.after_mark(_mark_of(found, lineage))
             # an individual write shows what the rejected row has not absorbed, and why
             return self._attempt(remaining, lineage, orders) if remaining.steps else self._absorbed(row, lineage)
@@ -253,7 +249,6 @@ class Committer(Struct, frozen=True):
         self, rows: Sequence[RowChange], expire: Callable[[Sequence[RowChange], datetime], None], now: datetime
     ) -> list[Outcome]:
         try:
-            require_time(self.has_time)
             expire(rows, now)
         except Transient as error:
             return [Failed(row.first, row.key, error) for row in rows]

@@ -4,7 +4,7 @@ Readers skip an empty row at once. It cannot be deleted at once, because its mar
 being counted again. So it gets an expiry time for DynamoDB's TTL, which any later write removes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,6 @@ from msgspec import Struct
 from tailrace.aggregation.marks import REDELIVERY_HORIZON
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.aggregates.batch_reads import rows_by_key
-from tailrace.aws.aggregates.outcomes import require_time
 from tailrace.aws.aggregates.update_expressions import expire_request, zero_counters
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, translate
 from tailrace.definition.row_attributes import EXPIRES_AT
@@ -37,7 +36,6 @@ class EmptyRowExpiry(Struct, frozen=True):
 
     client: "DynamoDBClient"
     table: str
-    has_time: Callable[[], bool] = lambda: True
 
     def expire_empty_rows(self, rows: Sequence[RowChange], now: datetime) -> None:
         """Set the expiry of each empty row among up to 100 rows that would stay longer.
@@ -48,11 +46,9 @@ class EmptyRowExpiry(Struct, frozen=True):
             Transient: not all of them could be processed now.
             Permanent: the table rejects the request.
         """
-        require_time(self.has_time)
         found, failures = self._read_counters(rows), list[Transient]()
         for row in rows:
             if row.key in found and _is_empty(row, found[row.key]) and not _expires(found[row.key], _expiry(now)):
-                require_time(self.has_time)
                 try:
                     self.expire(row, now)
                 except Transient as error:  # the others are left alone the next time

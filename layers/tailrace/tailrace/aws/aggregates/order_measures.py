@@ -19,7 +19,7 @@ from tailrace.aggregation.row_changes import RowChange
 from tailrace.aggregation.values.frequent_values import frequent_kinds
 from tailrace.aws.aggregates.batch_reads import MAX_KEYS_PER_READ
 from tailrace.aws.aggregates.order_state import OrderReader, StoredOrder, stored_order
-from tailrace.aws.aggregates.outcomes import Call, Failed, Outcome, require_time
+from tailrace.aws.aggregates.outcomes import Call, Failed, Outcome
 from tailrace.aws.aggregates.update_expressions import OrderState
 from tailrace.aws.aggregates.value_counter import States, ValueCounter
 from tailrace.encoding.dynamodb import Image, decode_item
@@ -63,7 +63,6 @@ class OrderMeasures(Struct, frozen=True):
         clock: the current time, in UTC.
         run: runs calls, several at a time.
         known: what the process knows of main rows.
-        has_time: whether there is time to begin a call.
         stored: what main rows say about their order measures; each transaction raises a version.
         values: the value rows that were read.
     """
@@ -73,7 +72,6 @@ class OrderMeasures(Struct, frozen=True):
     clock: Callable[[], datetime]
     run: Callable[[Iterable[Call]], list[Outcome]]
     known: KnownOrders
-    has_time: Callable[[], bool] = lambda: True
     stored: dict[RowKey, StoredOrder] = field(default_factory=dict)
     values: States = field(default_factory=dict)
 
@@ -122,7 +120,7 @@ class OrderMeasures(Struct, frozen=True):
 
     @property
     def _counter(self) -> ValueCounter:
-        return ValueCounter(self.client, self.table, self.clock, self.has_time)
+        return ValueCounter(self.client, self.table, self.clock)
 
     def _load(self, rows: Iterable[RowChange]) -> list[Outcome]:
         now = self.clock()
@@ -137,7 +135,6 @@ class OrderMeasures(Struct, frozen=True):
 
     def _load_part(self, rows: Sequence[RowChange]) -> list[Outcome]:
         try:
-            require_time(self.has_time)
             self.stored.update(self._reader.stored(rows))
         except Transient as error:
             return [Failed(row.first, row.key, error) for row in rows]
@@ -156,7 +153,6 @@ class OrderMeasures(Struct, frozen=True):
 
     def _read(self, values: Sequence[RowChange]) -> list[Outcome]:
         try:
-            require_time(self.has_time)
             self.values.update(self._counter.read(values))
         except Transient as error:
             return [Failed(value.first, value.key, error) for value in values]

@@ -34,16 +34,6 @@ type Outcome = Failed | SumOverflow | LateChanges
 type Call = Callable[[], list[Outcome]]
 
 
-def require_time(has_time: Callable[[], bool]) -> None:
-    """Begin no call late, because a process that is killed forgets what it has written.
-
-    Raises:
-        Transient: no time is left.
-    """
-    if not has_time():
-        raise Transient("no time is left")
-
-
 def checkpoint(outcomes: Iterable[Outcome]) -> int | None:
     """Return the sequence number from which the shard must be redelivered: the lowest of the failed rows."""
     return min((outcome.sequence for outcome in outcomes if isinstance(outcome, Failed)), default=None)

@@ -13,7 +13,6 @@ from tailrace.aggregation.row_changes import RowChange
 from tailrace.aggregation.values.counted_values import NO_ROW, ValueState, moves, to_be_moved
 from tailrace.aws.aggregates.batch_reads import MAX_KEYS_PER_READ, rows_by_key
 from tailrace.aws.aggregates.expiry import EmptyRowExpiry, may_be_empty
-from tailrace.aws.aggregates.outcomes import require_time
 from tailrace.aws.aggregates.update_expressions import (
     COUNTED,
     count_value_request,
@@ -51,7 +50,6 @@ class ValueCounter(Struct, frozen=True):
     client: "DynamoDBClient"
     table: str
     clock: Callable[[], datetime]
-    has_time: Callable[[], bool] = lambda: True
 
     def read(self, values: Sequence[RowChange]) -> States:
         """Read up to 100 value rows, strongly consistent."""
@@ -98,7 +96,6 @@ class ValueCounter(Struct, frozen=True):
             if not waiting:
                 break
             for part in batched(waiting, _MAX_VALUES_PER_TRANSACTION, strict=False):
-                require_time(self.has_time)
                 if self._move(row, part, states, expire_empty=expire_empty):
                     transactions += 1
                     expiring |= {one.key for one in part if states[one.key].counted}
@@ -109,7 +106,7 @@ class ValueCounter(Struct, frozen=True):
         else:
             raise Transient("the values of a row keep changing: other deliveries are in progress")
         if expire_empty:
-            expiry = EmptyRowExpiry(self.client, self.table, self.has_time)
+            expiry = EmptyRowExpiry(self.client, self.table)
             gone = [value for value in values if may_be_empty(value) and not states[value.key].items]
             rest = [value for value in gone if value.key not in expiring]
             for some in batched(rest, MAX_KEYS_PER_READ, strict=False):

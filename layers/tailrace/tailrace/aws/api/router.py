@@ -22,7 +22,7 @@ from tailrace.aws.runtime.deadlines import remaining_time_ms
 from tailrace.aws.runtime.telemetry import count_metrics
 from tailrace.aws.runtime.trace_logs import correlate
 from tailrace.definition.pipeline import Pipeline
-from tailrace.errors import NotFound, TailraceError
+from tailrace.errors import NotFound, TailraceError, Transient
 from tailrace.http.problems import CONTENT_TYPE, MethodNotAllowed
 from tailrace.http.requests import Event, caller, header, idempotency_key, with_escaped_item_id
 
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 _ITEMS = "/collections/<collection>/items"
 _ITEM = f"{_ITEMS}/<escaped>"
 _CATCH_ALL = "$default"
+
+_LONGEST_CALL_MS = 8_000
+"""What a call of the items table takes that is throttled: the SDK's pauses add up to 7 s."""
 
 
 class Router:
@@ -52,8 +55,9 @@ class Router:
         self._resolver.exception_handler(TailraceError)(problem_response)
         self._resolver.exception_handler(PartialFailure)(_partial_failure)
         self._methods: dict[str, list[str]] = {}
+        self._enough_ms = 0
         self._require_writes = items.require_writes
-        item_routes = ItemRoutes(pipeline, items, self._event)
+        item_routes = ItemRoutes(pipeline, replace(items, require_time=self._require_time), self._event)
         batch_routes = BatchRoutes(pipeline, items.client, items.table, self._event, self._remaining_ms)
         for rule in (_ITEM, _ITEMS):
             self._route("GET", rule, item_routes.get)
@@ -64,7 +68,7 @@ class Router:
         generations = ShownGenerations(rows.client, rows.table, pipeline, health.progress.clock)
         described = OpenApiRoutes(generations, self._event, scopes, writes_items=items.is_writable)
         self._route("GET", "/openapi.json", described.openapi)
-        self._route("GET", "/health", HealthRoutes(health, self._event).health)
+        self._route("GET", "/health", HealthRoutes(health, self._event, self._remaining_ms).health)
         timed_rows = replace(rows, remaining_ms=self._remaining_ms)
         aggregates = AggregateRoutes(generations, timed_rows, health.progress, self._event)
         self._route("GET", "/aggregates", aggregates.list_aggregates)
@@ -78,6 +82,7 @@ class Router:
         Raises:
             Permanent: a table rejects a request or is missing, which is not the caller's fault.
         """
+        self._enough_ms = min(_LONGEST_CALL_MS, remaining_time_ms(context)() // 3)
         correlate(event["requestContext"].get("requestId", ""))
         response = self._resolver.resolve(with_escaped_item_id(event), context)
         is_problem = response["headers"].get("Content-Type") == CONTENT_TYPE
@@ -111,6 +116,18 @@ class Router:
     def _remaining_ms(self) -> int:
         return remaining_time_ms(self._resolver.lambda_context)()
 
+    def _has_time(self) -> bool:
+        return self._remaining_ms() >= self._enough_ms
+
+    def _require_time(self) -> None:
+        """Begin no call of the items table that might not end: who waits for an answer is told to retry.
+
+        Raises:
+            Transient: no time is left.
+        """
+        if not self._has_time():
+            raise Transient("no time is left for another call of the table")
+
     def _once(self, endpoint: Callable[..., ApiResponse]) -> Callable[..., ApiResponse]:
         """Wrap the handler of a write request: with ``Idempotency-Key``, it is carried out once.
 
@@ -132,7 +149,7 @@ class Router:
                 "base64": event.get("isBase64Encoded"),
             }
             once = self._idempotency.run_once
-            return once((caller(event), key), payload, lambda: endpoint(**path), self._remaining_ms)
+            return once((caller(event), key), payload, lambda: endpoint(**path), self._remaining_ms, self._has_time)
 
         return handled
 

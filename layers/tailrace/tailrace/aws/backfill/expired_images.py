@@ -5,13 +5,17 @@ commits anything: ``expired/<collection>/<shard>/<sequence>``.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import batched
 from typing import TYPE_CHECKING, NamedTuple
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from tailrace.aggregation.marks import decode_sequence, encode_sequence
+from tailrace.aws.runtime.deadlines import timely
 from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.aws.runtime.pages import all_folders, all_objects
+from tailrace.aws.runtime.parallel import run_all
 from tailrace.backfill.boundaries import Position
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Item
@@ -24,6 +28,9 @@ if TYPE_CHECKING:
 
 EXPIRED = "expired/"
 """The beginning of the keys of expired images."""
+
+_THREADS = 8
+_AT_ONCE = 64
 
 
 class ExpiredItem(NamedTuple):
@@ -38,6 +45,9 @@ class ExpiredItem(NamedTuple):
 class ExpiredImages(Struct, frozen=True):
     """Writes and reads the images of expired items.
 
+    TTL deletes many items at once, so a batch may have thousands of images. ``kept`` says for each shard from which
+    change to which this process has stored them, so that a redelivery goes on where an invocation has run out of time.
+
     Raises (each method):
         Transient: the bucket cannot be used now.
         Permanent: the bucket rejects the request.
@@ -45,20 +55,36 @@ class ExpiredImages(Struct, frozen=True):
 
     client: Callable[[], "S3Client"]
     bucket: str
+    kept: dict[str, tuple[int, int]] = field(default_factory=dict)
 
-    def keep(self, batch: RawBatch, pipeline: Pipeline) -> None:
-        """Store the images of a batch's expired items of collections that keep them.
+    def keep(self, batch: RawBatch, pipeline: Pipeline, has_time: Callable[[], bool] = lambda: True) -> None:
+        """Store the images of a batch's expired items of collections that keep them; none once ``has_time`` is false.
 
-        A redelivery stores the same ones again.
+        Another process stores the same ones again when the batch is redelivered.
         """
-        if not pipeline.keeping or batch.shard is None:
+        if not pipeline.keeping or batch.shard is None or not batch.positions:
             return
-        for change, created in _expired(batch, pipeline):
-            if change.collection in pipeline.keeping and change.old is not None:
-                key = f"{EXPIRED}{change.collection}/{batch.shard}/{encode_sequence(change.sequence)}"
-                body = dumps({"id": change.id, "created": created, "fields": change.old}).encode()
-                with map_aws_errors():
-                    self.client().put_object(Bucket=self.bucket, Key=key, Body=body, ContentType="application/json")
+        first, last = batch.positions[0].sequence, batch.positions[-1].sequence
+        start, through = self.kept.get(batch.shard, (first, -1))
+        if not start <= first <= through:
+            start, through = first, -1
+        wanted = (one for one in _expired(batch, pipeline) if one[0].sequence > through)
+        images = ((change, at) for change, at in wanted if self._is_kept(change, pipeline))
+        for some in batched(images, _AT_ONCE, strict=False):
+            run_all([partial(self._put, batch.shard, change, at, has_time) for change, at in some], _THREADS)
+            self.kept[batch.shard] = start, some[-1][0].sequence - 1  # of which there may be another image
+        self.kept[batch.shard] = start, max(last, through)
+
+    @staticmethod
+    def _is_kept(change: Change, pipeline: Pipeline) -> bool:
+        return change.collection in pipeline.keeping and change.old is not None
+
+    def _put(self, shard: str, change: Change, created: int, has_time: Callable[[], bool]) -> None:
+        key = f"{EXPIRED}{change.collection}/{shard}/{encode_sequence(change.sequence)}"
+        body = dumps({"id": change.id, "created": created, "fields": change.old}).encode()
+        client = timely(self.client(), has_time)
+        with map_aws_errors():
+            client.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType="application/json")
 
     def foreign(self, pipeline: Pipeline) -> list[str]:
         """Return the names under which images of collections that have another name now may be kept.

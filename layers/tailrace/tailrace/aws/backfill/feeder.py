@@ -141,7 +141,15 @@ class Feeder(Struct, frozen=True):
             if not distrust_one(self.control, one, reason):
                 raise Transient("a control row has changed; the control rows are read again")
 
-    def write(self, feed: Feed, batch: RawBatch, mark: str, rows: FedRows, pipeline: Pipeline) -> None:
+    def write(  # noqa: PLR0913, PLR0917 - what is journaled
+        self,
+        feed: Feed,
+        batch: RawBatch,
+        mark: str,
+        rows: FedRows,
+        pipeline: Pipeline,
+        has_time: Callable[[], bool] = lambda: True,
+    ) -> None:
         """Journal what is about to be committed, and keep the images of expired items, or record that they are not."""
         if new := pipeline.collections_by_name.keys() - feed.collections:
             self.control.record_collections(new)
@@ -149,7 +157,7 @@ class Feeder(Struct, frozen=True):
         unkept = expired_collections(batch.records, pipeline, feed.collections) - pipeline.keeping - known
         if unkept:
             self.control.record_unkept(unkept, feed.now)
-        self.expired.keep(batch, pipeline)
+        self.expired.keep(batch, pipeline, has_time)
         written = feed.journal(batch, mark, rows, pipeline)
         if written is not None:
             self.journal.put(written)

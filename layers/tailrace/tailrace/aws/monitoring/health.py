@@ -14,6 +14,7 @@ from msgspec import Struct, field
 
 from tailrace.aws.monitoring.freshness import CachedProgress
 from tailrace.aws.monitoring.throughput import StageCounts, route_stage
+from tailrace.aws.runtime.deadlines import no_deadline
 from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.aws.runtime.recency import is_recent
 from tailrace.aws.runtime.settings import ApiSettings, RouteQueue, route_queues
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 _QUEUE_TTL = timedelta(seconds=2)
 _LISTING_TTL = timedelta(seconds=30)
 _THREADS = 8
+
+_LONGEST_CALL_MS = 10_000
+"""What a call takes that gets no response, and a little more: none is begun later, so that the others' are reported."""
 
 DISCARDED_PREFIX, QUARANTINE_PREFIX = "aws/lambda/", "quarantine/"
 UNKNOWN_COLLECTION = "unknown"
@@ -90,13 +94,15 @@ class HealthMonitor(Struct):
     progress: CachedProgress
     clock: Callable[[], datetime]
     _cache: dict[str, tuple[datetime, Any]] = field(default_factory=dict)
+    _remaining_ms: Callable[[], int] = no_deadline
 
-    def document(self) -> Json:
-        """Return the health document; None stands for a value that is not available now.
+    def document(self, remaining_ms: Callable[[], int] = no_deadline) -> Json:
+        """Return the health document; None stands for a value that is not available now, or not in time.
 
         Raises:
             Permanent: AWS rejects a request, or the stack lacks a route's queue.
         """
+        self._remaining_ms = remaining_ms
         return self._cached("all", _QUEUE_TTL, lambda: self._collect(self.sources()))
 
     def _collect(self, sources: Sources) -> Json:
@@ -176,6 +182,9 @@ class HealthMonitor(Struct):
 
     def _or_none[T](self, ask: Callable[[], T]) -> T | None:
         """Return the result of a call; None if it fails now, so that the other values are still reported."""
+        if self._remaining_ms() < _LONGEST_CALL_MS:
+            logger().warning("health value not available", extra={"error": "no time is left"})
+            return None
         try:
             return ask()
         except Transient as error:

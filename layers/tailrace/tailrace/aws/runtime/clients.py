@@ -35,8 +35,11 @@ _CONFIG = Config(
 # For writes that matter less than the work that waits for them: a second and a half at most, without a retry.
 _BEST_EFFORT = Config(connect_timeout=0.5, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 1})
 
-# Objects are read as a stream that may pause for a while. Who only stores objects must not wait for so long: a call
-# without a response would take longer than a whole invocation of ingest.
+# For what is only shown: nine seconds at most, so that several calls, one after the other, fit into a request.
+_WATCHING = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 3})
+
+# Objects are read as a stream that may pause for a while. Who stores objects, or reads small ones, must not wait for so
+# long: a call without a response would take longer than a whole invocation of ingest.
 _OBJECT_TIMEOUT_S = 20
 
 
@@ -68,20 +71,40 @@ def best_effort_client() -> "DynamoDBClient":
 
 
 def storing_client() -> "S3Client":
-    """Return a client for those who store objects and read none: it waits no longer than those of other services."""
+    """Return a client for those who store objects and read small ones: it waits no longer than other services' do."""
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     s3: S3Client = _client("s3", region, os.environ.get("AWS_ENDPOINT_URL"), only_stores=True)
     return s3
 
 
+@overload
+def watching_client(service: Literal["dynamodb"]) -> "DynamoDBClient": ...
+@overload
+def watching_client(service: Literal["s3"]) -> "S3Client": ...
+@overload
+def watching_client(service: Literal["sqs"]) -> "SQSClient": ...
+def watching_client(service: str) -> Any:
+    """Return a client for what is only shown, such as health: a value that is late is left out."""
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    return _client(service, region, os.environ.get("AWS_ENDPOINT_URL"), watches=True)
+
+
 @cache
-def _client(
-    service: str, region: str | None, endpoint: str | None, *, best_effort: bool = False, only_stores: bool = False
+def _client(  # noqa: PLR0913 - what it is for
+    service: str,
+    region: str | None,
+    endpoint: str | None,
+    *,
+    best_effort: bool = False,
+    only_stores: bool = False,
+    watches: bool = False,
 ) -> Any:
     reads_objects = service == "s3" and not only_stores
     config = _CONFIG.merge(Config(read_timeout=_OBJECT_TIMEOUT_S)) if reads_objects else _CONFIG
     if best_effort:
         config = config.merge(_BEST_EFFORT)
+    if watches:
+        config = config.merge(_WATCHING)
     if endpoint:  # an emulator serves all buckets under one host name, so the bucket goes into the path there
         config = config.merge(Config(s3={"addressing_style": "path"}))
     # boto3 makes the same clients, but takes 0.2 s to import for resources and transfers, which are not used

@@ -1,7 +1,10 @@
-"""The remaining time of an invocation."""
+"""The remaining time of an invocation, and clients that begin no call without it."""
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
+
+from tailrace.errors import Transient
 
 _NO_DEADLINE_MS = 86_400_000
 
@@ -18,3 +21,33 @@ def remaining_time_ms(context: Any) -> Callable[[], int]:
     """
     remaining: Callable[[], int] = getattr(context, "get_remaining_time_in_millis", no_deadline)
     return remaining
+
+
+def timely[Client](client: Client, has_time: Callable[[], bool]) -> Client:
+    """Return a client that begins no call when no time is left: it raises Transient then.
+
+    A process that is killed in the middle of a call forgets what it has written.
+    """
+    made: Any = _TimelyClient(client, has_time)
+    return made  # type: ignore[no-any-return]
+
+
+class _TimelyClient:
+    """The methods of a client, each of which asks for the time first."""
+
+    def __init__(self, client: Any, has_time: Callable[[], bool]) -> None:
+        self._client = client
+        self._has_time = has_time
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._client, name)
+        if not callable(method):
+            return method
+
+        @wraps(method)
+        def called(**request: Any) -> Any:
+            if not self._has_time():
+                raise Transient("no time is left")
+            return method(**request)
+
+        return called

@@ -22,9 +22,10 @@ from tailrace.aws.backfill.feeder import Feeder, View
 from tailrace.aws.backfill.outstanding_rows import OutstandingRows
 from tailrace.aws.backfill.stream_pages import StreamPages
 from tailrace.aws.monitoring.progress import ProgressWriter
-from tailrace.aws.runtime.deadlines import remaining_time_ms
+from tailrace.aws.runtime.deadlines import remaining_time_ms, timely
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.aws.runtime.trace_logs import log_records
+from tailrace.aws.stages.pace import Pace
 from tailrace.aws.stages.stream_response import stream_response
 from tailrace.aws.stages.write_behind import Absorb, WriteBehind
 from tailrace.definition.pipeline import Pipeline
@@ -38,6 +39,10 @@ since as a whole it would time out each time."""
 
 _LONGEST_CALL_MS = 40_000
 """What a call of the table takes that gets no response, with its retries, and a little more: none is begun later."""
+
+
+_QUICK = 0.875
+"""The share of the time that is left when a part was committed quickly: the next one may have more rows."""
 
 
 class _Folded(NamedTuple):
@@ -61,6 +66,7 @@ class Aggregator(Struct, frozen=True):
         pipeline: what is aggregated.
         write_behind_s: for how long changes may wait in their window's state; 0 commits each batch.
         images: those that this process has counted.
+        pace: how many rows it commits at once.
     """
 
     pipeline: Pipeline
@@ -70,6 +76,7 @@ class Aggregator(Struct, frozen=True):
     progress: ProgressWriter
     write_behind_s: int = 0
     images: CountedImages = field(default_factory=CountedImages)
+    pace: Pace = field(default_factory=Pace)
 
     def __call__(self, event: Mapping[str, Any], context: object = None) -> dict[str, Any]:
         """Absorb one batch of the stream, and report the first change that was not absorbed, if any.
@@ -94,8 +101,14 @@ class Aggregator(Struct, frozen=True):
 
     def _within(self, time_left_ms: Callable[[], int]) -> Self:
         """Return the stage for an invocation, which begins no call of its committer when little time is left."""
+        client = timely(self.committer.client, self._time_check(time_left_ms))
+        return replace(self, committer=replace(self.committer, client=client))
+
+    @staticmethod
+    def _time_check(time_left_ms: Callable[[], int]) -> Callable[[], bool]:
+        """Return whether a call can begin now; a function with a shorter timeout has two thirds of the time for all."""
         enough_ms = min(_LONGEST_CALL_MS, time_left_ms() // 3)
-        return replace(self, committer=replace(self.committer, has_time=lambda: time_left_ms() >= enough_ms))
+        return lambda: time_left_ms() >= enough_ms
 
     def deliver(self, event: Mapping[str, Any], batch: RawBatch, time_left_ms: Callable[[], int]) -> dict[str, Any]:
         """Absorb one batch within an invocation's time.
@@ -111,6 +124,8 @@ class Aggregator(Struct, frozen=True):
         if batch.records and not view.shard.exists:
             behind.settle_ancestors(batch, absorb)
         carried = behind.carried(event, batch, view)
+        if carried is not None and not self.pace.allows(carried.rows):
+            carried = None  # the changes are read from the stream again, and committed in parts
         if view.shard.outstanding is not None and carried is None:
             return stream_response(event, behind.catch_up(batch, view.shard, absorb), {})
         if not batch.records:
@@ -126,7 +141,7 @@ class Aggregator(Struct, frozen=True):
             retry_from = self._commit_carried(folded.batch, view, carried, folded, absorb)
         else:
             # its own number must be known afterwards, so that a late delivery of this batch is not carried
-            retry_from = self._commit(folded, always=self.write_behind_s > 0)
+            retry_from = self._commit(folded, time_left_ms, always=self.write_behind_s > 0)
         if retry_from is None and folded.rest.records:
             retry_from = absorb(folded.rest)
         return stream_response(event, retry_from, {})
@@ -144,7 +159,7 @@ class Aggregator(Struct, frozen=True):
                 logger().warning("the rest of the changes will be redelivered: %s", error, extra={"sequence": first})
                 self.progress.advance(batch.shard, batch.positions, first)
                 return first
-            retry_from = self._commit(folded, always=True)
+            retry_from = self._commit(folded, time_left_ms, always=True)
             if retry_from is not None:
                 return retry_from
             batch = folded.rest
@@ -161,20 +176,22 @@ class Aggregator(Struct, frozen=True):
         feed = self.feeder.feed(view, batch)
         mark = "" if lineage is None else lineage.mark
         records = _in_time(batch.records, time_left_ms)
-        folded = fold_records(records, self.pipeline, mark, self.images, MAX_ROWS)
+        folded = fold_records(records, self.pipeline, mark, self.images, min(MAX_ROWS, self.pace.rows))
         part, rest = batch.divided(folded.records)
         rows = feed.rows([*folded.rows, *folded.group_list_changes], part)
-        self.feeder.write(feed, part, mark, rows, self.pipeline)
+        self.feeder.write(feed, part, mark, rows, self.pipeline, self._time_check(time_left_ms))
         return _Folded(part, rest, lineage, rows, folded.poison, feed.needs_marks)
 
-    def _commit(self, folded: _Folded, *, always: bool = False) -> int | None:
+    def _commit(self, folded: _Folded, time_left_ms: Callable[[], int], *, always: bool = False) -> int | None:
         """Commit what was folded, and return the first change that was not absorbed, if any."""
-        batch, lineage, rows = folded.batch, folded.lineage, folded.rows
+        batch, lineage, rows, at_first_ms = folded.batch, folded.lineage, folded.rows, time_left_ms()
         outcomes = self.committer.commit(rows.live, lineage)
         if rows.building:
             outcomes += self.committer.commit(rows.building, lineage, expire_empty=False)
         _report(batch, folded.poison, [*rows.live, *rows.building], outcomes)
         retry_from = checkpoint(outcomes)
+        quick, first = time_left_ms() >= _QUICK * at_first_ms, batch.positions[0].sequence
+        self.pace.learn(batch.shard, first, [*rows.live, *rows.building], outcomes, quick=quick)
         undone = [] if retry_from is None else [one.sequence for one in batch.positions if one.sequence >= retry_from]
         log_records("changes counted", batch.records, undone, batch.shard)
         self.progress.advance(batch.shard, batch.positions, retry_from, always=always or folded.needs_marks)
@@ -193,6 +210,7 @@ class Aggregator(Struct, frozen=True):
         outcomes = self.committer.commit(rows, self.lineages.find(shard, batch.stream))
         _report(batch, () if folded is None else folded.poison, rows, outcomes)
         errors = [outcome.error for outcome in outcomes if isinstance(outcome, Failed)]
+        self.pace.learn(shard, outstanding.start, rows, outcomes)
         behind = self._write_behind()
         if any(isinstance(error, PartlyAbsorbed) for error in errors):
             return behind.catch_up(batch, view.shard, absorb)

@@ -25,8 +25,12 @@ MAX_HELD_CHARACTERS = 32_000_000
 be hundreds of times larger, and a function that runs out of memory archives nothing, however often it is retried."""
 
 
-_MIN_TIME_LEFT_MS = 30_000
-"""What writing the objects may take. An invocation that times out fails all messages, even those that are written."""
+_MIN_TIME_LEFT_MS = 60_000
+"""What writing the objects may take, and a call before it. An invocation that times out fails all messages, even those
+that are written."""
+
+_LONGEST_CALL_MS = 30_000
+"""What a call takes that the bucket leaves without a response, with the SDK's retries, and a little more."""
 
 
 class HeldMessages(Struct):
@@ -46,7 +50,7 @@ class Archiver(Struct, frozen=True):
     """Archives the messages of the archive queue.
 
     Attributes:
-        s3: an S3 client.
+        s3: an S3 client that waits no longer than those of other services.
         archive_bucket: the bucket of the archive objects.
         failures_bucket: the bucket with the data of oversize events.
     """
@@ -67,6 +71,7 @@ class Archiver(Struct, frozen=True):
             queue.
         """
         held = HeldMessages()
+        has_time = lambda: remaining_time_ms() >= _LONGEST_CALL_MS  # noqa: E731
         failed: dict[str, None] = {}
         received = written = unreadable = unread = 0
         ids: dict[str, list[str]] = {}
@@ -82,7 +87,7 @@ class Archiver(Struct, frozen=True):
                     ids.setdefault(message, []).extend(one.id for one in part)
                 held.add(message, part)
                 if held.characters > MAX_HELD_CHARACTERS:
-                    written += self._store(held, failed)
+                    written += self._store(held, failed, has_time)
                     held = HeldMessages()
             if errors:
                 unreadable += any(isinstance(error, Permanent) for error in errors)
@@ -95,7 +100,7 @@ class Archiver(Struct, frozen=True):
         if unread:
             logger().warning("no time is left; messages will be redelivered", extra={"messages": unread})
         # objects of messages that fail anyway are written as well: redelivery writes the same objects again
-        written += self._store(held, failed)
+        written += self._store(held, failed, has_time)
         log_events("changes archived", (one for message in ids.keys() - failed.keys() for one in ids[message]))
         count_metrics(
             EventsReceived=received,
@@ -140,11 +145,11 @@ class Archiver(Struct, frozen=True):
             data = self.s3.get_object(Bucket=reference.bucket, Key=reference.key)["Body"].read()
         return reference.resolve(data)
 
-    def _store(self, held: HeldMessages, failed: dict[str, None]) -> int:
+    def _store(self, held: HeldMessages, failed: dict[str, None], has_time: Callable[[], bool]) -> int:
         """Write an object for each group; return how many were written; the messages of the others have failed."""
         members = list(held.groups.values())
         objects = [archive_object(partition, [event for _, event in found]) for partition, found in held.groups.items()]
-        unstored = put_objects(self.s3, self.archive_bucket, objects)
+        unstored = put_objects(self.s3, self.archive_bucket, objects, has_time=has_time)
         if unstored:
             logger().warning(
                 "objects not written; their messages will be redelivered", extra={"objects": len(unstored)}

@@ -1,5 +1,6 @@
 """The fanout stage: decode, validate, transform; then to the archive queue, route queues or quarantine."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,10 @@ from tailrace.aws.runtime.objects import put_objects
 from tailrace.aws.runtime.queues import send_messages
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.aws.runtime.trace_logs import log_records
+from tailrace.aws.stages.pace import Portion
 from tailrace.aws.stages.stream_response import stream_response
 from tailrace.definition.pipeline import Pipeline
-from tailrace.inputs.changes import parse_raw_batch
+from tailrace.inputs.changes import RawBatch, parse_raw_batch
 from tailrace.outputs.packing import claim_check, fits, pack
 from tailrace.outputs.prepared_images import PreparedImages
 from tailrace.outputs.routing import Dispatch, OutgoingEvent, dispatch
@@ -33,6 +35,9 @@ _LONGEST_CALL_MS = 40_000
 """What a call of a queue or a bucket takes that gets no response, with its retries, and a little more."""
 
 
+_QUICK = 0.875
+"""The share of the time that is left when a portion was sent quickly: the next one may be larger."""
+
 _FIRST_OBJECTS = 8
 """How many objects are stored even if later ones must wait: as many as are stored at once."""
 
@@ -42,7 +47,7 @@ def _always() -> bool:
 
 
 class Time(Struct, frozen=True):
-    """Whether there is time to store one more object, and to begin a call at all.
+    """Whether there is time to begin more work or to store one more object, and to begin a call at all.
 
     Objects leave time for the queues. Otherwise, a slow bucket would take it all, and each delivery would do the same.
     """
@@ -54,8 +59,14 @@ class Time(Struct, frozen=True):
 _AT_LEISURE = Time()
 
 
-def _time_check(remaining_time_ms: Callable[[], int], enough_ms: int) -> Callable[[], bool]:
-    return lambda: remaining_time_ms() >= enough_ms
+def _is_single(part: RawBatch, batch: RawBatch) -> bool:
+    """Tell whether a part is only the first change of a batch: no smaller one could be sent in time."""
+    return len(part.records) == 1 and part.positions[0] == batch.positions[0]
+
+
+def _time(remaining_time_ms: Callable[[], int], at_first_ms: int) -> Time:
+    stores_ms, sends_ms = min(_MIN_TIME_LEFT_MS, at_first_ms // 2), min(_LONGEST_CALL_MS, at_first_ms // 3)
+    return Time(lambda: remaining_time_ms() >= stores_ms, lambda: remaining_time_ms() >= sends_ms)
 
 
 class Destinations(Struct, frozen=True):
@@ -79,6 +90,7 @@ class Fanout:
     destinations: Destinations
     progress: ProgressWriter
     route_throughput: Mapping[str, ThroughputCounter] = field(default_factory=dict)
+    portion: Portion = field(default_factory=Portion)
     images: PreparedImages = field(init=False)
 
     def __post_init__(self) -> None:
@@ -92,32 +104,40 @@ class Fanout:
         Raises:
             Permanent: a queue or bucket rejects a request; the mapping's failure destination then gets the batch.
         """
-        batch = parse_raw_batch(event)
-        at_first_ms = remaining_time_ms() if len(batch.records) > 1 else 0  # of a single change, nothing can be left
-        decides = _time_check(remaining_time_ms, min(_MIN_TIME_LEFT_MS, at_first_ms // 2))
-        time = Time(decides, _time_check(remaining_time_ms, min(_LONGEST_CALL_MS, at_first_ms // 3)))
-        dispatched = dispatch(batch, self.pipeline, self.images, decides)
-        unstored = self._quarantine(dispatched, time)
-        unarchived = self.send_to_archive(dispatched.archive, time)
-        failed = {*dispatched.undecided, *unstored, *unarchived}  # a change may be sent to several places
-        routed = 0
-        for route, events in dispatched.routes.items():
-            unsent = self.send_to_route(route, events, time)
-            failed.update(unsent)
-            routed += len(events) - len(unsent)
+        rest = batch = parse_raw_batch(event)
+        done, failed = Counter[str](), set[int]()
+        at_first_ms = remaining_time_ms()
+        time = _time(remaining_time_ms, at_first_ms)
+        while rest.records and not failed:
+            part, rest = rest.divided(self.portion.changes)
+            failed = self._send(part, _AT_LEISURE if _is_single(part, batch) else time, done)
+            sent, quick = part.positions[0].sequence not in failed, remaining_time_ms() >= _QUICK * at_first_ms
+            self.portion.learn(len(part.records), sent=sent, quick=quick)
+            if rest.records and (failed or not time.stores()):
+                failed.update(one.sequence for one in rest.positions)
         if failed:
             logger().warning("changes not sent; they will be redelivered", extra={"changes": len(failed)})
-        count_metrics(
-            ChangesSent=len(dispatched.archive) - len(unarchived),
-            ChangesRouted=routed,
-            ItemsQuarantined=len(dispatched.quarantine) - len(unstored),
-            ItemsUnmatched=dispatched.unmatched,
-            ChangesFailed=len(failed),
-        )
+        names = ("ChangesSent", "ChangesRouted", "ItemsQuarantined", "ItemsUnmatched")
+        count_metrics(**{name: done[name] for name in names}, ChangesFailed=len(failed))
         retry_from = min(failed, default=None)
         log_records("changes fanned out", batch.records, failed, batch.shard)
         self.progress.advance(batch.shard, batch.positions, retry_from)
         return stream_response(event, retry_from)
+
+    def _send(self, batch: RawBatch, time: Time, done: Counter[str]) -> set[int]:
+        """Send changes to all places, count what was done, and return those that could not be sent in time."""
+        dispatched = dispatch(batch, self.pipeline, self.images, time.stores)
+        unstored = self._quarantine(dispatched, time)
+        unarchived = self.send_to_archive(dispatched.archive, time)
+        failed = {*dispatched.undecided, *unstored, *unarchived}  # a change may be sent to several places
+        for route, events in dispatched.routes.items():
+            unsent = self.send_to_route(route, events, time)
+            failed.update(unsent)
+            done["ChangesRouted"] += len(events) - len(unsent)
+        done["ChangesSent"] += len(dispatched.archive) - len(unarchived)
+        done["ItemsQuarantined"] += len(dispatched.quarantine) - len(unstored)
+        done["ItemsUnmatched"] += dispatched.unmatched
+        return failed
 
     def _quarantine(self, dispatched: Dispatch, time: Time) -> list[int]:
         if not dispatched.quarantine:
