@@ -262,6 +262,7 @@ def _described(job: Job) -> dict[str, Any]:
         "total": job.total,
         "began_at": job.began_at,
         "changes": job.changes,
+        "updated_at": job.updated_at,
         "counts": job.data.get("counts"),
         "not_judged": job.data.get("unknown", []),
         "report": job.data.get("report"),
