@@ -199,6 +199,12 @@ def test_the_status_of_a_verification_says_what_was_found(
     assert stack.tasks[0] == {"task": "start", "kind": "verify", "names": [], "repairs": True, "sample": 0.5}
 
 
+@pytest.mark.parametrize(("sample", "status"), [("1", 0), ("1e-7", 4)])
+def test_a_sample_without_a_row_is_no_success(scripted: Callable[..., Stack], sample: str, status: int) -> None:
+    scripted(STARTED, DONE | {"counts": COUNTS | {"rows": 0}})
+    assert main(["verify", "--sample", sample, "--stack", "tailrace"]) == status
+
+
 def test_generations_that_cannot_be_judged_are_named(
     scripted: Callable[..., Stack], capsys: pytest.CaptureFixture[str]
 ) -> None:
