@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from tailrace.aws.aggregates.row_reader import RowReader
 from tailrace.aws.api.aggregates import AggregateRoutes
 from tailrace.aws.api.batches import BatchRoutes
+from tailrace.aws.api.deadline import time_requirement
 from tailrace.aws.api.health import HealthRoutes
 from tailrace.aws.api.idempotency import Idempotency
 from tailrace.aws.api.items import ItemRoutes
@@ -53,7 +54,8 @@ class Router:
         self._resolver.exception_handler(PartialFailure)(_partial_failure)
         self._methods: dict[str, list[str]] = {}
         self._require_writes = items.require_writes
-        item_routes = ItemRoutes(pipeline, items, self._event)
+        timed_items = replace(items, require_time=time_requirement(self._remaining_ms))
+        item_routes = ItemRoutes(pipeline, timed_items, self._event)
         batch_routes = BatchRoutes(pipeline, items.client, items.table, self._event, self._remaining_ms)
         for rule in (_ITEM, _ITEMS):
             self._route("GET", rule, item_routes.get)

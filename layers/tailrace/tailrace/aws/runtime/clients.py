@@ -35,6 +35,9 @@ _CONFIG = Config(
 # For writes that matter less than the work that waits for them: a second and a half at most, without a retry.
 _BEST_EFFORT = Config(connect_timeout=0.5, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 1})
 
+# For calls of a request that has taken long: 2 x 5 s, and a pause of at most a second.
+_LATE = Config(connect_timeout=2, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
+
 # Objects are read as a stream that may pause for a while. Who only stores objects must not wait for so long: a call
 # without a response would take longer than a whole invocation of ingest.
 _OBJECT_TIMEOUT_S = 20
@@ -63,7 +66,14 @@ def client(service: str) -> Any:
 def best_effort_client() -> "DynamoDBClient":
     """Return a DynamoDB client with short timeouts and no retry, for writes that may be lost."""
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    dynamodb: DynamoDBClient = _client("dynamodb", region, os.environ.get("AWS_ENDPOINT_URL"), best_effort=True)
+    dynamodb: DynamoDBClient = _client("dynamodb", region, os.environ.get("AWS_ENDPOINT_URL"), other=_BEST_EFFORT)
+    return dynamodb
+
+
+def late_client() -> "DynamoDBClient":
+    """Return a DynamoDB client whose calls fail after eleven seconds without a response, for requests that hurry."""
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    dynamodb: DynamoDBClient = _client("dynamodb", region, os.environ.get("AWS_ENDPOINT_URL"), other=_LATE)
     return dynamodb
 
 
@@ -76,12 +86,12 @@ def storing_client() -> "S3Client":
 
 @cache
 def _client(
-    service: str, region: str | None, endpoint: str | None, *, best_effort: bool = False, only_stores: bool = False
+    service: str, region: str | None, endpoint: str | None, *, other: Config | None = None, only_stores: bool = False
 ) -> Any:
     reads_objects = service == "s3" and not only_stores
     config = _CONFIG.merge(Config(read_timeout=_OBJECT_TIMEOUT_S)) if reads_objects else _CONFIG
-    if best_effort:
-        config = config.merge(_BEST_EFFORT)
+    if other is not None:
+        config = config.merge(other)
     if endpoint:  # an emulator serves all buckets under one host name, so the bucket goes into the path there
         config = config.merge(Config(s3={"addressing_style": "path"}))
     # boto3 makes the same clients, but takes 0.2 s to import for resources and transfers, which are not used
