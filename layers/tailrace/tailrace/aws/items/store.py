@@ -24,6 +24,7 @@ from tailrace.encoding.digests import item_digest
 from tailrace.encoding.dynamodb import DIGEST, encode_item, encode_value
 from tailrace.encoding.json_types import Item, Row
 from tailrace.encoding.limits import check_item
+from tailrace.encoding.times import MAX_EPOCH_SECOND
 from tailrace.errors import Conflict, InvalidItem, NotFound, PreconditionFailed, TailraceError, Violation, WritesOff
 from tailrace.http.merge_patch import merge_patch
 from tailrace.http.preconditions import UNCONDITIONAL, Preconditions
@@ -148,7 +149,10 @@ class ItemStore(Struct, frozen=True):
         """Return the row with the patch merged in; untouched fields keep their exact representation."""
         # as in a whole item that is put, what the key and the collection give is never missing
         merged = self._keys(collection).completed(item_id, merge_patch(before.item, patch))
-        checked = validated_row(self.pipeline, collection, item_id, StoredItem(merged))
+        # what it will have beside its fields counts, too; the expiry itself is not the caller's
+        expires = before.expires_at is not None or self.pipeline.collection(collection).lifetime is not None
+        sized = StoredItem(merged, MAX_EPOCH_SECOND if expires else None)
+        checked = validated_row(self.pipeline, collection, item_id, sized)
         kept = encode_item(before.item)
         in_key, ttl = self._keys(collection).fields, self._keys(collection).ttl
         names = [name for name in merged if name not in in_key]
