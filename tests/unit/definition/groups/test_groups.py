@@ -132,7 +132,7 @@ def test_the_size_of_a_bucket_divides_a_day(number: Any) -> None:
         minutes(number, "t")
 
 
-@pytest.mark.parametrize("name", ["", 0, 7, False])
+@pytest.mark.parametrize("name", ["", 0, False])
 def test_a_name_that_is_none_is_not_replaced_by_the_default(name: Any) -> None:
     makers: list[Any] = [field, day, lambda of, name: hop(of, size=hours(2), every=hours(1), name=name)]
     for make in makers:

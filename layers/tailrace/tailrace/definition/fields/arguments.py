@@ -44,12 +44,12 @@ def check_field(context: str, source: object) -> None:
 
 
 def check_attribute_name(context: str, name: object) -> None:
-    """Check that ``name``, where it is given, is a text: another default would pass for it otherwise.
+    """Check that ``name`` is None, or not empty: the default would take its place otherwise.
 
     Raises:
-        DefinitionError: it is not.
+        DefinitionError: it is empty.
     """
-    if name is not None and not (isinstance(name, str) and name):
+    if name is not None and not name:
         raise DefinitionError(f"{context}: name= must be a non-empty string, not {name!r}")
 
 
