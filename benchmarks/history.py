@@ -31,9 +31,11 @@ from tailrace.aws.backfill.control import ControlTable
 from tailrace.aws.backfill.feeder import fingerprints
 from tailrace.aws.jobs.context import JobContext
 from tailrace.aws.jobs.job import Job
+from tailrace.aws.jobs.steps.base_pages import close_base
 from tailrace.aws.jobs.steps.building import commit_base
 from tailrace.aws.jobs.steps.gathering import compute_base
 from tailrace.aws.jobs.steps.snapshot import close_snapshot, scan_segment
+from tailrace.aws.jobs.timing import Timing
 from tailrace.backfill.boundaries import Boundary
 from tailrace.backfill.generations import Generation, State, begin_build, begin_verify, created
 
@@ -83,6 +85,8 @@ def _work(pipe: Any, name: str, number: int, folder: str) -> None:
     context, job = _job_context(folder), _job()
     if name == "base" and number == 0:
         close_snapshot(context, job)
+    if name == "commit" and number == 0:
+        close_base(context, job)
     began = time.process_time()
     dict(_PARTS)[name](context, job, number)
     spent = time.process_time() - began
@@ -136,7 +140,7 @@ def _job_context(folder: str) -> JobContext:
         committer=committer,
         shards=unused,
         deployment=_OneRevision(),  # type: ignore[arg-type]
-        timing=unused,
+        timing=Timing(),
         clock=_now,
     )
 

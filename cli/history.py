@@ -28,7 +28,8 @@ the stream keeps running. --repair corrects the rows that differ.
 exit status: 0 all rows are right, or repaired, or the command did not wait
 (--no-wait); 1 the verification failed, or continues but cannot be followed;
 2 an argument is invalid; 3 some rows differ, or cannot hold a sum; 4 some could
-not be judged; 130 Ctrl-C ended the display, and the job continues."""
+not be judged, or the sample has no row; 130 Ctrl-C ended the display, and the
+job continues."""
 
 _DIFFERENT, _NOT_JUDGED = 3, 4
 
@@ -131,6 +132,9 @@ def run_verify(options: argparse.Namespace) -> int:
         return 0
     found = follow(stack, started["job"])
     status = _say_verdict(found)
+    if not found["counts"]["rows"] and options.sample < 1 and not status:
+        say("The sample has no row, so nothing was compared: take a larger one, or leave out --sample.")
+        status = _NOT_JUDGED
     if options.report is not None:
         _save_report(stack, found["report"], options.report)
     return status

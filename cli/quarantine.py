@@ -9,7 +9,7 @@ from cli.console import counted, say, visible
 from cli.errors import UsageError
 from cli.failures import places
 from cli.failures.quarantine import Quarantine
-from cli.failures.reports import Report
+from cli.failures.reports import Report, ReportStore
 from cli.failures.run import Run
 from cli.options import add_endpoint_option, add_sending_options, add_stack_options, parse_count, stack_of
 from cli.redrive import DONE, add_policy_options, policy_of, redrive
@@ -66,8 +66,17 @@ def run_list(options: argparse.Namespace) -> int:
         keys = list(store.list_keys(options.collection))
         for report in store.read_all(islice(keys, options.limit)):
             say(line_of(report))
-    say(counted(len(keys), "refused item") + (f", {options.limit} shown" if len(keys) > options.limit else ""))
+        say(counted(len(keys), "refused item") + (f", {options.limit} shown" if len(keys) > options.limit else ""))
+        if not keys:
+            _say_others(store, options.collection)
     return 0
+
+
+def _say_others(store: ReportStore, collection: str | None) -> None:
+    """Say which collections have refused items if the one that was named has none: its name may be wrong."""
+    if collection is not None:
+        others = ", ".join(map(visible, store.collections())) or "none"
+        say(f"There is none of {visible(repr(collection))}; collections with refused items: {others}.")
 
 
 def run_show(options: argparse.Namespace) -> int:
@@ -92,6 +101,8 @@ def run_replay(options: argparse.Namespace) -> int:
         place = places.quarantine(stack_of(options), policy)
         keys = place.store.find(options.names) if options.names else list(place.store.list_keys(options.collection))
         redrive(_Chosen(place, keys), Run(policy, options.dry_run, options.limit, options.rate))
+        if not keys:
+            _say_others(place.store, options.collection)
     return 0
 
 

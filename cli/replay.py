@@ -81,18 +81,24 @@ def run(options: argparse.Namespace) -> int:
         bookmark = Bookmark(_bookmark_path(stack, options))
         if not options.dry_run:
             locks.enter_context(_lock(stack, options.route))
-            if options.restart:
-                bookmark.remove()
+        after = None if options.restart else bookmark.read()
+        if options.restart and not options.dry_run:
+            bookmark.remove()
+        if after is not None:
+            say(f"Continuing an interrupted replay in the hour {after[0]}; --restart begins again.")
         replay = _replay(stack, options.route)
         paced = Run(dry_run=options.dry_run, limit=options.limit, rate=options.rate)
         try:
-            replay.send(options.start, options.end, paced, bookmark)
+            replay.send(options.start, options.end, paced, bookmark, restart=options.restart)
         except KeyboardInterrupt:
             say("Interrupted: repeat the command to continue.")
             raise
         finally:
             would = "would be sent" if options.dry_run else "sent"
             say(f"{counted(paced.tally.put_back, 'event')} {would} to {options.route}")
+            if not replay.read["events"]:
+                where = "after that" if after else "in this time range"
+                say(f"The archive has no events of the route's collection {where}.")
             gone, too_long = replay.archive.gone, replay.too_long
             be = "is" if gone.total() == 1 else "are"
             text = f"{counted(gone.total(), 'object')} of the archive {be} gone, so the events in them were left out:"
@@ -144,21 +150,23 @@ class Bookmark(Struct, frozen=True):
 class Replay(Struct, frozen=True):
     """Sends a route's archived events through fanout, which knows the definition and the queue.
 
-    ``too_long`` has, by hour, the number of events that no call of fanout can hold, and ``undecided`` of those on which
-    the route's predicate fails, with the first of its ``reasons``; the others are sent.
+    ``read`` counts the events that the archive has. ``too_long`` has, by hour, the number of events that no call of
+    fanout can hold, and ``undecided`` of those on which the route's predicate fails, with the first of its ``reasons``;
+    the others are sent.
     """
 
     archive: Archive
     functions: Functions
     route: str
     sleep: Callable[[float], None] = time.sleep
+    read: Counter[str] = field(default_factory=Counter)
     too_long: Counter[str] = field(default_factory=Counter)
     undecided: Counter[str] = field(default_factory=Counter)
     reasons: list[str] = field(default_factory=list)
 
-    def send(self, start: datetime, end: datetime, run: Run, bookmark: Bookmark) -> None:
-        """Send the events of a time range, from the bookmark on."""
-        after = None if run.dry_run else bookmark.read()
+    def send(self, start: datetime, end: datetime, run: Run, bookmark: Bookmark, *, restart: bool = False) -> None:
+        """Send the events of a time range, from the bookmark on; a dry run counts them and leaves the bookmark."""
+        after = None if restart else bookmark.read()
         events = self.archive.events(self._collection(), start, end, after)
         for batch in self._limited(_batches(self._short(events), run), run):
             run.wait()
@@ -175,6 +183,7 @@ class Replay(Struct, frozen=True):
     def _short(self, events: Iterable[tuple[Position, Event]]) -> Iterator[tuple[Position, Event, int]]:
         """Yield the events that a call can hold, with their sizes in it."""
         for position, event in events:
+            self.read["events"] += 1
             size = len(json.dumps(event.text))
             if size > _MAX_EVENT_BYTES:
                 self.too_long[position[0]] += 1

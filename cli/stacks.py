@@ -29,7 +29,8 @@ from botocore.session import Session
 from msgspec import Struct
 
 from cli.console import state_folder
-from cli.errors import NO_CREDENTIALS, CommandError
+from cli.credentials import fresh_credentials
+from cli.errors import CommandError
 
 _CLIENT_CONFIG = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3})
 
@@ -165,7 +166,7 @@ def _signed_in(session: Session, region: str | None, endpoint: str | None) -> tu
     region = region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
     if region:  # STS, which gives the credentials of a role, is called there, too
         session.set_config_variable("region", region)
-    credentials = _fresh_credentials(session)
+    credentials = fresh_credentials(session)
     if endpoint is not None:
         region = region or _EMULATED_REGION
         if credentials is None:
@@ -174,19 +175,6 @@ def _signed_in(session: Session, region: str | None, endpoint: str | None) -> tu
     if credentials is None:
         raise NoCredentialsError
     return region, credentials
-
-
-def _fresh_credentials(session: Session) -> Credentials | None:
-    try:
-        credentials = session.get_credentials()
-        if credentials is not None:
-            credentials.get_frozen_credentials()  # assumes a role now, not with the first call, whose error it would be
-    except BotoCoreError:  # some are ValueErrors, too
-        raise
-    except NO_CREDENTIALS as error:
-        text = "Cannot get AWS credentials; check the programs and files that your AWS configuration names"
-        raise CommandError(f"{text}: {type(error).__name__}: {error}") from error
-    return credentials
 
 
 def _client(session: Session, service: str, region: str | None, endpoint: str | None, config: Config) -> Any:
@@ -202,7 +190,7 @@ def _client(session: Session, service: str, region: str | None, endpoint: str | 
             f"AWS cannot be called: {error}: check AWS_ENDPOINT_URL, and your AWS configuration."
         ) from error
     # credentials that expire are refreshed before a call, by programs and files that may fail then
-    client.meta.events.register_first("before-sign", lambda **_: _fresh_credentials(session))
+    client.meta.events.register_first("before-sign", lambda **_: fresh_credentials(session))
     client.meta.events.register("after-call", partial(_check_origin, client))
     return client
 

@@ -16,6 +16,7 @@ from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as BodyTimeoutError
 
+from cli.credentials import freeze
 from cli.errors import NO_CREDENTIALS
 
 FORWARDED_HEADERS: Final = ("accept", "accept-encoding", "if-match", "if-none-match")
@@ -107,7 +108,7 @@ class Upstream:
 
     def _frozen_credentials(self) -> ReadOnlyCredentials:
         try:
-            return self._credentials.get_frozen_credentials()  # refreshed if they expire soon
+            return freeze(self._credentials)
         except (BotoCoreError, ClientError, *NO_CREDENTIALS) as error:
             detail = f"sign in again (`aws sso login`), and restart this command if that does not help: {error}"
             raise UpstreamError(502, "no-credentials", "The AWS credentials cannot be refreshed", detail) from error

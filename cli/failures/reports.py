@@ -145,6 +145,10 @@ class ReportStore(Struct, frozen=True):
         """Yield the keys of reports, by collection and date."""
         return list_keys(self.s3, self.bucket, f"{PREFIX}{collection}/" if collection else PREFIX)
 
+    def collections(self) -> list[str]:
+        """Return the collections that have reports."""
+        return sorted({key.removeprefix(PREFIX).partition("/")[0] for key in self.list_keys()})
+
     def read_all(self, keys: Iterable[str]) -> Iterator[Report]:
         """Yield the reports with these keys, in order; those that are gone meanwhile are left out."""
         with ThreadPoolExecutor(_THREADS) as pool:

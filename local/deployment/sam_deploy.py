@@ -25,6 +25,10 @@ from tailrace.definition.route_names import routes_parameter
 
 ROOT = Path(__file__).resolve().parents[2]
 LAYER = ROOT / ".aws-sam" / "build" / "TailraceLayer"
+NAMES = "at most 25 lower-case letters, digits and hyphens, of which the first is a letter"
+"""What a stack's name may be: it is part of the buckets' names, which have 63 characters."""
+
+_STACK_NAME = re.compile(r"[a-z][a-z0-9-]{0,24}")
 _ARCHITECTURE = "Architecture"
 _SUFFIXES = {"arm64": "-aarch64-linux-gnu", "x86_64": "-x86_64-linux-gnu"}
 _SHORT_FORM = re.compile(r"(?!ParameterKey=)([A-Za-z0-9]+)=(.*)", re.DOTALL)
@@ -42,9 +46,11 @@ def arguments(variables: Mapping[str, str], config: str, routes: str, built: str
 
     Raises:
         InvalidDefinition: the variable has another form than `module:attribute`.
-        DeployFailed: the saved parameters cannot be read, or name another architecture.
+        DeployFailed: the saved parameters cannot be read, or name another architecture; or a stack of the saved name
+            cannot be created.
     """
     saved = _saved(config)
+    _check_name(_settings(config).get("stack_name"))
     if built is not None and saved.get(_ARCHITECTURE, built) != built:
         option = f"--parameter-overrides {_ARCHITECTURE}={saved[_ARCHITECTURE]}"
         raise DeployFailed(
@@ -73,13 +79,24 @@ def built_architecture(layer: Path) -> str | None:
 def _saved(config: str) -> dict[str, str]:
     """Return the parameters that samconfig.toml has, by name."""
     try:
-        default = _table(tomllib.loads(config), "default")
-        found: dict[str, Any] = {}
-        for command in ("global", "deploy"):
-            found |= _table(_table(default, command), "parameters")
-        return dict(_pairs(found.get("parameter_overrides", "")))
+        return dict(_pairs(_settings(config).get("parameter_overrides", "")))
     except ValueError as error:  # of TOML, or a quotation that does not end
         raise DeployFailed(f"The parameters saved in samconfig.toml cannot be read: {error}.") from error
+
+
+def _settings(config: str) -> dict[str, Any]:
+    """Return what samconfig.toml says about deployments."""
+    default = _table(tomllib.loads(config), "default")
+    found: dict[str, Any] = {}
+    for command in ("global", "deploy"):
+        found |= _table(_table(default, command), "parameters")
+    return found
+
+
+def _check_name(name: object) -> None:
+    """Refuse a name that CloudFormation accepts, until it comes to the buckets."""
+    if isinstance(name, str) and not _STACK_NAME.fullmatch(name):
+        raise DeployFailed(f"No stack can be named {name!r}, as samconfig.toml has it: a name has {NAMES}.")
 
 
 def _table(parent: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -135,6 +152,7 @@ def main() -> int:
     except LocalError as error:
         _print(str(error))
         return 1
+    _print(f"The stack's name has {NAMES}: others fail when the buckets are created.")
     return os.execv(SAM, command)  # noqa: S606 - a local tool
 
 

@@ -72,10 +72,10 @@ def _count_one_row_of_each_item(patch: pytest.MonkeyPatch) -> None:
     modules: Any = row_changes
     deltas_of = modules.deltas_of
 
-    def broken(*arguments: Any) -> Any:
+    def broken(*arguments: Any, **options: Any) -> Any:
         with patch.context() as inside:
             inside.setattr(row_changes, "deltas_of", lambda old, new: list(deltas_of(old, new))[:1])
-            return base_rows(*arguments)
+            return base_rows(*arguments, **options)
 
     patch.setattr(gathering, "base_rows", broken)
 

@@ -126,11 +126,16 @@ def jobs(failing: Failing) -> list[Any]:
 @pytest.mark.failure_path("InvocationDroppedCount", "VerificationGroup")
 def test_a_schedule_that_cannot_call_its_function_starts_nothing(failing: Failing) -> None:
     scheduler, before = failing.client("scheduler"), jobs(failing)
-    (listed,) = scheduler.list_schedules(GroupName="tailrace")["Schedules"]
-    given = scheduler.get_schedule(GroupName="tailrace", Name=listed["Name"])
+    group = "tailrace-verification"
+    (listed,) = scheduler.list_schedules(GroupName=group)["Schedules"]
+    given = scheduler.get_schedule(GroupName=group, Name=listed["Name"])
     at = datetime.now(UTC).strftime("at(%Y-%m-%dT%H:%M:%S)")
     target = given["Target"] | {"Arn": f"{given['Target']['Arn']}-{ABSENT}"}
-    schedule = {"Name": "at-once", "GroupName": "tailrace", "FlexibleTimeWindow": given["FlexibleTimeWindow"]}
+    schedule = {
+        "Name": "at-once",
+        "GroupName": group,
+        "FlexibleTimeWindow": given["FlexibleTimeWindow"],
+    }
     scheduler.create_schedule(**schedule, ScheduleExpression=at, Target=target, ActionAfterCompletion="DELETE")
     eventually(lambda: f"tailrace-history-{ABSENT}" in failing.stack.log.read_text(errors="replace"))
     assert jobs(failing) == before

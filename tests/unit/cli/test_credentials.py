@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from botocore.credentials import RefreshableCredentials
 
+from cli.credentials import freeze
 from cli.errors import CommandError
 from cli.stacks import find_stack, sign_in
 from tests.unit.cli.cloudformation import ASK, CloudFormation, said
@@ -112,6 +114,7 @@ def test_credentials_that_cannot_be_refreshed_are_one_sentence(  # noqa: PLR0917
 
     def answer(body: str) -> tuple[int, str]:
         (tmp_path / "over").touch()
+        monkeypatch.setattr(RefreshableCredentials, "refresh_needed", lambda *_arguments, **_options: True)
         return found(body)
 
     monkeypatch.setattr(cloudformation, "answer", answer)
@@ -119,3 +122,28 @@ def test_credentials_that_cannot_be_refreshed_are_one_sentence(  # noqa: PLR0917
     status, text = said(["status", "--stack", "there", "--profile", "helped"], capsys)
     assert (status, text.count("\n")) == (1, 1)
     assert text.startswith(f"tailrace: Cannot get AWS credentials; {advice}:")
+
+
+@pytest.mark.parametrize(("minutes", "calls"), [(1, 3), (9, 3), (14, 3), (60, 2)])
+def test_short_lived_credentials_are_not_refreshed_for_each_call(minutes: int, calls: int) -> None:
+    """A program that gives them may take a second, and ask for a code. The SDK refreshes at every look at them."""
+    now, refreshed = datetime.now(UTC), 0
+
+    def refresh() -> dict[str, str]:
+        nonlocal refreshed
+        refreshed += 1
+        expires = (now + timedelta(minutes=minutes)).isoformat()
+        return {"access_key": f"a{refreshed}", "secret_key": "s", "token": "t", "expiry_time": expires}
+
+    credentials = RefreshableCredentials.create_from_metadata(refresh(), refresh, "custom-process")
+    credentials._time_fetcher = lambda: now  # type: ignore[attr-defined]
+    for _ in range(20):
+        for _ in range(2):
+            freeze(credentials)
+            credentials.get_frozen_credentials()
+    assert refreshed == (1 if minutes == 60 else 2)
+    now += timedelta(minutes=minutes) * 0.8
+    assert freeze(credentials).access_key == f"a{calls}"
+    now += timedelta(minutes=minutes) * 0.4
+    freeze(credentials)
+    assert refreshed == calls

@@ -61,3 +61,11 @@ def test_times_are_in_utc_unless_they_have_an_offset() -> None:
         "2026-11-26T00:00:00+00:00",
         "2016-12-31T23:59:59.999999+00:00",
     ]
+
+
+@pytest.mark.parametrize("share", ["0", "1.5", "-1", "many"])
+def test_a_sample_is_a_share(share: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        command.main(["verify", "--sample", share, "--stack", "tailrace"])
+    assert raised.value.code == 2
+    assert "a share above 0" in capsys.readouterr().err

@@ -61,10 +61,25 @@ def test_everything_since_a_year_before_the_stack_is_sent(world: World, year: in
 
 def test_a_dry_run_counts_and_sends_nothing(world: World) -> None:
     world.archive([change(1, "a"), change(2, "a")])
-    assert world.run(limit=1) == 1
     assert world.run(dry_run=True) == 2
+    assert world.run(limit=1) == 1
+    assert world.run(dry_run=True) == 1  # what the next run would send
     assert sequences(world) == [1]
     assert world.bookmark.read() is not None
+
+
+@pytest.mark.usefixtures("stack")
+def test_what_continues_and_what_finds_nothing_is_told(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.archive([change(1, "a"), change(2, "a")])
+    ask = ["replay", "even", "--from", "2026-11-25", "--to", "2026-11-26", "--stack", "s"]
+    continuing = "Continuing an interrupted replay in the hour 2026-11-25T10; --restart begins again."
+    for option, told in (("--limit=1", "1 event sent"), ("--dry-run", f"{continuing}\n1 event would be sent")):
+        assert main([*ask, option]) == 0
+        assert capsys.readouterr().out.endswith(f"{told} to even\n")
+    assert main(["replay", "even", "--from", "2030-01-01", "--to", "2031-01-01", "--stack", "s"]) == 0
+    assert capsys.readouterr().out.endswith(
+        "\nThe archive has no events of the route's collection in this time range.\n"
+    )
 
 
 def test_a_limit_is_kept_and_the_next_run_continues(world: World) -> None:

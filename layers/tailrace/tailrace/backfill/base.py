@@ -6,10 +6,12 @@ snapshot's. The result does not depend on when the snapshot was taken, nor on ho
 any point.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from decimal import localcontext
+from itertools import chain
 
-from tailrace.aggregation.contributions import contribution_of
+from tailrace.aggregation.contributions import ItemContribution, contribution_of
 from tailrace.aggregation.evaluator import Evaluator
 from tailrace.aggregation.marks import Lineage
 from tailrace.aggregation.row_changes import FoldResult, Poison, RowAccumulator
@@ -51,16 +53,21 @@ def image_at_boundary(
     return images[min(proven, key=lambda change: (len(ancestors_of(change[0], parents)), change[1]))]
 
 
-def base_rows(items: Iterable[Item], evaluator: Evaluator, lane_hash: int = 0) -> FoldResult:
+def base_rows(
+    items: Iterable[Item], evaluator: Evaluator, lane_hash: int = 0, *, most: int | None = None
+) -> FoldResult:
     """Return what items (fields as stored) add up to, row by row, including value rows and lists of groups.
 
     Each row's steps have one and the same number, so that the committer writes a row once under
     :func:`base_lineage`. An item that is invalid, or that an aggregate cannot count, adds nothing there; the result's
-    ``poison`` has the latter.
+    ``poison`` has the latter. With ``most``, no item is taken once there are so many steps of rows and value rows. The
+    result's ``records`` is the number of items that were taken.
     """
     rows = RowAccumulator(lane_hash)
+    taken = steps = 0
     with localcontext(EXACT):
         for item in items:
+            taken += 1
             try:
                 prepared = evaluator.collection.prepare(item)
             except InvalidItem:
@@ -71,4 +78,16 @@ def base_rows(items: Iterable[Item], evaluator: Evaluator, lane_hash: int = 0) -
                     rows.poison.append(Poison("", aggregate.name, worth))
                 else:
                     rows.add(aggregate, _AT_THE_BOUNDARY, None, worth)
-    return rows.result()
+                    steps += _steps_of(worth)
+            if most is not None and steps >= most:
+                break
+    return rows.result(taken)
+
+
+def _steps_of(worth: ItemContribution) -> int:
+    """Return how many rows and value rows a contribution touches."""
+    if worth is None:
+        return 0
+    parts = worth.values() if isinstance(worth, dict) else (worth,)
+    entries = chain.from_iterable(part.entries for part in parts)
+    return len(parts) + sum(len(one) if isinstance(one, Counter) else one is not None for one in entries)

@@ -4,6 +4,7 @@ import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from random import Random
 from typing import Any
 
 from tailrace.aws.aggregates.commit import Committer
@@ -53,6 +54,9 @@ class Processes(Tables, ABC):
         self.died = 0
         self.dies = self.random.choice((0, 0, 0.002, 0.01))
         self.busy = self.random.choice((0.02, 0.1, 0.25))
+        self.haste = Random(seed)  # noqa: S311 - of its own, so that the rest of a history is the same without it
+        self.ends = self.haste.choice((0, 0.1, 0.7))
+        self.rows_at_once = self.haste.choice((1, 4, 1_000))
         self.windows = Windows(self) if carries else None
 
     @abstractmethod
@@ -116,10 +120,11 @@ class Processes(Tables, ABC):
             committer=Committer(dynamodb, "aggregates", self.clock, executor=lambda _threads: SerialExecutor(0)),
             shards=StreamShards(dynamodb, "items", lineages),
             deployment=Deployment(lambda: self.functions, "aggregate"),
-            timing=Timing(min_partitions=2, timeout_s=_TIMEOUT_S),
+            timing=Timing(min_partitions=2, timeout_s=_TIMEOUT_S, rows_at_once=self.rows_at_once),
             clock=self.clock,
             attached_stream="stream" if self.attached else "",
             new_name=lambda: f"{next(self.names):012}",
+            has_time=lambda: self.haste.random() >= self.ends,
         )
 
     def deploy(self, name: str) -> None:

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from local.in_memory import Database
 from tailrace import Collection, Pipeline
 from tailrace.aws.items.rows import StoredItem, validated_row
+from tailrace.aws.items.store import ItemStore
 from tailrace.errors import InvalidItem
 
 LIMIT = 400 * 1024
@@ -38,3 +40,23 @@ def test_an_item_that_fits_without_its_other_attributes_only_is_too_large(name: 
     with pytest.raises(InvalidItem) as raised:
         validated_row(pipeline, "orders", item_id, StoredItem({"x": "x" * (LIMIT - 10)}, expires_at))
     assert [violation.keyword for violation in raised.value.violations] == ["size"]
+
+
+def test_a_patch_counts_the_expiry_that_the_item_keeps() -> None:
+    """Otherwise the table refuses it, in words that do not say the size."""
+    pipeline = Pipeline([Collection("orders", schema={})])
+    table = Database()
+    table.create("items", "pk")
+    client: Any = table
+    store = ItemStore(client, "items", pipeline)
+    store.put("orders", "1", {"x": "x"}, 4_000_000_000)
+    store.put("orders", "2", {"x": "x"})
+    sizes: dict[str, list[int]] = {"1": [], "2": []}
+    for item_id, found in sizes.items():
+        for spare in range(0, 400, 3):
+            with suppress(InvalidItem):
+                store.patch("orders", item_id, {"x": "x" * (LIMIT - spare)})
+                (row,) = [row for row in table.rows("items") if row["pk"]["S"] == f"orders#{item_id}"]
+                found.append(size_of(row))
+                break
+    assert all(LIMIT - 100 < max(found) <= LIMIT for found in sizes.values())

@@ -21,7 +21,7 @@ from tailrace.aws.monitoring.freshness import CachedProgress
 from tailrace.aws.monitoring.health import _LONGEST_CALL_MS, HealthMonitor, sources
 from tailrace.aws.monitoring.progress import ProgressReader, ProgressWriter
 from tailrace.aws.monitoring.throughput import ThroughputCounter, route_stage
-from tailrace.aws.runtime.clients import watching_client
+from tailrace.aws.runtime.clients import impatient_client
 from tailrace.aws.runtime.settings import ApiSettings
 from tailrace.definition.pipeline import load_pipeline
 from tailrace.errors import Permanent, SettingsError
@@ -41,7 +41,7 @@ def health(cloud: Cloud) -> HealthMonitor:
     pipeline = load_pipeline("tests.pipelines.orders:pipeline")
     progress = CachedProgress(ProgressReader(cloud.dynamodb, "progress"), lambda: NOW[0])
     where = lambda: sources(ApiSettings.parse(os.environ), pipeline)  # noqa: E731
-    return HealthMonitor(where, lambda: cloud.sqs, lambda: cloud.s3, progress, lambda: NOW[0])
+    return HealthMonitor(where, {"sqs": cloud.sqs, "s3": cloud.s3}.__getitem__, progress, lambda: NOW[0])
 
 
 @pytest.fixture(autouse=True)
@@ -113,7 +113,7 @@ def test_what_waits_and_what_failed_is_counted(health: HealthMonitor, cloud: Clo
     assert found["routes"] == [{"name": "large-orders", "waiting": 1, "in_work": 0, "failed": 2, "changes": 0}]
     assert (found["files_failed"], found["quarantined_today"], found["given_up"]) == (4, 3, 1)
     named_so = replace(health.sources(), collections=["orders", "visits", "unknown"])
-    again = HealthMonitor(lambda: named_so, health.sqs, health.s3, health.progress, health.clock)
+    again = HealthMonitor(lambda: named_so, health.client, health.progress, health.clock)
     assert again.document()["quarantined_today"] == 3
 
 
@@ -257,7 +257,7 @@ def test_what_there_is_no_time_to_ask_for_is_not_known(health: HealthMonitor) ->
 
 
 def test_calls_that_get_no_response_one_after_the_other_fit_into_a_request() -> None:
-    for found in (watching_client("sqs"), watching_client("s3"), watching_client("dynamodb")):
+    for found in (impatient_client("sqs"), impatient_client("s3"), impatient_client("dynamodb")):
         config: Any = found.meta.config
         attempts = config.retries["total_max_attempts"]
         longest = attempts * max(config.read_timeout, config.connect_timeout) + 2 ** (attempts - 1) - 1

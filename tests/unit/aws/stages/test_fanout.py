@@ -14,7 +14,7 @@ from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.runtime.clients import client
 from tailrace.aws.stages.fanout import Destinations, Fanout
 from tailrace.encoding.tagged_json import loads
-from tailrace.errors import InvalidMessage, NotFound, Permanent, SettingsError
+from tailrace.errors import InvalidMessage, NotFound, Permanent
 from tailrace.testing import SHARD, SOURCE, event, history, record
 from tests.unit.aws.conftest import Cloud
 
@@ -290,12 +290,6 @@ def test_a_replay_of_nothing_known_is_refused(cloud: Cloud) -> None:
         handler({"replay": {}}, None)
     with pytest.raises(NotFound):
         handler({"replay": {"route": "elsewhere"}}, None)
-
-
-def test_a_route_without_a_queue_is_told_at_the_first_call(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ROUTES", "Disruptions")
-    with pytest.raises(SettingsError, match="no queue for large-orders: deploy it with Routes=LargeOrders"):
-        handler(event([]), None)
 
 
 def test_sets_and_binary_reach_the_archive_as_they_were(cloud: Cloud) -> None:

@@ -7,6 +7,7 @@ import pytest
 from functions.fanout.app import handler, stage
 from tailrace.aws.runtime.clients import storing_client
 from tailrace.encoding.tagged_json import loads
+from tailrace.errors import SettingsError
 from tailrace.outputs import routing
 from tailrace.testing import event, history
 from tests.unit.aws.conftest import Cloud
@@ -83,3 +84,9 @@ def test_a_slow_bucket_takes_no_more_time_than_there_is(cloud: Cloud, item: dict
     assert left_over(rest, handler(event(rest), None)) == []
     kept = [report["id"] for report in cloud.quarantine()] if item is BAD else subjects(cloud)
     assert {str(n) for n in range(40)} <= set(kept)
+
+
+def test_a_route_without_a_queue_is_told_at_the_first_call(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROUTES", "Disruptions")
+    with pytest.raises(SettingsError, match="no queue for large-orders: deploy it with Routes=LargeOrders"):
+        handler(event([]), None)

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from cli.failures import gate, quarantine
+from cli import quarantine as command
+from cli.__main__ import main
+from cli.failures import gate, places, quarantine
 from cli.failures.run import Policy
 from cli.quarantine import line_of
 from tailrace import Collection, Pipeline
@@ -217,6 +219,25 @@ def test_a_damaged_report_is_listed_and_holds_up_no_other(
     tally = stack.redrive("quarantine").tally
     assert (tally.put_back, dict(tally.left)) == (2 - len(left), left)
     assert stack.s3.keys("quarantine/") == ([key] if left else [])
+
+
+def test_a_collection_without_refused_items_is_told_with_those_that_have_some(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its name may have been mistyped, and then 0 is no good news."""
+    break_code(stack)
+    stack.stream([record(1, "things", ("a", None, {"n": 1}))])
+    place = stack.places(Life())["quarantine"]
+    monkeypatch.setattr(command, "stack_of", lambda _options: None)
+    monkeypatch.setattr(places, "report_store", lambda _stack: place.store)
+    monkeypatch.setattr(places, "quarantine", lambda _stack, _policy: place)
+    capsys.readouterr()
+    told = "There is none of 'thing'; collections with refused items: things."
+    for action, first in (("list", "0 refused items"), ("replay", "quarantine  0 put back")):
+        assert main(["quarantine", action, "--collection", "thing", "--stack", "s"]) == 0
+        assert capsys.readouterr().out.splitlines() == [first, told]
+    assert main(["quarantine", "list", "--collection", "things", "--stack", "s"]) == 0
+    assert capsys.readouterr().out.endswith("\n1 refused item\n")
 
 
 @pytest.mark.parametrize("part", ["Keys", "NewImage"])

@@ -11,6 +11,7 @@ from tailrace import (
     day,
     days,
     field,
+    hop,
     hour,
     hours,
     minute,
@@ -129,6 +130,14 @@ def test_a_bucket_ends_where_the_next_one_starts(group: BucketGroup, label: str,
 def test_the_size_of_a_bucket_divides_a_day(number: Any) -> None:
     with pytest.raises(DefinitionError, match="must divide a day"):
         minutes(number, "t")
+
+
+@pytest.mark.parametrize("name", ["", 0, False])
+def test_a_name_that_is_none_is_not_replaced_by_the_default(name: Any) -> None:
+    makers: list[Any] = [field, day, lambda of, name: hop(of, size=hours(2), every=hours(1), name=name)]
+    for make in makers:
+        with pytest.raises(DefinitionError, match=r"name= must be a non-empty string, not "):
+            make("t", name=name)
 
 
 def test_durations_have_no_field() -> None:

@@ -102,22 +102,16 @@ class Idempotency(Struct):
             Transient: the table cannot be read now.
         """
         # imported on demand: about 30 ms of CPU time that requests without a key do not need
-        from aws_lambda_powertools.utilities.idempotency import exceptions, idempotent_function  # noqa: PLC0415
+        from aws_lambda_powertools.utilities.idempotency import exceptions  # noqa: PLC0415
 
         outcome = _Outcome(operation)
 
         def handled(*, request: Any) -> Any:  # noqa: ARG001 - Powertools reads it
             return _compress(outcome.compute())
 
-        run_once = idempotent_function(
-            handled,
-            data_keyword_argument="request",
-            persistence_store=self._persistence(has_time),
-            config=_config(remaining_time_ms),
-            key_prefix="api",
-        )
+        handled_once = self._idempotent(handled, remaining_time_ms, has_time)
         try:
-            stored = run_once(request={"key": list(key), "payload": dict(payload)})
+            stored = handled_once(request={"key": list(key), "payload": dict(payload)})
         except exceptions.IdempotencyAlreadyInProgressError as error:
             raise IdempotencyKeyInUse("retry after the first request with this key has ended") from error
         except exceptions.IdempotencyValidationError as error:
@@ -129,6 +123,20 @@ class Idempotency(Struct):
         except exceptions.IdempotencyPersistenceLayerError as error:
             return outcome.response_despite(error)
         return _decompress(stored) if outcome.response is None else outcome.response
+
+    def _idempotent(
+        self, handled: Callable[..., Any], remaining_time_ms: Callable[[], int], has_time: Callable[[], bool]
+    ) -> Callable[..., Any]:
+        from aws_lambda_powertools.utilities.idempotency import idempotent_function  # noqa: PLC0415 - as above
+
+        made: Callable[..., Any] = idempotent_function(
+            handled,
+            data_keyword_argument="request",
+            persistence_store=self._persistence(has_time),
+            config=_config(remaining_time_ms),
+            key_prefix="api",
+        )
+        return made
 
     def _persistence(self, has_time: Callable[[], bool]) -> "DynamoDBPersistenceLayer":
         from tailrace.aws.api.idempotency_table import IdempotencyTable  # noqa: PLC0415 - as above

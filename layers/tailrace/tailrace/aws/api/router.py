@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from tailrace.aws.aggregates.row_reader import RowReader
 from tailrace.aws.api.aggregates import AggregateRoutes
 from tailrace.aws.api.batches import BatchRoutes
+from tailrace.aws.api.deadline import time_requirement
 from tailrace.aws.api.health import HealthRoutes
 from tailrace.aws.api.idempotency import Idempotency
 from tailrace.aws.api.items import ItemRoutes
@@ -22,7 +23,7 @@ from tailrace.aws.runtime.deadlines import remaining_time_ms
 from tailrace.aws.runtime.telemetry import count_metrics
 from tailrace.aws.runtime.trace_logs import correlate
 from tailrace.definition.pipeline import Pipeline
-from tailrace.errors import NotFound, TailraceError, Transient
+from tailrace.errors import NotFound, TailraceError
 from tailrace.http.problems import CONTENT_TYPE, MethodNotAllowed
 from tailrace.http.requests import Event, caller, header, idempotency_key, with_escaped_item_id
 
@@ -34,7 +35,7 @@ _ITEM = f"{_ITEMS}/<escaped>"
 _CATCH_ALL = "$default"
 
 _LONGEST_CALL_MS = 8_000
-"""What a call of the items table takes that is throttled: the SDK's pauses add up to 7 s."""
+"""What a call of the idempotency table takes that is throttled: the SDK's pauses add up to 7 s."""
 
 
 class Router:
@@ -57,7 +58,8 @@ class Router:
         self._methods: dict[str, list[str]] = {}
         self._enough_ms = 0
         self._require_writes = items.require_writes
-        item_routes = ItemRoutes(pipeline, replace(items, require_time=self._require_time), self._event)
+        timed_items = replace(items, require_time=time_requirement(self._remaining_ms))
+        item_routes = ItemRoutes(pipeline, timed_items, self._event)
         batch_routes = BatchRoutes(pipeline, items.client, items.table, self._event, self._remaining_ms)
         for rule in (_ITEM, _ITEMS):
             self._route("GET", rule, item_routes.get)
@@ -118,15 +120,6 @@ class Router:
 
     def _has_time(self) -> bool:
         return self._remaining_ms() >= self._enough_ms
-
-    def _require_time(self) -> None:
-        """Begin no call of the items table that might not end: who waits for an answer is told to retry.
-
-        Raises:
-            Transient: no time is left.
-        """
-        if not self._has_time():
-            raise Transient("no time is left for another call of the table")
 
     def _once(self, endpoint: Callable[..., ApiResponse]) -> Callable[..., ApiResponse]:
         """Wrap the handler of a write request: with ``Idempotency-Key``, it is carried out once.

@@ -24,6 +24,7 @@ from tailrace.encoding.digests import item_digest
 from tailrace.encoding.dynamodb import DIGEST, encode_item, encode_value
 from tailrace.encoding.json_types import Item, Row
 from tailrace.encoding.limits import check_item
+from tailrace.encoding.times import MAX_EPOCH_SECOND
 from tailrace.errors import Conflict, InvalidItem, NotFound, PreconditionFailed, TailraceError, Violation, WritesOff
 from tailrace.http.merge_patch import merge_patch
 from tailrace.http.preconditions import UNCONDITIONAL, Preconditions
@@ -56,14 +57,14 @@ class ItemStore(Struct, frozen=True):
     A conditional write raises PreconditionFailed if a condition does not hold, and Conflict if other writers keep
     changing the item. It reads the item, and writes on condition that the item is unchanged since.
 
-    ``require_time`` is called before each call; it may raise.
+    ``require_time`` is called before each call; it may raise, or return a client that takes less time.
     """
 
     client: "DynamoDBClient"
     table: str
     pipeline: Pipeline
     is_writable: bool = True
-    require_time: Callable[[], None] = lambda: None
+    require_time: Callable[[], "DynamoDBClient | None"] = lambda: None
 
     def require_writes(self) -> None:
         """Refuse to continue where the write entrances are off; ``api`` and ``ingest`` ask before they read or write.
@@ -89,7 +90,7 @@ class ItemStore(Struct, frozen=True):
         """
         row = validated_row(self.pipeline, collection, item_id, StoredItem(item, expires_at))
         request = {"TableName": self.table, "Item": row, "ReturnValues": "ALL_OLD"}
-        response = self._write(self.client.put_item, request, collection, item_id, preconditions)
+        response = self._write("put_item", request, collection, item_id, preconditions)
         log_written([row])
         return not response.get("Attributes")
 
@@ -105,7 +106,7 @@ class ItemStore(Struct, frozen=True):
         """Delete an item; return True if it existed."""
         key = self._key(collection, item_id)
         request = {"TableName": self.table, "Key": key, "ReturnValues": "ALL_OLD"}
-        response = self._write(self.client.delete_item, request, collection, item_id, preconditions)
+        response = self._write("delete_item", request, collection, item_id, preconditions)
         log_written([key], deleted=True)
         return bool(response.get("Attributes"))
 
@@ -137,8 +138,7 @@ class ItemStore(Struct, frozen=True):
                 return before
             request = {"TableName": self.table, "Key": self._key(collection, item_id), "ReturnValues": "ALL_NEW"}
             condition = self._unchanged_condition(collection, row, after)
-            self.require_time()
-            response = _call_if(self.client.update_item, merge_parameters(request, change, condition.parameters()))
+            response = self._call_if("update_item", merge_parameters(request, change, condition.parameters()))
             if not isinstance(response, Unmet):
                 log_written([response["Attributes"]])
                 return self._stored(collection, response["Attributes"])
@@ -149,7 +149,10 @@ class ItemStore(Struct, frozen=True):
         """Return the row with the patch merged in; untouched fields keep their exact representation."""
         # as in a whole item that is put, what the key and the collection give is never missing
         merged = self._keys(collection).completed(item_id, merge_patch(before.item, patch))
-        checked = validated_row(self.pipeline, collection, item_id, StoredItem(merged))
+        # what it will have beside its fields counts, too; the expiry itself is not the caller's
+        expires = before.expires_at is not None or self.pipeline.collection(collection).lifetime is not None
+        sized = StoredItem(merged, MAX_EPOCH_SECOND if expires else None)
+        checked = validated_row(self.pipeline, collection, item_id, sized)
         kept = encode_item(before.item)
         in_key, ttl = self._keys(collection).fields, self._keys(collection).ttl
         names = [name for name in merged if name not in in_key]
@@ -167,7 +170,7 @@ class ItemStore(Struct, frozen=True):
 
     def _write(
         self,
-        write: Callable[..., Any],
+        write: str,
         request: dict[str, Any],
         collection: str,
         item_id: str,
@@ -177,8 +180,7 @@ class ItemStore(Struct, frozen=True):
             return self._write_own(write, request, collection)
         if preconditions.requires_absence:  # a condition expression suffices, without a read
             absence = existence(self._keys(collection).hash_attribute, exists=False)
-            self.require_time()
-            response = _call_if(write, merge_parameters(request, absence.parameters()))
+            response = self._call_if(write, merge_parameters(request, absence.parameters()))
             if not isinstance(response, Unmet):
                 return response
             found = self._read_any(collection, item_id)
@@ -197,20 +199,18 @@ class ItemStore(Struct, frozen=True):
                 return {"Attributes": before}
             preconditions.require(None if row is None else self._stored(collection, row).etag)
             condition = self._unchanged_condition(collection, row, request.get("Item", {}))
-            self.require_time()
-            response = _call_if(write, merge_parameters(request, condition.parameters()))
+            response = self._call_if(write, merge_parameters(request, condition.parameters()))
             if not isinstance(response, Unmet):
                 return response
             perhaps_written = response.repeated
         raise _conflict(collection, item_id)
 
-    def _write_own(self, write: Callable[..., Any], request: dict[str, Any], collection: str) -> Any:
+    def _write_own(self, write: str, request: dict[str, Any], collection: str) -> Any:
         """Write without conditions of the caller, but never to an item of another collection."""
         condition = not_of_another(self._keys(collection))
-        self.require_time()
         if condition is None:
-            return _call(write, request)
-        response = _call_if(write, merge_parameters(request, condition.parameters()))
+            return self._call(write, request)
+        response = self._call_if(write, merge_parameters(request, condition.parameters()))
         return _without_effect(request) if isinstance(response, Unmet) else response
 
     def _unchanged_condition(self, collection: str, row: Row | None, after: Row) -> Condition:
@@ -249,10 +249,30 @@ class ItemStore(Struct, frozen=True):
     def _read_any(self, collection: str, item_id: str) -> Row | None:
         """Return the row with an item's key, even if it is an item of another collection."""
         key = self._key(collection, item_id)
-        self.require_time()
+        client = self._in_time()
         with map_aws_errors():
-            response = self.client.get_item(TableName=self.table, Key=key, ConsistentRead=True)
+            response = client.get_item(TableName=self.table, Key=key, ConsistentRead=True)
         return response.get("Item")
+
+    def _in_time(self) -> "DynamoDBClient":
+        return self.require_time() or self.client
+
+    def _call(self, name: str, request: dict[str, Any]) -> Any:
+        call = getattr(self._in_time(), name)
+        try:
+            return call(**request)
+        except (ClientError, BotoCoreError) as error:
+            raise translate_item_error(error) from error
+
+    def _call_if(self, name: str, request: dict[str, Any]) -> "Any | Unmet":
+        """Make a conditional call and return its response, or :class:`Unmet`."""
+        call = getattr(self._in_time(), name)
+        try:
+            return call(**request)
+        except (ClientError, BotoCoreError) as error:
+            if isinstance(error, ClientError) and has_code(error, CONDITION_FAILED):
+                return Unmet(bool(error.response.get("ResponseMetadata", {}).get("RetryAttempts")))
+            raise translate_item_error(error) from error
 
 
 def _without_effect(request: dict[str, Any]) -> dict[str, Any]:
@@ -266,13 +286,6 @@ def _conflict(collection: str, item_id: str) -> Conflict:
     return Conflict(f"other writers keep changing {collection}/{item_id[:80]}")
 
 
-def _call(call: Callable[..., Any], request: dict[str, Any]) -> Any:
-    try:
-        return call(**request)
-    except (ClientError, BotoCoreError) as error:
-        raise translate_item_error(error) from error
-
-
 class Unmet(Struct, frozen=True):
     """The condition of a write that does not hold.
 
@@ -281,13 +294,3 @@ class Unmet(Struct, frozen=True):
     """
 
     repeated: bool
-
-
-def _call_if(call: Callable[..., Any], request: dict[str, Any]) -> Any | Unmet:
-    """Make a conditional call and return its response, or :class:`Unmet`."""
-    try:
-        return call(**request)
-    except (ClientError, BotoCoreError) as error:
-        if isinstance(error, ClientError) and has_code(error, CONDITION_FAILED):
-            return Unmet(bool(error.response.get("ResponseMetadata", {}).get("RetryAttempts")))
-        raise translate_item_error(error) from error

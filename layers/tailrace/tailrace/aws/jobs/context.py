@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.lineages import Lineages
@@ -64,6 +65,12 @@ class JobContext(Struct, frozen=True):
     """The stream of the items table if it is not the stack's own. Then nothing may be written to the table."""
     new_name: Callable[[], str] = lambda: secrets.token_hex(6)
     """Returns a name that no other run of the same part has."""
+    has_time: Callable[[], bool] = lambda: True
+    """Tells whether the invocation may begin another piece of work."""
+
+    def within(self, has_time: Callable[[], bool]) -> "JobContext":
+        """Return the same for one invocation."""
+        return replace(self, has_time=has_time)
 
     @property
     def claims(self) -> ClaimRows:
@@ -91,6 +98,17 @@ class JobContext(Struct, frozen=True):
         if control.counted is not None and control.counted.table != table:
             raise Transient("the rows count another table than the one that is deployed now")
         return control
+
+    def lines(self, job: Job, path: str) -> list[bytes]:
+        """Return the lines of an object that an earlier step has written into a job's folder.
+
+        Raises:
+            JobEnded: it is gone, or another release has done that step.
+        """
+        lines = self.folder(job).lines_if_any(path)
+        if lines is None:
+            raise JobEnded("the files of this job are not there any more: run it again")
+        return lines
 
     def generations(self, job: Job) -> list[Generation]:
         """Return the generations of a job as they are now.

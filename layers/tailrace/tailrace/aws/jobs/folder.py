@@ -12,11 +12,13 @@ from msgspec import Struct
 
 from tailrace.aws.runtime.errors import has_code, map_aws_errors, translate
 from tailrace.aws.runtime.pages import all_objects
+from tailrace.errors import Permanent
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _EXISTS = ("PreconditionFailed", "412")
+_GONE = "NoSuchKey"
 
 
 class Folder(Struct, frozen=True):
@@ -49,6 +51,15 @@ class Folder(Struct, frozen=True):
     def lines(self, path: str) -> list[bytes]:
         """Return the lines of an object."""
         return self.lines_of(f"{self.root}/{path}")
+
+    def lines_if_any(self, path: str) -> list[bytes] | None:
+        """Return the lines of an object; None if it does not exist."""
+        try:
+            return self.lines(path)
+        except Permanent as error:
+            if isinstance(error.__cause__, ClientError) and has_code(error.__cause__, _GONE):
+                return None
+            raise
 
     def all_lines(self, prefix: str) -> Iterator[bytes]:
         """Yield the lines of all objects in a folder, in the order of their names."""

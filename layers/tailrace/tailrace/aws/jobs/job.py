@@ -52,7 +52,7 @@ class Job(Struct, frozen=True):
         done: the parts of the phase that are done.
         total: the parts of the phase; 0 where they cannot be counted.
         changes: how often the item was written.
-        updated_at: when it was last written, or a part of the phase was done; "" for a new one.
+        updated_at: when it was last written, or a part of the phase was done or continued; "" for a new one.
     """
 
     id: str
@@ -128,15 +128,15 @@ class JobTable(Struct, frozen=True):
         self._put(after, "changes = :changes", {":changes": job.changes})
         return after
 
-    def count_part(self, job: Job) -> None:
-        """Count a part of the phase as done, for readers of the progress."""
+    def count_part(self, job: Job, *, is_done: bool = True) -> None:
+        """Count a part of the phase, for readers of the progress; one that is to be continued shows that it lives."""
         try:
             self.client.update_item(
                 TableName=self.table,
                 Key=encode_item({"pk": JOBS, "sk": job.id}),
                 UpdateExpression="SET updated_at = :now ADD done :one",
                 ConditionExpression="attribute_exists(pk)",
-                ExpressionAttributeValues=encode_item({":now": self._now(), ":one": 1}),
+                ExpressionAttributeValues=encode_item({":now": self._now(), ":one": int(is_done)}),
             )
         except (ClientError, BotoCoreError) as error:
             if not has_code(error, CONDITION_FAILED):  # somebody has deleted the job meanwhile

@@ -1,7 +1,6 @@
 """Rows on their way between the parts of a job: the generation of a key, its main row, and its layout."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from decimal import localcontext
+from collections.abc import Iterator, Mapping
 from operator import add
 from typing import Any
 
@@ -13,7 +12,6 @@ from tailrace.backfill.admission import epoch_key
 from tailrace.backfill.generations import Generation
 from tailrace.definition.aggregate import Aggregate, Layout
 from tailrace.encoding.keys import EMPTY_SORT_KEY, RowKey, escape, group_texts
-from tailrace.encoding.numbers import EXACT
 from tailrace.encoding.tagged_json import dumps, loads_own
 
 _GROUP_LISTS = "~groups#"
@@ -79,17 +77,26 @@ def encode_row(row: RowChange) -> bytes:
     return dumps([*row.key, row.labels, row.expires_at, row.deltas(), values]).encode()
 
 
-def merge_rows(lines: Iterable[bytes], space: RowSpace) -> dict[RowKey, RowChange]:
-    """Read the rows that several parts wrote, and return their sums by key."""
-    found: dict[RowKey, RowChange] = {}
-    with localcontext(EXACT):
-        for line in lines:
-            pk, sk, labels, expires_at, deltas, values = loads_own(line)
-            row = _added(found, space, (pk, sk), tuple(labels), expires_at, tuple(deltas))
-            for value_pk, value_sk, value_labels, value_deltas in values:
-                key = value_pk, value_sk
-                _added(row.value_changes, space, key, tuple(value_labels), expires_at, tuple(value_deltas))
-    return found
+def merge_row(found: dict[RowKey, RowChange], space: RowSpace, line: bytes) -> int:
+    """Add a row that some part wrote to the sums by key, and return how many rows and value rows were not among them.
+
+    The caller's decimal context is exact.
+    """
+    pk, sk, labels, expires_at, deltas, values = loads_own(line)
+    rows = len(found)
+    row = _added(found, space, (pk, sk), tuple(labels), expires_at, tuple(deltas))
+    known = len(row.value_changes)
+    for value_pk, value_sk, value_labels, value_deltas in values:
+        key = value_pk, value_sk
+        _added(row.value_changes, space, key, tuple(value_labels), expires_at, tuple(value_deltas))
+    return len(found) - rows + len(row.value_changes) - known
+
+
+def keys_in(line: bytes) -> Iterator[RowKey]:
+    """Yield the keys of a row that some part wrote, and of its value rows."""
+    pk, sk, _, _, _, values = loads_own(line)
+    yield pk, sk
+    yield from ((value[0], value[1]) for value in values)
 
 
 def _added(  # noqa: PLR0913, PLR0917 - the parts of a row

@@ -28,7 +28,8 @@ class Timing(Struct, frozen=True):
         min_partitions: the fewest, for items and for rows, since the table's own count of items may be hours old.
         items_per_partition: how many items one part works on.
         bytes_per_partition: how many bytes of items one part works on: of items that are lists of numbers, a processor
-            decodes and validates less than a megabyte a second, and a part has 15 minutes.
+            decodes and validates less than a megabyte a second.
+        rows_at_once: how many rows, value rows included, a part holds in memory.
     """
 
     margin_s: int = MARGIN_S
@@ -39,6 +40,7 @@ class Timing(Struct, frozen=True):
     min_partitions: int = 8
     items_per_partition: int = 500_000
     bytes_per_partition: int = 500_000_000
+    rows_at_once: int = 300_000
 
     @property
     def longest_s(self) -> int:

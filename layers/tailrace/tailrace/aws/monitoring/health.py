@@ -8,7 +8,7 @@ milliseconds, and the alarms.
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec import Struct, field
 
@@ -23,10 +23,6 @@ from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Json
 from tailrace.errors import Transient
 from tailrace.queries.freshness import AGGREGATE, FANOUT, Freshness
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-    from mypy_boto3_sqs import SQSClient
 
 _QUEUE_TTL = timedelta(seconds=2)
 _LISTING_TTL = timedelta(seconds=30)
@@ -89,8 +85,7 @@ class HealthMonitor(Struct):
     """Reports the health of the stages; responses are cached for two seconds, listings for half a minute."""
 
     sources: Callable[[], Sources]
-    sqs: Callable[[], "SQSClient"]
-    s3: Callable[[], "S3Client"]
+    client: Callable[[Any], Any]
     progress: CachedProgress
     clock: Callable[[], datetime]
     _cache: dict[str, tuple[datetime, Any]] = field(default_factory=dict)
@@ -149,7 +144,7 @@ class HealthMonitor(Struct):
     def _message_counts(self, queue_url: str) -> tuple[int, int]:
         names: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         with map_aws_errors():
-            found: Any = self.sqs().get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)["Attributes"]
+            found: Any = self.client("sqs").get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)["Attributes"]
         return int(found[names[0]]), int(found[names[1]])
 
     def _stream_readers(self) -> Mapping[str, tuple[Freshness, int]]:
@@ -177,7 +172,7 @@ class HealthMonitor(Struct):
     def _object_names(self, bucket: str, prefix: str) -> "Listing":
         """Return the names of the first 1,000 objects under a prefix."""
         with map_aws_errors():
-            listed = self.s3().list_objects_v2(Bucket=bucket, Prefix=prefix)
+            listed = self.client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix)
         return Listing([one["Key"].removeprefix(prefix) for one in listed.get("Contents", ())], listed["IsTruncated"])
 
     def _or_none[T](self, ask: Callable[[], T]) -> T | None:

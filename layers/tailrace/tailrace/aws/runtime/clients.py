@@ -35,8 +35,9 @@ _CONFIG = Config(
 # For writes that matter less than the work that waits for them: a second and a half at most, without a retry.
 _BEST_EFFORT = Config(connect_timeout=0.5, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 1})
 
-# For what is only shown: nine seconds at most, so that several calls, one after the other, fit into a request.
-_WATCHING = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 3})
+# For what is only shown, and for calls of a request that has taken long: nine seconds and the pauses at most, so that
+# several calls, one after the other, fit into a request.
+_IMPATIENT = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 3})
 
 # Objects are read as a stream that may pause for a while. Who stores objects, or reads small ones, must not wait for so
 # long: a call without a response would take longer than a whole invocation of ingest.
@@ -66,7 +67,7 @@ def client(service: str) -> Any:
 def best_effort_client() -> "DynamoDBClient":
     """Return a DynamoDB client with short timeouts and no retry, for writes that may be lost."""
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    dynamodb: DynamoDBClient = _client("dynamodb", region, os.environ.get("AWS_ENDPOINT_URL"), best_effort=True)
+    dynamodb: DynamoDBClient = _client("dynamodb", region, os.environ.get("AWS_ENDPOINT_URL"), other=_BEST_EFFORT)
     return dynamodb
 
 
@@ -78,33 +79,25 @@ def storing_client() -> "S3Client":
 
 
 @overload
-def watching_client(service: Literal["dynamodb"]) -> "DynamoDBClient": ...
+def impatient_client(service: Literal["dynamodb"]) -> "DynamoDBClient": ...
 @overload
-def watching_client(service: Literal["s3"]) -> "S3Client": ...
+def impatient_client(service: Literal["s3"]) -> "S3Client": ...
 @overload
-def watching_client(service: Literal["sqs"]) -> "SQSClient": ...
-def watching_client(service: str) -> Any:
-    """Return a client for what is only shown, such as health: a value that is late is left out."""
+def impatient_client(service: Literal["sqs"]) -> "SQSClient": ...
+def impatient_client(service: str) -> Any:
+    """Return a client whose calls fail after a few seconds without a response, for values that may be left out."""
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    return _client(service, region, os.environ.get("AWS_ENDPOINT_URL"), watches=True)
+    return _client(service, region, os.environ.get("AWS_ENDPOINT_URL"), other=_IMPATIENT)
 
 
 @cache
-def _client(  # noqa: PLR0913 - what it is for
-    service: str,
-    region: str | None,
-    endpoint: str | None,
-    *,
-    best_effort: bool = False,
-    only_stores: bool = False,
-    watches: bool = False,
+def _client(
+    service: str, region: str | None, endpoint: str | None, *, other: Config | None = None, only_stores: bool = False
 ) -> Any:
     reads_objects = service == "s3" and not only_stores
     config = _CONFIG.merge(Config(read_timeout=_OBJECT_TIMEOUT_S)) if reads_objects else _CONFIG
-    if best_effort:
-        config = config.merge(_BEST_EFFORT)
-    if watches:
-        config = config.merge(_WATCHING)
+    if other is not None:
+        config = config.merge(other)
     if endpoint:  # an emulator serves all buckets under one host name, so the bucket goes into the path there
         config = config.merge(Config(s3={"addressing_style": "path"}))
     # boto3 makes the same clients, but takes 0.2 s to import for resources and transfers, which are not used

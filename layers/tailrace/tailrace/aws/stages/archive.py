@@ -1,9 +1,10 @@
 """The archive stage: writes batches of events as one object per collection and hour."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 from itertools import batched
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct, field
 
@@ -33,17 +34,30 @@ _LONGEST_CALL_MS = 30_000
 """What a call takes that the bucket leaves without a response, with the SDK's retries, and a little more."""
 
 
+_MAX_REMEMBERED = 20_000  # references
+
+
 class HeldMessages(Struct):
-    """Events that are read but not yet written, each with its message."""
+    """Events that are read but not yet written, each with its message; and the references that were read for them."""
 
     groups: dict[Partition, list[tuple[str, Event]]] = field(default_factory=dict)
     characters: int = 0
+    references: dict[str, list[str]] = field(default_factory=dict)
 
-    def add(self, message: str, events: Sequence[Event]) -> None:
+    def add(self, message: str, events: Sequence[Event], references: Iterable[str]) -> None:
         """Add the events of a message."""
+        self.references.setdefault(message, []).extend(references)
         for event in events:
             self.groups.setdefault(event.partition, []).append((message, event))
             self.characters += len(event.text)
+
+
+class ReadPart(NamedTuple):
+    """A part of a message: events, why others, or the whole message, cannot be read, and the references that were."""
+
+    events: list[Event]
+    errors: list[TailraceError]
+    references: list[str]
 
 
 class Archiver(Struct, frozen=True):
@@ -53,11 +67,14 @@ class Archiver(Struct, frozen=True):
         s3: an S3 client that waits no longer than those of other services.
         archive_bucket: the bucket of the archive objects.
         failures_bucket: the bucket with the data of oversize events.
+        written: by message, the references whose events are archived. A message that comes again, because there was no
+            time for all that it refers to, is continued there; another process begins it again.
     """
 
     s3: "S3Client"
     archive_bucket: str
     failures_bucket: str
+    written: dict[str, set[str]] = field(default_factory=dict)
 
     def __call__(self, event: Mapping[str, Any], remaining_time_ms: Callable[[], int]) -> dict[str, Any]:
         """Archive a batch of messages and report those that must be redelivered.
@@ -73,64 +90,63 @@ class Archiver(Struct, frozen=True):
         held = HeldMessages()
         has_time = lambda: remaining_time_ms() >= _LONGEST_CALL_MS  # noqa: E731
         failed: dict[str, None] = {}
-        received = written = unreadable = unread = 0
+        received = written = unreadable = 0
+        unread, late = list[str](), set[str]()
         ids: dict[str, list[str]] = {}
-        for message, body in _read_messages(event):
+        for message, body in (messages := _read_messages(event)):
             if remaining_time_ms() < _MIN_TIME_LEFT_MS:
                 failed[message] = None
-                unread += 1
+                unread.append(message)
                 continue
             count, errors = 0, list[TailraceError]()
-            for part, part_errors in self._read_events(body, remaining_time_ms):
-                count, errors = count + len(part), errors + part_errors
+            for part in self._read_events(body, self.written.get(message, frozenset()), remaining_time_ms):
+                count, errors = count + len(part.events), errors + part.errors
                 if is_following():
-                    ids.setdefault(message, []).extend(one.id for one in part)
-                held.add(message, part)
+                    ids.setdefault(message, []).extend(one.id for one in part.events)
+                held.add(message, part.events, part.references)
                 if held.characters > MAX_HELD_CHARACTERS:
                     written += self._store(held, failed, has_time)
                     held = HeldMessages()
             if errors:
                 unreadable += any(isinstance(error, Permanent) for error in errors)
+                late |= {message} if any(isinstance(error, Transient) for error in errors) else set()
                 failed[message] = None
-                logger().error(
-                    "message not archived, or only in part",
-                    extra={"message_id": message, "events_read": count, "error": str(errors[0])},
-                )
+                _log_failure(message, count, errors[0])
             received += count
         if unread:
-            logger().warning("no time is left; messages will be redelivered", extra={"messages": unread})
+            logger().warning("no time is left; messages will be redelivered", extra={"messages": len(unread)})
         # objects of messages that fail anyway are written as well: redelivery writes the same objects again
         written += self._store(held, failed, has_time)
+        self._forget(message for message, _ in messages if message not in late.union(unread))
         log_events("changes archived", (one for message in ids.keys() - failed.keys() for one in ids[message]))
         count_metrics(
-            EventsReceived=received,
-            ObjectsWritten=written,
-            MessagesUnreadable=unreadable,
-            MessagesFailed=len(failed),
+            EventsReceived=received, ObjectsWritten=written, MessagesUnreadable=unreadable, MessagesFailed=len(failed)
         )
         return {"batchItemFailures": [{"itemIdentifier": message} for message in failed]}
 
     def _read_events(
-        self, body: str, remaining_time_ms: Callable[[], int]
-    ) -> Iterator[tuple[list[Event], list[TailraceError]]]:
-        """Yield the events of a message, and why others, or the whole message, cannot be read.
+        self, body: str, written: AbstractSet[str], remaining_time_ms: Callable[[], int]
+    ) -> Iterator[ReadPart]:
+        """Yield the events of a message, except those of references that are written.
 
         In parts: one message may refer to the data of hundreds of events.
         """
         try:
             found = parse_events(body)
         except InvalidMessage as error:
-            yield [], [error]
+            yield ReadPart([], [error], [])
             return
-        yield [one for one in found if isinstance(one, Event)], [one for one in found if isinstance(one, TailraceError)]
-        references = [one for one in found if isinstance(one, DataRef)]
+        errors: list[TailraceError] = [one for one in found if isinstance(one, InvalidMessage)]
+        yield ReadPart([one for one in found if isinstance(one, Event)], errors, [])
+        references = [one for one in found if isinstance(one, DataRef) and one.key not in written]
         for part in batched(references, _THREADS, strict=False):
             if remaining_time_ms() < _MIN_TIME_LEFT_MS:
-                yield [], [Transient("no time is left")]
+                yield ReadPart([], [Transient("no time is left")], [])
                 return
             fetched = run_all([partial(self._fetch_or_fail, one) for one in part], _THREADS)
             events = [one for one in fetched if isinstance(one, Event)]
-            yield events, [one for one in fetched if isinstance(one, TailraceError)]
+            read = [one.key for one, result in zip(part, fetched, strict=True) if isinstance(result, Event)]
+            yield ReadPart(events, [one for one in fetched if isinstance(one, TailraceError)], read)
 
     def _fetch_or_fail(self, reference: DataRef) -> Event | TailraceError:
         try:
@@ -154,8 +170,26 @@ class Archiver(Struct, frozen=True):
             logger().warning(
                 "objects not written; their messages will be redelivered", extra={"objects": len(unstored)}
             )
-        failed |= {message: None for position in unstored for message, _ in members[position]}
+        again = {message: None for position in unstored for message, _ in members[position]}
+        for message, references in held.references.items():
+            if references and message not in again:
+                self.written.setdefault(message, set()).update(references)
+        failed |= again
         return len(objects) - len(unstored)
+
+    def _forget(self, messages: Iterable[str]) -> None:
+        """Forget messages; and the oldest ones, if there are too many."""
+        for message in messages:
+            self.written.pop(message, None)
+        while sum(map(len, self.written.values())) > _MAX_REMEMBERED:
+            del self.written[next(iter(self.written))]
+
+
+def _log_failure(message: str, events: int, error: TailraceError) -> None:
+    logger().error(
+        "message not archived, or only in part",
+        extra={"message_id": message, "events_read": events, "error": str(error)},
+    )
 
 
 def _read_messages(event: Mapping[str, Any]) -> Sequence[tuple[str, str]]:

@@ -43,6 +43,16 @@ def check_field(context: str, source: object) -> None:
         raise DefinitionError(f"{context}: the field name {source!r} contains {UNPAIRED_SURROGATE}")
 
 
+def check_attribute_name(context: str, name: object) -> None:
+    """Check that ``name`` is None, or not empty: the default would take its place otherwise.
+
+    Raises:
+        DefinitionError: it is empty.
+    """
+    if name is not None and not name:
+        raise DefinitionError(f"{context}: name= must be a non-empty string, not {name!r}")
+
+
 def check_predicate(context: str, where: object) -> None:
     """Check that ``where`` is None or a predicate. It must be hashable, because the engine caches results by predicate.
 

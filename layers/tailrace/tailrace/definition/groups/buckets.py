@@ -6,7 +6,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, TypedDict, Unpack
 
-from tailrace.definition.fields.arguments import check_field, check_options
+from tailrace.definition.fields.arguments import check_attribute_name, check_field, check_options
 from tailrace.definition.fields.paths import FieldPath, field_path
 from tailrace.definition.times import clocks
 from tailrace.definition.times.calendar_units import CALENDAR_UNITS, date_label, first_day, last_day
@@ -185,6 +185,7 @@ def bucket(kind: str, source: str, size: int | None = None, /, **options: Unpack
     unit = options.get("unit", "s")
     check_field(context, source)
     check_epoch_unit(context, unit)
+    check_attribute_name(f"{context}({source!r})", options.get("name"))
     if size is not None:
         _check_size(kind, size)
     name, zone = options.get("name") or context, time_zone(options.get("tz", "UTC"))

@@ -5,7 +5,7 @@ from dataclasses import field as attribute
 from decimal import Decimal
 from typing import Any, Protocol, runtime_checkable
 
-from tailrace.definition.fields.arguments import check_field
+from tailrace.definition.fields.arguments import check_attribute_name, check_field
 from tailrace.definition.fields.paths import FieldPath, field_path
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.numbers import EXACT, UNREPRESENTABLE, canonical_number, is_representable
@@ -83,4 +83,5 @@ def field(source: str, *, name: str | None = None) -> FieldGroup:
         'country'
     """
     check_field("field", source)
+    check_attribute_name(f"field({source!r})", name)
     return FieldGroup(source, name or field_path(source).name)

@@ -101,7 +101,8 @@ def first(  # noqa: PLR0913 - the arguments of its order, by name
     such as a version.
 
     Raises:
-        DefinitionError: not exactly one of ``by`` and ``by_value`` is given, or the time zone or unit is unknown.
+        DefinitionError: not exactly one of ``by`` and ``by_value`` is given, the time zone or unit is unknown, or one
+            of these is given with ``by_value``, whose values are no times.
 
     Example:
         >>> from tailrace import first
@@ -149,3 +150,6 @@ def _check_order(kind: str, by: str | None, by_value: str | None, tz: str, by_un
     check_field(f"{kind}(by=)" if by_value is None else f"{kind}(by_value=)", by if by_value is None else by_value)
     time_zone(tz)
     check_epoch_unit(f"{kind}(by_unit=)", by_unit)
+    if by_value is not None and (tz, by_unit) != ("UTC", "s"):
+        text = "tz= and by_unit= are for the times of by=; values of by_value= are compared as they are"
+        raise DefinitionError(f"{kind}: {text}")

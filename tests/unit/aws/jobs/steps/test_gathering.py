@@ -20,7 +20,7 @@ class Image(dict[str, Any]):
 def test_items_pass_through_one_after_the_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     context, alive, most = world.job_context(), list[weakref.ref[Image]](), 0
 
-    def images(*_arguments: Any) -> Iterator[Image]:
+    def images() -> Iterator[Image]:
         nonlocal most
         for number in range(500):
             image = Image(number=number)
@@ -31,20 +31,19 @@ def test_items_pass_through_one_after_the_other(world: World, monkeypatch: pytes
 
     folded: list[int] = []
 
-    def counted(items: Any, *rest: Any) -> Any:
+    def counted(items: Any, *rest: Any, **options: Any) -> Any:
         before = len(alive)
-        result = base_rows(items, *rest)
+        result = base_rows(items, *rest, **options)
         folded.append(len(alive) - before)
         return result
 
-    monkeypatch.setattr(gathering, "_images", images)
     monkeypatch.setattr(gathering, "base_rows", counted)
-    monkeypatch.setattr(gathering, "_flush", lambda *_arguments: None)
     monkeypatch.setattr(gathering, "_ITEMS_PER_FOLD", 200)
     generation = next(iter(context.control.read().generations.values()))
     space = RowSpace(generation, context.aggregate(generation.id))
     job: Any = SimpleNamespace(kind="build", sample=1, data={"partitions": 1})
-    gathering._write_base(context, job, [space], Any, 0)  # type: ignore[arg-type]
+    pages: Any = SimpleNamespace(size=0)
+    assert list(gathering._write_base(context, job, [space], images(), pages)) == [200, 200, 100]
     assert len(folded) == 3
     assert len(alive) == 500
     assert most < 5

@@ -3,25 +3,22 @@
 from collections.abc import Sequence
 from copy import replace
 from datetime import datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tailrace import Aggregate, Collection, Pipeline, count, day, days, distinct, field, hop, hours, maximum, quantile
+from tailrace import Aggregate, count, day, days, distinct, field, hop, hours, maximum, quantile
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.aggregates.update_expressions import OrderState, order_request
-from tailrace.aws.custom_resources.first_control_rows import write_first_control_rows
 from tailrace.aws.jobs.rows import RowSpace
 from tailrace.aws.jobs.steps import machine, reading, repairing
 from tailrace.aws.jobs.steps.reading import ReadRow
 from tailrace.aws.jobs.steps.repairing import Repairer
 from tailrace.backfill.generations import State, created
-from tailrace.encoding.dynamodb import decode_item, encode_item
-from tests.simulation.jobs.history import Player, Verdict
+from tailrace.encoding.dynamodb import encode_item
 from tests.simulation.jobs.stack.stream import START
+from tests.unit.aws.jobs.steps.orders_player import Calm, orders
 
-orders = Collection("orders", schema={"type": "object"})
 MEASURES: Any = {"n": count(), "most": maximum("amount"), "kinds": distinct("kind"), "half": quantile("amount", 0.5)}
 KEPT = Aggregate("sales", of=orders, by=[field("shop"), day("placed")], measures=MEASURES, keep=days(90))
 LANES = Aggregate("lanes", of=orders, by=[day("placed")], measures={"n": count()}, keep=days(90), lanes=2)
@@ -31,51 +28,6 @@ MOST = replace(COUNTS, measures={"n": count(), "most": maximum("amount")})
 DAY = 24 * 3600
 # the simulation begins on 15 January 2027
 OLD, LATER = "2026-12-01", "2027-01-10"
-
-
-class Calm(Player):
-    """Runs jobs while nobody else does anything."""
-
-    def __init__(self, *aggregates: Aggregate) -> None:
-        super().__init__(1)
-        world: Any = self.world
-        world.dies, world.busy, world.roots, world.shards = 0, 0, 1, world.shards[:1]
-        world.code = SimpleNamespace(pipeline=Pipeline([orders], aggregates))
-        write_first_control_rows(world.job_context(), ("items", "aggregates", "progress"), is_attached=False)
-        world.now += 300
-        self.meanwhile: list[dict[str, Any]] = []
-
-    def _some(self, most: int) -> None:
-        """Let nothing happen but that an item is written while the job waits."""
-        if self.meanwhile:
-            self.world.write(f"orders#m{len(self.meanwhile)}", self.meanwhile.pop())
-            self.world.settle()
-
-    def _give_up(self) -> None:
-        """Let nothing be discarded."""
-
-    def write(self, items: Sequence[dict[str, Any] | None]) -> None:
-        """Write or delete some items, and let the stage count them."""
-        for number, item in enumerate(items):
-            self.world.write(f"orders#{number}", item)
-        self.world.settle()
-
-    def verify(self, *, repairs: bool = False) -> Verdict:
-        """Verify everything that is live."""
-        verdict = self._job("verify", list(self._control().generations), repairs=repairs)
-        assert verdict.job.state == "done"
-        return verdict
-
-    def rows(self) -> list[dict[str, Any]]:
-        """Return the rows of aggregates."""
-        found = map(decode_item, self.world.database.rows("aggregates"))
-        return [row for row in found if "@" in row["pk"] and "~n" in row]
-
-    def change(self, pk: str, items: int, **attributes: Any) -> None:
-        """Change the rows under a key that have so many items."""
-        for row in self.rows():
-            if (row["pk"], row["~n"]) == (pk, items):
-                self.world.database.put_item(TableName="aggregates", Item=encode_item(row | attributes))
 
 
 @pytest.fixture(autouse=True)

@@ -106,8 +106,15 @@ def test_the_parts_of_the_journal_are_those_of_the_run_that_counts(
     assert player.verify_after(monkeypatch, step, list_again) == ("done", (), 14)
 
 
-def test_a_build_that_is_taken_up_after_its_folder_has_expired_ends(
-    player: Calm, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("is_gone", "reason"),
+    [
+        (True, "the files of this job are not there any more: run it again"),
+        (False, "it began more than a week ago, and what it has read may be gone: run it again"),
+    ],
+)
+def test_a_build_that_is_taken_up_when_its_folder_may_have_expired_ends(
+    player: Calm, monkeypatch: pytest.MonkeyPatch, is_gone: bool, reason: str
 ) -> None:
     world = player.world
     world.deploy("second")
@@ -116,11 +123,12 @@ def test_a_build_that_is_taken_up_after_its_folder_has_expired_ends(
     def later(_context: JobContext, _job: Job) -> None:
         world.now += 15 * 24 * 3600
         objects = world.buckets.objects
-        world.buckets.objects = {name: one for name, one in objects.items() if not name[1].startswith("jobs/")}
+        if is_gone:
+            world.buckets.objects = {name: one for name, one in objects.items() if not name[1].startswith("jobs/")}
 
     player.before(monkeypatch, "commit", later)
     job = player._job("build", [("shops", 2)]).job
-    assert job.reason == "it began more than a week ago, and what it has read may be gone: run it again"
+    assert job.reason == reason
     assert not player._control().generations["shops", 2].exact
 
 

@@ -1,6 +1,8 @@
 """The last steps of a build: the base is committed alongside the stream, and the generation goes live."""
 
+from collections.abc import Iterator, Sequence
 from itertools import batched
+from operator import itemgetter
 
 from msgspec.structs import replace
 
@@ -10,12 +12,15 @@ from tailrace.aws.aggregates.expiry import EmptyRowExpiry
 from tailrace.aws.aggregates.outcomes import Failed, SumOverflow
 from tailrace.aws.backfill.control import Control
 from tailrace.aws.backfill.left_out import count_left_out
-from tailrace.aws.jobs.context import JobContext, JobEnded, boundary_id, boundary_of, label
+from tailrace.aws.jobs.context import JobContext, JobEnded, boundary_id, boundary_of
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.next_step import Again, Next, Now
-from tailrace.aws.jobs.rows import RowSpace, by_key, merge_rows
+from tailrace.aws.jobs.remainder import Remainder
+from tailrace.aws.jobs.rows import RowSpace, keys_in
+from tailrace.aws.jobs.slices import FIRST, LAST, Slice, SliceOfKeys, place_of, slice_of_base
+from tailrace.aws.jobs.steps.base_pages import base_lines
 from tailrace.aws.jobs.steps.discarded import no_holes
-from tailrace.aws.jobs.steps.gathering import journal_of
+from tailrace.aws.jobs.steps.gathering import journaled_keys
 from tailrace.aws.runtime.telemetry import logger
 from tailrace.backfill import job_phases
 from tailrace.backfill.base import base_lineage
@@ -28,28 +33,58 @@ _MAX_AGE_S = 7 * 24 * 3600  # the bucket keeps the journal and the job's folder 
 
 
 def commit_base(context: JobContext, job: Job, partition: int) -> None:
-    """Commit a partition of the base, under the mark of the epoch.
+    """Commit a partition of the base, slice by slice, under the mark of the epoch.
 
     Raises:
         Transient: some rows could not be written now; a repetition finds the mark of those that were.
+        OutOfTime: the next invocation continues.
     """
-    for generation in context.check(job):
-        rows = base_of(context, job, generation, partition)
-        for chunk in batched(rows.values(), _ROWS_PER_COMMIT, strict=False):
-            outcomes = context.committer.commit(chunk, base_lineage(generation), expire_empty=False)
-            failed = [one for one in outcomes if isinstance(one, Failed)]
-            if failed:
-                raise Transient(f"{len(failed)} rows of the base could not be written: {failed[0].error}")
-            overflows = [one for one in outcomes if isinstance(one, SumOverflow)]
-            for _ in overflows:
-                logger().error("the table cannot hold a sum of the base", extra={"aggregate": generation.aggregate})
-            count_left_out(sums=len(overflows))
+    remainder = Remainder(context.folder(job), job.step, partition)
+    before = remainder.read()
+    first, start = before.get("generation", 0), before.get("start", "").encode()
+    for number, generation in enumerate(context.check(job)):
+        if number < first:
+            continue
+        where = Slice(start if number == first else FIRST)
+        while where.start < LAST:
+            rows = base_of(context, job, generation, partition, where, context.timing.rows_at_once)
+            space = RowSpace(generation, context.aggregate(generation.id))
+            placed = sorted(((place_of(space.main_key(key)), row) for key, row in rows.items()), key=itemgetter(0))
+            for chunk in batched(placed, _ROWS_PER_COMMIT, strict=False):
+                if chunk[0] is not placed[0] and not context.has_time():
+                    raise remainder.store(generation=number, start=chunk[0][0].decode())
+                _commit(context, generation, [row for _, row in chunk])
+            where = Slice(where.end)
+            if not context.has_time():
+                raise remainder.store(generation=number, start=where.start.decode())
+    remainder.end()
 
 
-def base_of(context: JobContext, job: Job, generation: Generation, partition: int) -> dict[RowKey, RowChange]:
-    """Return a partition of a generation's base, by key."""
+def _commit(context: JobContext, generation: Generation, rows: Sequence[RowChange]) -> None:
+    outcomes = context.committer.commit(rows, base_lineage(generation), expire_empty=False)
+    failed = [one for one in outcomes if isinstance(one, Failed)]
+    if failed:
+        raise Transient(f"{len(failed)} rows of the base could not be written: {failed[0].error}")
+    overflows = [one for one in outcomes if isinstance(one, SumOverflow)]
+    for _ in overflows:
+        logger().error("the table cannot hold a sum of the base", extra={"aggregate": generation.aggregate})
+    count_left_out(sums=len(overflows))
+
+
+def base_of(  # noqa: PLR0913, PLR0917 - where the rows are, and how many
+    context: JobContext, job: Job, generation: Generation, partition: int, where: Slice, most: int | None = None
+) -> dict[RowKey, RowChange]:
+    """Return a slice of a partition of a generation's base, by key; with ``most``, its end may fall."""
     space = RowSpace(generation, context.aggregate(generation.id))
-    return merge_rows(context.folder(job).all_lines(f"base/{label(generation.id)}/{partition:06}"), space)
+    return slice_of_base(base_lines(context, job, generation, partition), space, where, most)
+
+
+def keys_of_base(
+    context: JobContext, job: Job, generation: Generation, partition: int, where: Slice
+) -> Iterator[tuple[bytes, RowKey]]:
+    """Yield place and key of the rows in a slice of a base, some of them several times; the slice's end may fall."""
+    for place, line in where.lines(base_lines(context, job, generation, partition)):
+        yield from ((place, key) for key in keys_in(line))
 
 
 def finish_build(context: JobContext, job: Job) -> Next:
@@ -76,21 +111,44 @@ def finish_build(context: JobContext, job: Job) -> Next:
 
 
 def sweep(context: JobContext, job: Job, partition: int) -> None:
-    """Let the rows expire that were emptied while the generation was built."""
+    """Let the rows expire that were emptied while the generation was built.
+
+    Raises:
+        OutOfTime: the next invocation continues.
+    """
     control = context.control.read()
-    for name in job.targets:
+    remainder = Remainder(context.folder(job), job.step, partition)
+    before = remainder.read()
+    first, start = before.get("generation", 0), before.get("start", "").encode()
+    expiry = EmptyRowExpiry(context.dynamodb, context.aggregates_table)
+    for number, name in enumerate(job.targets):
         generation = control.generations[name]
-        if generation.state is not State.LIVE:
+        if number < first or generation.state is not State.LIVE:
             continue
-        space = RowSpace(generation, context.aggregate(name))
-        keys = {key for key, _ in by_key(base_of(context, job, generation, partition))}
-        keys |= journal_of(
-            context, job, "steps-once", partition, replace(generation, state=State.BUILDING)
-        ).steps.keys()
-        rows = [RowChange(space.layout(key), key, (), None) for key in sorted(keys)]
-        expiry = EmptyRowExpiry(context.dynamodb, context.aggregates_table)
-        for chunk in batched(rows, MAX_KEYS_PER_READ, strict=False):
-            expiry.expire_empty_rows(chunk, context.clock())
+        space = RowSpace(replace(generation, state=State.BUILDING), context.aggregate(name))
+        where = Slice(start if number == first else FIRST)
+        while where.start < LAST:
+            keys = built_keys(context, job, [space], partition, where)
+            rows = [(place, RowChange(space.layout(key), key, (), None)) for place, _, key in keys.in_order()]
+            for chunk in batched(rows, MAX_KEYS_PER_READ, strict=False):
+                if chunk[0] is not rows[0] and not context.has_time():
+                    raise remainder.store(generation=number, start=chunk[0][0].decode())
+                expiry.expire_empty_rows([row for _, row in chunk], context.clock())
+            where = Slice(where.end)
+            if not context.has_time():
+                raise remainder.store(generation=number, start=where.start.decode())
+    remainder.end()
+
+
+def built_keys(context: JobContext, job: Job, spaces: Sequence[RowSpace], partition: int, where: Slice) -> SliceOfKeys:
+    """Return the keys of the rows in a slice that some generations have in the base or in the journal."""
+    keys = SliceOfKeys(spaces, context.timing.rows_at_once, where)
+    for position, space in enumerate(spaces):
+        for place, key in keys_of_base(context, job, space.generation, partition, where):
+            keys.add(position, place, key)
+        for key in journaled_keys(context, job, partition, space.generation):
+            keys.add(position, place_of(space.main_key(key)), key)
+    return keys
 
 
 def _is_live(control: Control, name: GenerationId, job: Job) -> bool:

@@ -23,7 +23,10 @@ from tailrace.aws.jobs.context import (
 )
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.next_step import Next, Now
+from tailrace.aws.jobs.remainder import Remainder
 from tailrace.aws.jobs.rows import RowSpace, encode_row
+from tailrace.aws.jobs.slices import Slice, place_of, placed
+from tailrace.aws.jobs.steps.base_pages import BasePages
 from tailrace.aws.jobs.steps.snapshot import snapshot_lines
 from tailrace.aws.runtime.telemetry import logger
 from tailrace.backfill import job_phases
@@ -38,6 +41,8 @@ from tailrace.inputs.item_changes import stored_fields
 
 _KEYS_PER_PART = 200
 _ITEMS_PER_FOLD = 20_000
+_STEPS_PER_FOLD = 500_000  # of their rows, value rows included: items of long lists have many
+_FOLD_S = 20
 _MAX_BYTES = 64_000_000  # held in memory before it is written
 
 
@@ -120,34 +125,85 @@ def row_partition(main: RowKey, job: Job) -> int:
     return partition_of(f"{main[0]}\n{main[1]}", job.data["partitions"])
 
 
-def journal_of(context: JobContext, job: Job, folder: str, partition: int, generation: Generation) -> Journal:
-    """Return the union of a partition's journal entries for a generation."""
-    lines = context.folder(job).all_lines(f"{folder}/{partition:06}")
-    firsts = {name: int(number) for name, number in job.data["firsts"].items()}
-    return read_journal(map(decode, lines), generation, firsts)
+def journal_of(  # noqa: PLR0913, PLR0917 - what is read, and of it the slice
+    context: JobContext,
+    job: Job,
+    folder: str,
+    partition: int,
+    generation: Generation,
+    where: Slice | None = None,
+) -> Journal:
+    """Return the union of a partition's journal entries for a generation, or of the steps in a slice."""
+    read = _entries(context, job, folder, partition)
+    if where is not None:
+        read = (_in_slice(one, RowSpace(generation, context.aggregate(generation.id)), where) for one in read)
+    return read_journal(read, generation, _firsts(job))
+
+
+def journaled_keys(context: JobContext, job: Job, partition: int, generation: Generation) -> Iterator[RowKey]:
+    """Yield the keys of the rows that the journal of a partition changes, some of them several times."""
+    for one in _entries(context, job, "steps-once", partition):
+        yield from read_journal([one], generation, _firsts(job)).steps
+
+
+def _entries(context: JobContext, job: Job, folder: str, partition: int) -> Iterator[JournalObject]:
+    return map(decode, context.folder(job).all_lines(f"{folder}/{partition:06}"))
+
+
+def _firsts(job: Job) -> dict[str, int]:
+    return {name: int(number) for name, number in job.data["firsts"].items()}
+
+
+def _in_slice(written: JournalObject, space: RowSpace, where: Slice) -> JournalObject:
+    name = space.generation.id
+    steps = (step for step in written.steps.get(name, ()) if where.holds(place_of(space.main_key(step.key))))
+    return replace(written, steps={name: tuple(steps)})
 
 
 def compute_base(context: JobContext, job: Job, partition: int) -> None:
     """Compute what a partition's items were worth at the boundary, and write it to the partitions of the rows.
 
     Only the journaled images are held in memory; the snapshot's pass through.
+
+    Raises:
+        OutOfTime: the next invocation continues.
     """
     generations = context.check(job)
     journal = journal_of(context, job, "changes", partition, generations[0])
     spaces = [RowSpace(one, context.aggregate(one.id)) for one in generations]
-    for collection in dict.fromkeys(space.aggregate.of for space in spaces):
-        _write_base(context, job, [one for one in spaces if one.aggregate.of is collection], journal, partition)
+    remainder = Remainder(context.folder(job), job.step, partition)
+    before = remainder.read()
+    names = [*before.get("pages", ())]
+    pages = BasePages(context.folder(job), f"{partition:06}-{context.new_name()}", names)
+    collections = list(dict.fromkeys(space.aggregate.of for space in spaces))
+    for number, collection in enumerate(collections):
+        if number < before.get("collection", 0):
+            continue
+        of = [one for one in spaces if one.aggregate.of is collection]
+        images = _images(context, job, of[0], journal, partition)
+        taken = before.get("items", 0) if number == before.get("collection") else 0
+        for folded in _write_base(context, job, of, islice(images, taken, None), pages):
+            taken += folded
+            if not context.has_time():
+                pages.flush()
+                raise remainder.store(pages=pages.names, collection=number, items=taken)
+    pages.flush()
+    pages.end(partition)
+    remainder.end()
 
 
-def _write_base(context: JobContext, job: Job, spaces: Sequence[RowSpace], journal: Journal, partition: int) -> None:
-    """Write the base of generations of one collection, whose items are read and prepared once for all of them."""
+def _write_base(
+    context: JobContext, job: Job, spaces: Sequence[RowSpace], images: Iterator[Item], pages: BasePages
+) -> Iterator[int]:
+    """Write the base of generations of one collection, whose items are read and prepared once for all of them.
+
+    Yields how many items each fold has added to the pages: one fold of so many items may have gigabytes of rows.
+    """
     by_aggregate = {space.aggregate: space for space in spaces}
     evaluator = Evaluator(spaces[0].aggregate.of, list(by_aggregate))
-    lines: dict[str, Lines] = {}
-    page = size = 0
-    images = _images(context, job, spaces[0], journal, partition)
-    for first in images:  # one after the other: so many items may have gigabytes
-        result = base_rows(chain([first], islice(images, _ITEMS_PER_FOLD - 1)), evaluator)
+    for first in images:
+        few = _few(chain([first], images), context)
+        result = base_rows(few, evaluator, most=_STEPS_PER_FOLD)
         if job.kind == "build":  # a verification finds the same items again, each time
             _tell_uncounted(result.poison)
         for plain in (*result.rows, *result.group_list_changes):
@@ -155,14 +211,22 @@ def _write_base(context: JobContext, job: Job, spaces: Sequence[RowSpace], journ
             (row,) = rows_above([plain], space.generation, lambda _sequence: True)
             main = space.main_key(row.key)
             if is_sampled(main, job.sample):
-                line = encode_row(row)
-                size += len(line)
-                written = lines.setdefault(label(space.generation.id), {})
-                written.setdefault(row_partition(main, job), []).append(line)
-        if size > _MAX_BYTES:
-            _flush(context, job, lines, f"{partition:06}-{page:06}")
-            lines, size, page = {}, 0, page + 1
-    _flush(context, job, lines, f"{partition:06}-{page:06}")
+                pages.add(space.generation.id, row_partition(main, job), placed(main, encode_row(row)))
+        if pages.size > _MAX_BYTES:
+            pages.flush()
+        yield result.records
+
+
+def _few(images: Iterator[Item], context: JobContext) -> Iterator[Item]:
+    """Yield the first items, as many as are folded at once; the others remain."""
+    began = context.now
+    for _ in range(_ITEMS_PER_FOLD):
+        image = next(images, None)
+        if image is None:
+            return
+        yield image
+        if context.now > began + _FOLD_S:
+            return
 
 
 def _tell_uncounted(poison: Sequence[Poison]) -> None:
@@ -170,12 +234,6 @@ def _tell_uncounted(poison: Sequence[Poison]) -> None:
     for aggregate, items in Counter(one.aggregate for one in poison).items():
         logger().warning("items not counted", extra={"aggregate": aggregate, "items": items})
     count_left_out(items=len(poison))
-
-
-def _flush(context: JobContext, job: Job, lines: Mapping[str, Lines], name: str) -> None:
-    for generation, by_partition in lines.items():
-        for partition, written in spread(by_partition):
-            context.folder(job).write(f"base/{generation}/{partition:06}/{name}", written)
 
 
 def _images(context: JobContext, job: Job, space: RowSpace, journal: Journal, partition: int) -> Iterator[Item]:

@@ -1,15 +1,22 @@
 """Judges the rows that were read: each is compared at its own marks, and repaired if that is asked for."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from itertools import islice
+
+from msgspec import Struct
 
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.jobs.context import JobContext, label
 from tailrace.aws.jobs.findings import Finding
 from tailrace.aws.jobs.job import Job
+from tailrace.aws.jobs.remainder import Remainder
 from tailrace.aws.jobs.rows import RowSpace, by_key
+from tailrace.aws.jobs.slices import LAST, Slice, place_of, together
 from tailrace.aws.jobs.steps.building import base_of
 from tailrace.aws.jobs.steps.gathering import journal_of
-from tailrace.aws.jobs.steps.reading import ReadRow, parse_read_row
+from tailrace.aws.jobs.steps.reading import ReadRow, ReadSlice, parse_read_row, read_slices, rows_path
 from tailrace.aws.jobs.steps.repairing import Repairer
 from tailrace.backfill.comparison import (
     Difference,
@@ -18,45 +25,112 @@ from tailrace.backfill.comparison import (
     merge_lanes,
     stays,
 )
+from tailrace.backfill.generations import Generation
 from tailrace.backfill.journal import Journal
 from tailrace.encoding.keys import RowKey
 from tailrace.encoding.tagged_json import dumps
 
+_ROWS_AT_ONCE = 5_000  # between two looks at the time: each of them may be written
+
+_COUNTED = ("rows", "different", "repaired", "left", "not_judged", "inexact", "unknown")
+
+type _Counts = dict[str, int]
+
+
+class Verdict(Struct):
+    """What was found in a partition, in numbers: together, and by generation."""
+
+    counts: _Counts
+    generations: dict[str, _Counts]
+
+    def add(self, name: str, rows: int, found: Sequence[Finding]) -> None:
+        """Add what was found in some rows of a generation."""
+        kinds = Counter(one.kind for one in found)
+        judged = [one for one in found if one.kind != "not judged"]
+        repaired = sum(one.repaired for one in judged)
+        wrong = len(judged) - repaired
+        unjudged = sum(one.kind == "not judged" and not one.repaired for one in found)
+        added = {
+            "rows": rows,
+            "different": kinds["different"],
+            "repaired": repaired,
+            "left": wrong,
+            "not_judged": kinds["not judged"],
+            "inexact": kinds["inexact"],
+        }
+        of = self.generations.setdefault(name, {})
+        for counts, more in (
+            (self.counts, added),
+            (of, {"wrong": wrong, "not_judged": unjudged, "repaired": repaired}),
+        ):
+            for key, number in more.items():
+                counts[key] = counts.get(key, 0) + number
+
 
 def judge(context: JobContext, job: Job, partition: int) -> None:
-    """Compare a partition's rows, repair those that differ, and write the report's lines and counts."""
-    counts = {"rows": 0, "different": 0, "repaired": 0, "left": 0, "not_judged": 0, "inexact": 0, "unknown": 0}
-    left: dict[str, dict[str, int]] = {}
-    lines: list[bytes] = []
-    for generation in context.check(job):
-        space = RowSpace(generation, context.aggregate(generation.id))
-        read = map(parse_read_row, context.folder(job).lines(f"rows/{space.prefix}/{partition:06}"))
-        rows = _rows_that_stay(context, space, read)
-        if label(generation.id) in job.data.get("unknown", ()):
-            counts["unknown"] += len(rows)
+    """Compare a partition's rows, repair those that differ, and write the report's lines and counts.
+
+    Raises:
+        OutOfTime: the next invocation continues.
+    """
+    folder = context.folder(job)
+    remainder = Remainder(folder, job.step, partition)
+    before = remainder.read()
+    generations, unknown = context.check(job), job.data.get("unknown", ())
+    verdict = Verdict(before.get("counts", dict.fromkeys(_COUNTED, 0)), before.get("generations", {}))
+    for generation in generations:
+        if label(generation.id) not in unknown:
+            verdict.add(label(generation.id), 0, ())
+    slices = read_slices(context, job, partition)
+    works = [(one, of) for one in slices for of in generations]
+    done, first = before.get("done", (0, 0))
+    for work, (one, generation) in enumerate(works[done:], done):
+        if label(generation.id) in unknown:
+            verdict.counts["unknown"] += _number_of_rows(context, job, partition, one, generation)
             continue
-        base = dict(by_key(base_of(context, job, generation, partition)))
-        journal = journal_of(context, job, "steps-again", partition, generation)
-        found = list(_compare(space, rows, base, journal))
+        for group, (rows, found) in enumerate(_judged(context, job, partition, one, generation, first), first):
+            verdict.add(label(generation.id), rows, found)
+            lines = [finding.line(generation) for finding in found]
+            if lines:
+                folder.write(f"report/{partition:06}-{work:06}-{group:06}", lines)
+            if not context.has_time():
+                told = {"counts": verdict.counts, "generations": verdict.generations}
+                raise remainder.store(done=[work, group + 1], **told)
+        first = 0
+    counts = dumps({**verdict.counts, "generations": verdict.generations})
+    folder.write(f"counts/{partition:06}", [counts.encode()])
+    remainder.end()
+
+
+def _number_of_rows(context: JobContext, job: Job, partition: int, read: ReadSlice, generation: Generation) -> int:
+    """Return how many rows of a generation there are that cannot be judged as a whole."""
+    space = RowSpace(generation, context.aggregate(generation.id))
+    lines = context.folder(job).lines(rows_path(generation.id, partition, read))
+    return sum(len(_rows_that_stay(context, space, [parse_read_row(line)])) for line in lines)
+
+
+def _judged(  # noqa: PLR0913, PLR0917 - which rows, and from where on
+    context: JobContext, job: Job, partition: int, read: ReadSlice, generation: Generation, first: int
+) -> Iterator[tuple[int, list[Finding]]]:
+    """Yield the number of some rows at a time, and what is found in them; those before ``first`` were judged before."""
+    space = RowSpace(generation, context.aggregate(generation.id))
+    where = Slice(read.start.encode(), read.end.encode())
+    lines = context.folder(job).lines(rows_path(generation.id, partition, read))
+    rows = sorted(((place_of(space.main_key(one.key)), one.key, one) for one in map(parse_read_row, lines)), key=_order)
+    base = dict(by_key(base_of(context, job, generation, partition, where)))
+    journal = journal_of(context, job, "steps-again", partition, generation, where)
+    present = {key for _, key, one in rows if one.row.counters is not None}
+    undecidable = {_logical(space, key) for key in journal.steps.keys() - present}
+    for few, _ in islice(together(rows, LAST, _ROWS_AT_ONCE), first, None):
+        staying = _rows_that_stay(context, space, (one for _, _, one in few))
+        found = list(_compare(space, staying, base, journal, undecidable))
         if job.repairs:
             found = list(Repairer(context, job, space, base).repair(found))
-        counts["rows"] += len(rows)
-        counts["different"] += sum(one.kind == "different" for one in found)
-        counts["inexact"] += sum(one.kind == "inexact" for one in found)
-        counts["not_judged"] += sum(one.kind == "not judged" for one in found)
-        counts["repaired"] += sum(one.repaired for one in found if one.kind != "not judged")
-        counts["left"] += sum(not one.repaired for one in found if one.kind != "not judged")
-        unrepaired = [one.kind for one in found if not one.repaired]
-        unjudged = unrepaired.count("not judged")
-        repaired = sum(one.repaired and one.kind != "not judged" for one in found)
-        left[label(generation.id)] = {
-            "wrong": len(unrepaired) - unjudged,
-            "not_judged": unjudged,
-            "repaired": repaired,
-        }
-        lines += [one.line(generation) for one in found]
-    context.folder(job).write(f"report/{partition:06}", lines)
-    context.folder(job).write(f"counts/{partition:06}", [dumps({**counts, "generations": left}).encode()])
+        yield len(staying), found
+
+
+def _order(row: tuple[bytes, RowKey, ReadRow]) -> tuple[bytes, RowKey]:
+    return row[:2]
 
 
 def _rows_that_stay(context: JobContext, space: RowSpace, rows: Iterable[ReadRow]) -> list[ReadRow]:
@@ -70,24 +144,26 @@ def _rows_that_stay(context: JobContext, space: RowSpace, rows: Iterable[ReadRow
 
 
 def _compare(
-    space: RowSpace, rows: Sequence[ReadRow], base: dict[RowKey, RowChange], journal: Journal
+    space: RowSpace,
+    rows: Sequence[ReadRow],
+    base: dict[RowKey, RowChange],
+    journal: Journal,
+    undecidable: AbstractSet[RowKey],
 ) -> Iterator[Finding]:
     lanes: dict[RowKey, list[ReadRow]] = {}
     for row in rows:
         lanes.setdefault(_logical(space, row.key), []).append(row)
-    present = {one.key for one in rows if one.row.counters is not None}
-    undecidable = {_logical(space, key) for key in journal.steps.keys() - present}
-    for key, together in lanes.items():
-        first = together[0]
-        stored = merge_lanes([one.row for one in together]) if len(together) > 1 else first.row
-        steps = {change: deltas for one in together for change, deltas in journal.steps.get(one.key, {}).items()}
-        known = [base[one.key].deltas() for one in together if one.key in base]
+    for key, of_row in lanes.items():
+        first = of_row[0]
+        stored = merge_lanes([one.row for one in of_row]) if len(of_row) > 1 else first.row
+        steps = {change: deltas for one in of_row for change, deltas in journal.steps.get(one.key, {}).items()}
+        known = [base[one.key].deltas() for one in of_row if one.key in base]
         width = len(space.layout(first.key).counters)
         expected = expected_counters(known[0] if known else None, steps, stored, journal.marks, width)
         deltas = difference(expected, stored)
         order = first.order is not None and dict(first.order) != dict(first.row.order)
         found = Difference(first.key, deltas or (0,) * width, first.row, first.read_at, order=order)
-        if any(one.inexact for one in together):
+        if any(one.inexact for one in of_row):
             yield Finding("inexact", found, expected, first.order, key in undecidable)
         elif deltas is not None or order:
             yield Finding("different", found, expected, first.order, key in undecidable)

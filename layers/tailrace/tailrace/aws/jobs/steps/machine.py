@@ -8,13 +8,16 @@ from msgspec.structs import replace
 from tailrace.aws.jobs.context import JobContext, JobEnded
 from tailrace.aws.jobs.job import Job, Overtaken
 from tailrace.aws.jobs.next_step import Again, Done, Next, Now
+from tailrace.aws.jobs.remainder import OutOfTime, parts_left
+from tailrace.aws.jobs.steps.base_pages import close_base
 from tailrace.aws.jobs.steps.beginning import begin, confirm_boundaries, past, release, settle
 from tailrace.aws.jobs.steps.building import commit_base, finish_build, sweep
 from tailrace.aws.jobs.steps.covering import cover, covered, remove_sentinels, scanned
 from tailrace.aws.jobs.steps.gathering import compute_base, list_journal, read_chunk
 from tailrace.aws.jobs.steps.judging import judge
 from tailrace.aws.jobs.steps.listening import listen
-from tailrace.aws.jobs.steps.reading import collect_keys, read_rows
+from tailrace.aws.jobs.steps.listing import collect_keys
+from tailrace.aws.jobs.steps.reading import read_rows
 from tailrace.aws.jobs.steps.snapshot import scan_segment
 from tailrace.aws.jobs.steps.verifying import count_found, end_verification, floor, relist, write_report
 from tailrace.aws.runtime.telemetry import count_metrics, logger
@@ -45,7 +48,8 @@ _PHASES = {
 }
 
 
-def _based(_context: JobContext, job: Job) -> Next:
+def _based(context: JobContext, job: Job) -> Next:
+    close_base(context, job)
     if job.kind == "build":
         return Now(job.go_to("commit", _PHASES["commit"], job.data["partitions"]))
     return Now(job.go_to("floor", job_phases.PASSING_REPAIR))
@@ -98,6 +102,9 @@ def advance(context: JobContext, name: str, *, worked: str = "") -> dict[str, An
     if job.state != "running":
         return {"next": "end", "state": job.state}
     if worked == job.step and job.step in _PARTS:
+        left = parts_left(context.folder(job), job)
+        if left:
+            return {"next": "parts", "job": job.id, "step": job.step, "numbers": left}
         after = _PARTS[job.step][2]
         total = job.data.get(_PARTS[after][1], 0) if after in _PARTS else 0
         job = job.go_to(after, _PHASES.get(after), total)
@@ -132,7 +139,7 @@ def _run(context: JobContext, job: Job) -> dict[str, Any]:
 
 
 def work_on(context: JobContext, name: str, number: int) -> None:
-    """Work on one part of the step under way; a repetition does the same again.
+    """Work on one part of the step under way; a repetition does the same again, or what is left of it.
 
     Raises:
         Transient: a service cannot be used now, or the step is over; the call is repeated.
@@ -143,6 +150,10 @@ def work_on(context: JobContext, name: str, number: int) -> None:
             _PARTS[job.step][0](context, job, number)
         except JobEnded as error:
             _fail(context, job, str(error))
+            return
+        except OutOfTime as error:
+            logger().info(str(error), extra={"job": job.id})
+            context.jobs.count_part(job, is_done=False)
             return
         context.jobs.count_part(job)
 

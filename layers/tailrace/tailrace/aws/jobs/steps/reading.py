@@ -1,9 +1,9 @@
 """Reads the rows that a verification compares: strongly consistent, all of them, each with its marks."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import batched, chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct, field
@@ -15,15 +15,18 @@ from tailrace.aws.aggregates.batch_reads import MAX_KEYS_PER_READ, rows_by_key
 from tailrace.aws.aggregates.order_state import OrderReader, stored_order, wrong_candidates
 from tailrace.aws.aggregates.update_expressions import COUNTED, ORDER_VERSION, REPAIRS, RESERVE
 from tailrace.aws.aggregates.value_counter import value_state
-from tailrace.aws.jobs.context import JobContext, Lines, boundary_id, is_sampled, spread
+from tailrace.aws.jobs.context import JobContext, boundary_id, label
 from tailrace.aws.jobs.job import Job
-from tailrace.aws.jobs.rows import RowSpace, by_key
-from tailrace.aws.jobs.steps.building import base_of
-from tailrace.aws.jobs.steps.gathering import journal_of, row_partition
+from tailrace.aws.jobs.remainder import Remainder
+from tailrace.aws.jobs.rows import RowSpace
+from tailrace.aws.jobs.slices import FIRST, LAST, Slice, SliceOfKeys, together
+from tailrace.aws.jobs.steps.building import built_keys
+from tailrace.aws.jobs.steps.listing import spaces_of
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, translate
-from tailrace.aws.runtime.pages import all_rows, partition_rows
+from tailrace.aws.runtime.pages import partition_rows
 from tailrace.backfill.comparison import PINNED_FOR_S, StoredRow, is_comparable
 from tailrace.backfill.coverage import END
+from tailrace.backfill.generations import GenerationId
 from tailrace.definition.aggregate import ValueRows
 from tailrace.definition.row_attributes import EXPIRES_AT, INEXACT
 from tailrace.encoding.dynamodb import decode_item, encode_item
@@ -33,6 +36,7 @@ from tailrace.encoding.tagged_json import dumps, loads_own
 
 _TRIES = 5
 _MARK_LENGTH = 34
+_MAX_BYTES_OF_ROWS = 32_000_000
 
 
 class ReadRow(Struct, frozen=True):
@@ -53,6 +57,14 @@ class ReadRow(Struct, frozen=True):
     inexact: bool = False
     order: Mapping[str, Any] | None = None
     judged: bool = True
+
+
+class ReadSlice(NamedTuple):
+    """A slice of a partition as it was read: between which places, and the name of its files."""
+
+    start: str
+    end: str
+    name: str
 
 
 class MarkFirsts(Struct):
@@ -78,45 +90,69 @@ class MarkFirsts(Struct):
         return self.known
 
 
-def collect_keys(context: JobContext, job: Job, segment: int) -> None:
-    """Read the keys of a segment of the aggregates table, and sort those of the job's generations into partitions."""
-    spaces = [RowSpace(one, context.aggregate(one.id)) for one in context.generations(job)]
-    lines: Lines = {}
-    for key in _keys(context, segment, job.data["segments"]):
-        space = next((one for one in spaces if one.owns(key[0])), None)
-        if space is None:
-            continue
-        main = space.main_key(key)
-        if is_sampled(main, job.sample):
-            lines.setdefault(row_partition(main, job), []).append(dumps([space.prefix, *key]).encode())
-    for partition, written in spread(lines):
-        context.folder(job).write(f"keys/{partition:06}/{segment:06}", written)
-
-
-def _keys(context: JobContext, segment: int, segments: int) -> Iterator[RowKey]:
-    request: Any = {"TableName": context.aggregates_table, "ConsistentRead": True, "ProjectionExpression": "pk, sk"}
-    if segments > 1:
-        request |= {"Segment": segment, "TotalSegments": segments}
-    rows = all_rows(context.dynamodb.scan, **request)
-    return ((image["pk"]["S"], image["sk"]["S"]) for image in rows)
-
-
 def read_rows(context: JobContext, job: Job, partition: int) -> None:
-    """Read a partition's rows: those in the table, in the base and in the journal.
+    """Read a partition's rows, slice by slice: those in the table, in the base and in the journal.
 
     What is read counts once: a run that ends late may have read after the journal was listed, and must not replace it.
+
+    Raises:
+        OutOfTime: the next invocation continues.
     """
-    stored: dict[str, set[RowKey]] = {}
-    for prefix, pk, sk in map(loads_own, context.folder(job).all_lines(f"keys/{partition:06}")):
-        stored.setdefault(prefix, set()).add((pk, sk))
-    for generation in context.check(job):
-        space = RowSpace(generation, context.aggregate(generation.id))
-        keys = stored.get(space.prefix, set())
-        keys |= {key for key, _ in by_key(base_of(context, job, generation, partition))}
-        keys |= journal_of(context, job, "steps-once", partition, generation).steps.keys()
-        firsts = MarkFirsts(context, boundary_id(job))
-        lines = [_line(one) for one in _read(context, space, sorted(keys), firsts)]
-        context.folder(job).write_once(f"rows/{space.prefix}/{partition:06}", lines)
+    spaces = spaces_of(context, context.check(job))
+    firsts = MarkFirsts(context, boundary_id(job))
+    remainder = Remainder(context.folder(job), job.step, partition)
+    slices = [ReadSlice(*one) for one in remainder.read().get("slices", ())]
+    run = context.new_name()
+    start = slices[-1].end.encode() if slices else FIRST
+    while start < LAST:
+        keys = _all_keys(context, job, spaces, partition, Slice(start))
+        for end, lines in _pages(context, keys, firsts):
+            one = ReadSlice(start.decode(), end.decode(), f"{run}-{len(slices):06}")
+            for name, written in lines.items():
+                context.folder(job).write(rows_path(name, partition, one), written)
+            slices.append(one)
+            start = end
+            if start < LAST and not context.has_time():
+                raise remainder.store(slices=slices)
+    context.folder(job).write_once(f"slices/{partition:06}", [dumps(one).encode() for one in slices])
+    remainder.end()
+
+
+def read_slices(context: JobContext, job: Job, partition: int) -> list["ReadSlice"]:
+    """Return the slices in which a partition was read."""
+    return [ReadSlice(*loads_own(line)) for line in context.lines(job, f"slices/{partition:06}")]
+
+
+def rows_path(name: GenerationId, partition: int, one: "ReadSlice") -> str:
+    """Return the path of a generation's rows in a slice."""
+    return f"rows/{label(name)}/{partition:06}/{one.name}"
+
+
+def _all_keys(context: JobContext, job: Job, spaces: Sequence[RowSpace], partition: int, where: Slice) -> SliceOfKeys:
+    """Return the keys of the rows that are in the table, in the base or in the journal."""
+    keys = built_keys(context, job, spaces, partition, where)
+    positions = {label(space.generation.id): position for position, space in enumerate(spaces)}
+    for place, line in where.lines(context.folder(job).all_lines(f"keys/{partition:06}")):
+        name, pk, sk = loads_own(line)
+        keys.add(positions[name], place, (pk, sk))
+    return keys
+
+
+def _pages(
+    context: JobContext, keys: SliceOfKeys, firsts: "MarkFirsts"
+) -> Iterator[tuple[bytes, dict[GenerationId, list[bytes]]]]:
+    """Yield the rows by generation, a few at a time, and the place where they end; a main row's are not divided."""
+    size, spaces = 0, keys.spaces
+    lines: dict[GenerationId, list[bytes]] = {one.generation.id: [] for one in spaces}
+    for few, end in together(keys.in_order(), keys.slice.end, MAX_KEYS_PER_READ * len(spaces)):
+        for position, space in enumerate(spaces):
+            found = sorted(key for _, at, key in few if at == position)
+            read = [_line(one) for one in _read(context, space, found, firsts)]
+            lines[space.generation.id] += read
+            size += sum(map(len, read))
+        if size > _MAX_BYTES_OF_ROWS or end == keys.slice.end or not context.has_time():
+            yield end, lines
+            lines, size = {one.generation.id: [] for one in spaces}, 0
 
 
 def _read(context: JobContext, space: RowSpace, keys: Iterable[RowKey], firsts: "MarkFirsts") -> Iterator[ReadRow]:

@@ -1,0 +1,60 @@
+"""The files of a base: pages that parts write, each under a name of its own, and the list of those that count.
+
+A part may run twice, and divide what it writes differently. So the part that ends first lists its pages.
+"""
+
+from collections.abc import Iterator
+from itertools import chain
+
+from msgspec import Struct, field
+
+from tailrace.aws.jobs.context import JobContext, Lines, label, spread
+from tailrace.aws.jobs.folder import Folder
+from tailrace.aws.jobs.job import Job
+from tailrace.backfill.generations import Generation, GenerationId
+
+_LISTED = "base-pages"
+
+
+class BasePages(Struct):
+    """The pages that a part writes; ``names`` are those that are written, by earlier invocations, too."""
+
+    folder: Folder
+    prefix: str
+    names: list[str] = field(default_factory=list)
+    size: int = 0
+    _lines: dict[str, Lines] = field(default_factory=dict)
+
+    def add(self, name: GenerationId, partition: int, line: bytes) -> None:
+        """Add a line to a generation's partition of rows."""
+        self._lines.setdefault(label(name), {}).setdefault(partition, []).append(line)
+        self.size += len(line)
+
+    def flush(self) -> None:
+        """Write what was added as a page."""
+        if not self.size:
+            return
+        name = f"{self.prefix}-{len(self.names):06}"
+        for generation, by_partition in self._lines.items():
+            for partition, lines in spread(by_partition):
+                self.folder.write(f"base/{generation}/{partition:06}/{name}", lines)
+        self.names.append(name)
+        self._lines, self.size = {}, 0
+
+    def end(self, part: int) -> None:
+        """List the pages as those of a part, unless another run has ended before."""
+        self.folder.write_once(f"bases/{part:06}", [name.encode() for name in self.names])
+
+
+def close_base(context: JobContext, job: Job) -> None:
+    """Write the list of the pages that count; those of a run that ends later do not."""
+    folder = context.folder(job)
+    folder.write_once(_LISTED, list(folder.all_lines("bases")))
+
+
+def base_lines(context: JobContext, job: Job, generation: Generation, partition: int) -> Iterator[bytes]:
+    """Yield the lines of a partition of a generation's base, each with its place first."""
+    folder = context.folder(job)
+    names = {name.decode() for name in context.lines(job, _LISTED)}
+    keys = folder.keys(f"base/{label(generation.id)}/{partition:06}")
+    return chain.from_iterable(folder.lines_of(key) for key in keys if key.rpartition("/")[2] in names)
