@@ -3,10 +3,8 @@
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any, ClassVar
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tailrace.encoding.json_types import Json
@@ -154,33 +152,6 @@ def test_all_buckets_of_the_past_are_over(serve: Serve, visit: Visit) -> None:
     assert page.evaluate(f"{CHART_DATA}.openFrom === {CHART_DATA}.xs.length")
     expect(page.locator(".foot-note")).not_to_contain_text("dashed")
     assert "so far" not in (page.locator(".panel").text_content() or "")
-
-
-WRITTEN = """() => {
-    const { fillText } = CanvasRenderingContext2D.prototype;
-    window.written = new Set();
-    CanvasRenderingContext2D.prototype.fillText = function (text, ...others) {
-        window.written.add(text);
-        return fillText.call(this, text, ...others);
-    };
-}"""
-"""A function that lists from now on what is written on a chart."""
-
-
-@pytest.mark.parametrize("power", [-120, -30, -14, 26, 40, 120])
-def test_the_value_axis_of_tiny_and_huge_numbers_has_ticks(serve: Serve, visit: Visit, power: int) -> None:
-    rows = [row("s0", hour, 1) | {"celsius": Decimal(f"{hour}E{power}")} for hour in range(9)]
-    page = visit(serve(FakeApi(rows={"sensor_hours": rows}).respond).url)
-    page.get_by_label("Measure").select_option("celsius")
-    expect(page.locator(".foot-note")).to_contain_text("Celsius")
-    page.evaluate(WRITTEN)
-    ticks = ["0", *(f"{number}e{power:+}" for number in (2, 4, 6, 8))]
-    wait_for(page, f"{ticks}.every((tick) => written.has(tick))")
-    drawn = page.evaluate(
-        "(() => { const { chart } = document.querySelector('.panel').panel;"
-        " return [0, 1, 8].map((index) => chart.drawnValue(0, index)); })()"
-    )
-    assert drawn == pytest.approx([0, float(f"1e{power}"), float(f"8e{power}")], abs=0)
 
 
 def test_a_band_of_texts_shows_both_its_ends_and_a_last_value_may_be_a_text_among_numbers(

@@ -6,12 +6,10 @@ import uPlot from "../vendor/uplot/uPlot.esm.js";
 import { closedPaths, drawOpenBuckets } from "./open-buckets.js";
 import { lineColors, themeColor, withOpacity } from "./palette.js";
 import { timeSteps, timeTicks } from "./time-ticks.js";
+import { INTEGER_STEPS, powerOf, timesPower, valueRange, valueTicks } from "./value-axis.js";
 
 const MIN_WIDTH = 240;
 const MIN_SELECTION_PX = 6;
-
-/** Distances between ticks of a count, which has no fractions. */
-const INTEGER_STEPS = Array.from({ length: 16 }, (_, power) => [1, 2, 5].map((step) => step * 10 ** power)).flat();
 
 /**
  * The data of a chart.
@@ -54,8 +52,10 @@ export class Chart {
   /** Draw chart data. The plot is rebuilt only if more than the numbers has changed. */
   draw(data) {
     this.#data = data;
-    this.#power = powerOf(data.columns);
     const { lines, view, unit, zone } = data;
+    // a hidden line does not determine the scale
+    const isShown = (index) => !lines[Math.floor(index / view.parts.length)].hidden;
+    this.#power = powerOf(data.columns.filter((_, index) => isShown(index)));
     const slots = lines.map(({ key, slot }) => [key, slot]);
     const structure = JSON.stringify([slots, view.key, unit, zone, themeColor("surface")]);
     if (structure !== this.#structure || this.#plot === null) {
@@ -139,7 +139,10 @@ export class Chart {
         focus: { prox: 28 },
       },
       focus: { alpha: 0.3 },
-      scales: { x: { range: () => this.#data.window }, y: { range: valueRange(view) } },
+      scales: {
+        x: { range: () => this.#data.window },
+        y: { range: (_, min, max) => valueRange(min, max, view.isZeroWhenEmpty) },
+      },
       axes: [timeAxis(zone, unit), valueAxis(view, () => this.#power)],
       series: [{}, ...this.#series()],
       bands: bandsOf(lines, view),
@@ -197,11 +200,6 @@ function bandsOf(lines, view) {
   }));
 }
 
-function valueRange(view) {
-  const end = { pad: 0.06, soft: 0, mode: view.isZeroWhenEmpty ? 1 : 3 };
-  return (_, min, max) => (min === null ? [0, 1] : uPlot.rangeNum(min, max, { min: end, max: end }));
-}
-
 function commonAxis() {
   const fontSize = Number.parseFloat(getComputedStyle(document.documentElement).fontSize) * 0.8;
   const grid = { stroke: themeColor("line-soft"), width: 1 };
@@ -225,21 +223,6 @@ function timeAxis(zone, unit) {
   };
 }
 
-/** Between these, uPlot finds ticks; it takes smaller numbers for 0. */
-const [SMALLEST, LARGEST] = [1e-12, 1e24];
-
-/** Return the power of ten by which values are divided to draw them: 0 unless all are tiny, or one is huge. */
-function powerOf(columns) {
-  const largest = columns.flat().reduce((most, value) => Math.max(most, Math.abs(value ?? 0)), 0);
-  return largest === 0 || (largest >= SMALLEST && largest <= LARGEST) ? 0 : Math.floor(Math.log10(largest));
-}
-
-/** Return a number times a power of ten, rounded once. */
-function timesPower(value, power) {
-  const [digits, exponent] = value.toExponential().split("e");
-  return power === 0 ? value : Number(`${digits}e${Number(exponent) + power}`);
-}
-
 function valueAxis(view, power) {
   const { fontSize, axis } = commonAxis();
   return {
@@ -248,6 +231,7 @@ function valueAxis(view, power) {
     gap: 6,
     space: fontSize * 3,
     ...(["count", "count_items", "distinct"].includes(view.kind) ? { incrs: INTEGER_STEPS } : {}),
+    splits: (_, __, from, to, step) => valueTicks(from, to, step),
     size: (_, labels) => 14 + Math.max(3, ...(labels ?? []).map((label) => label.length)) * fontSize * 0.6,
     values: (_, ticks, __, ___, step) =>
       tickLabels(
