@@ -44,6 +44,33 @@ def test_an_error_is_shown_and_retried_with_a_growing_delay(serve: Serve, visit:
     expect(page.locator(".panel .problem")).to_be_hidden()
 
 
+def test_nothing_is_requested_again_before_the_api_says(serve: Serve, visit: Visit) -> None:
+    api = FakeApi(rows=day())
+
+    def respond(path: str, query: str, headers: Mapping[str, str]) -> Response:
+        status, found, body = api.respond(path, query, headers)
+        return status, {**found, **({} if api.problem is None else {"Retry-After": "15"})}, body
+
+    served = serve(respond)
+    page = visit(served.url, clock=True)
+    api.problem = (429, {"message": "Too Many Requests"})
+    served.requests.clear()
+
+    def asked() -> list[str]:
+        """Return who has sent a request: the panel, the strip of stages, and what watches the list."""
+        return sorted("panel" if "/sensor_hours/" in target else target for target in served.requests)
+
+    def let_pass(seconds: int) -> None:
+        for _ in range(4 * seconds):
+            page.clock.run_for(250)
+            page.wait_for_timeout(15)
+
+    let_pass(14)
+    assert asked() == ["/aggregates", "/health", "panel"]
+    let_pass(16)
+    assert asked() == ["/aggregates", "/aggregates", "/health", "/health", "panel", "panel"]
+
+
 def test_an_error_that_is_not_a_problem_document_is_shown(serve: Serve, visit: Visit) -> None:
     api = FakeApi(problem=(429, {"message": "Too Many Requests"}))
     page = visit(serve(api.respond).url, ready=False)

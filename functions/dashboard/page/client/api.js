@@ -4,6 +4,9 @@ import { parse } from "../values/exact.js";
 
 const TIMEOUT_MS = 30_000;
 
+/** A timer of a month would fire at once. */
+const MAX_RETRY_S = 3600;
+
 /** A failed request: the API's problem document (RFC 9457), or no response at all. */
 export class Problem extends Error {
   /** `status` is 0 if there was no response; `retryS` is the API's Retry-After in seconds, or null. */
@@ -88,8 +91,9 @@ export class Api {
       // not JSON: the status is all there is
     }
     const { title, message, detail = "", type = "" } = body;
-    const retryS = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
+    const [seconds] = /^\d+$/.exec(response.headers.get("Retry-After") ?? "") ?? [];
+    const retryS = seconds === undefined ? null : Math.min(Number(seconds), MAX_RETRY_S);
     const summary = title ?? message ?? `The API returned status ${response.status}`;
-    return new Problem(response.status, summary, detail ?? "", type ?? "", Number.isNaN(retryS) ? null : retryS);
+    return new Problem(response.status, summary, detail ?? "", type ?? "", retryS);
   }
 }
