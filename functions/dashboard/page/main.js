@@ -12,6 +12,7 @@ import { Stages } from "./health/stages.js";
 import { RankedPanel } from "./panels/ranked-panel.js";
 import { TimePanel } from "./panels/time-panel.js";
 import { TotalsPanel } from "./panels/totals-panel.js";
+import { preparePrinting } from "./printing.js";
 import { Refresh } from "./refresh.js";
 import { countOf, humanize } from "./values/format.js";
 import { signature, Watch } from "./watch.js";
@@ -183,6 +184,7 @@ async function start() {
   };
   const refresh = new Refresh(panels, () => health.load(), onTick);
   placeTools(panels, refresh, session, config.reference);
+  preparePrinting(panels, () => refresh.paused, showNotice);
   const onList = (descriptions) => {
     if (updatePanels(panels, descriptions, shared)) refresh.observe();
   };

@@ -10,6 +10,8 @@ import { INTEGER_STEPS, powerOf, timesPower, valueRange, valueTicks } from "./va
 
 const MIN_WIDTH = 240;
 const MIN_SELECTION_PX = 6;
+/** The width of A4 and Letter without their margins; the stylesheet scales charts to that of the panel. */
+const PAPER_WIDTH = 680;
 
 /**
  * The data of a chart.
@@ -35,6 +37,7 @@ export class Chart {
   #data = null;
   /** The power of ten that a drawn value of 1 stands for. */
   #power = 0;
+  #maxWidth = Number.POSITIVE_INFINITY;
 
   /** `onSelect(from, to)` receives a range selected by dragging, `onCursor` the index of the point under it, or null. */
   constructor(host, { onSelect, onCursor }) {
@@ -49,9 +52,11 @@ export class Chart {
     return this.#plot?.over ?? null;
   }
 
-  /** Draw chart data. The plot is rebuilt only if more than the numbers has changed. */
-  draw(data) {
+  /** Draw chart data, as wide as the element or as paper. The plot is rebuilt only if more than the numbers has changed. */
+  draw(data, isPrinted = false) {
     this.#data = data;
+    this.#maxWidth = isPrinted ? PAPER_WIDTH : Number.POSITIVE_INFINITY;
+    this.#resize();
     const { lines, view, unit, zone } = data;
     // a hidden line does not determine the scale
     const isShown = (index) => !lines[Math.floor(index / view.parts.length)].hidden;
@@ -61,6 +66,8 @@ export class Chart {
     if (structure !== this.#structure || this.#plot === null) {
       this.#plot?.destroy();
       this.#plot = new uPlot(this.#options(), this.#columns(), this.host);
+      // now, not in a microtask: it may be printed before
+      this.#plot.batch(() => {});
       this.#structure = structure;
       this.#plot.root.setAttribute("aria-hidden", "true");
     } else {
@@ -119,18 +126,21 @@ export class Chart {
     });
   }
 
-  #resize() {
+  get #size() {
     const { clientWidth, clientHeight } = this.host;
-    if (this.#plot && clientWidth > 0 && (clientWidth !== this.#plot.width || clientHeight !== this.#plot.height)) {
-      this.#plot.setSize({ width: Math.max(clientWidth, MIN_WIDTH), height: clientHeight });
-    }
+    return { width: Math.max(Math.min(clientWidth, this.#maxWidth), MIN_WIDTH), height: clientHeight };
+  }
+
+  #resize() {
+    const { width, height } = this.#size;
+    if (this.#plot && this.host.clientWidth > 0 && (width !== this.#plot.width || height !== this.#plot.height))
+      this.#plot.batch(() => this.#plot.setSize({ width, height }));
   }
 
   #options() {
     const { lines, view, zone, unit } = this.#data;
     return {
-      width: Math.max(this.host.clientWidth, MIN_WIDTH),
-      height: this.host.clientHeight,
+      ...this.#size,
       legend: { show: false },
       cursor: {
         y: false,

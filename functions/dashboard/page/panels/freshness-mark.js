@@ -24,6 +24,11 @@ export class FreshnessMark {
     this.warning = el("p", { class: "warning", role: "status", hidden: true });
   }
 
+  /** Whether there was a response. */
+  get isRead() {
+    return this.#read !== null;
+  }
+
   /** Record that the panel asks the API. */
   asked() {
     this.#silence.asked();

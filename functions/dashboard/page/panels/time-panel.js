@@ -292,8 +292,8 @@ export class TimePanel extends Panel {
     this.reload();
   }
 
-  /** Redraw the chart in the new colors. */
-  onAppearanceChange() {
-    if (this.#chartData && this.form === "chart") this.chart.draw(this.#chartData);
+  /** Redraw the chart in the new colors, as wide as its element, or as paper. */
+  onAppearanceChange(isPrinted = false) {
+    if (this.#chartData && this.form === "chart") this.chart.draw(this.#chartData, isPrinted);
   }
 }
