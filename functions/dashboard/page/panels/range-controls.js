@@ -1,6 +1,6 @@
 /** The time range of a panel: presets, a custom range, and buttons to zoom and shift. */
 
-import { EVERYTHING, localTimesOf, rangeOf, rangeOptions, transformRange } from "../data/ranges.js";
+import { EVERYTHING, localTimesOf, longestRange, rangeOf, rangeOptions, transformRange } from "../data/ranges.js";
 import { button, el, labeledField, labeledSelect, setDisabled } from "../elements/dom.js";
 import { bucketLengthS, instantOf, isWithinDay } from "../values/times.js";
 
@@ -88,7 +88,10 @@ export class RangeControls {
 
   #transform(factor, shift) {
     if (!this.#shown) return;
-    const range = transformRange(this.#shown, factor, shift);
+    // both ends are rounded
+    const room = (longestRange(this.aggregate) - 1) / (this.#shown.to - this.#shown.from);
+    if (factor > 1 && room <= 1) return;
+    const range = transformRange(this.#shown, Math.min(factor, room), shift);
     if (range.to - range.from < Math.min(MIN_BUCKETS * bucketLengthS(this.aggregate.unit) * 1000, MAX_MIN_RANGE_MS))
       return;
     this.#shown = range;
