@@ -28,7 +28,8 @@ export function appearanceButton(onChange) {
     update();
     onChange();
   }
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", onChange);
+  for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"])
+    matchMedia(query).addEventListener("change", () => onChange());
   update();
   return toggle;
 }
