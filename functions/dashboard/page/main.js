@@ -169,7 +169,7 @@ async function start() {
   const health = new HealthMonitor(api, new Stages(byId("flow")));
   const panels = [];
   const shared = { api, config, extents: new Extents([]) };
-  const { aggregates } = await retried(() => api.get("aggregates"));
+  const aggregates = await retried(() => api.getAggregates());
   updatePanels(panels, aggregates, shared);
   const onTick = (now) => {
     for (const panel of panels) panel.freshness.show(now, panel.visible && !document.hidden, refresh.paused);

@@ -41,7 +41,7 @@ export class Watch {
     this.#busy = true;
     let [everyMs, retryMs] = [EVERY_MS, 0];
     try {
-      const { aggregates } = await this.api.get("aggregates");
+      const aggregates = await this.api.getAggregates();
       this.#failures = 0;
       if (aggregates.some((one) => isBuilding(one) || !isBuilt(one))) everyMs = BUILDING_EVERY_MS;
       this.onList(aggregates);

@@ -44,7 +44,7 @@ export class FreshnessMark {
 
   /** Record that a request failed, with or without a response. */
   failed(error) {
-    this.#failure = { hasResponse: error.status > 0 };
+    this.#failure = { hasResponse: error.status !== 0 };
     this.show(Date.now(), true);
   }
 
