@@ -7,19 +7,12 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PAGE_READY
 from tests.browser.fake_api import FakeApi, day
-from tests.browser.page_state import wait_for, wait_until
+from tests.browser.page_state import DRAWN_COLOR, wait_for, wait_until
 from tests.browser.site import Site
 
 type Visit = Callable[..., Page]
 type Serve = Callable[..., Site]
 type Check = Callable[[Page], list[str]]
-
-DRAWN_COLOR = """(one) => {
-    const [canvas, color] = [document.querySelector('.plot canvas'), getComputedStyle(one).backgroundColor];
-    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-    return data.some((_, at) => at % 4 === 0 && color === `rgb(${data.slice(at, at + 3).join(', ')})`);
-}"""
-"""A function: whether the chart has the color of a swatch."""
 
 VARIANTS = pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (360, False), (360, True)])
 
@@ -96,7 +89,7 @@ def test_high_contrast_has_the_colors_for_the_ground_of_the_system(serve: Serve,
     page.emulate_media(forced_colors="active", color_scheme="dark" if dark else "light")
     wait_for(page, f"({colors}).join() === '{','.join(of_system)}'")
     # the canvas, too
-    wait_for(page, f"({DRAWN_COLOR})(document.querySelector('.legend .swatch'))")
+    assert page.locator(".legend .swatch").first.evaluate(DRAWN_COLOR)
     page.emulate_media(forced_colors="none", color_scheme="dark" if dark else "light")
     wait_for(page, f"({colors}).join() !== '{','.join(of_system)}'")
 

@@ -5,13 +5,14 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tailrace.encoding.json_types import Json
 from tailrace.encoding.tagged_json import dumps
 from tests.browser.conftest import SCREENSHOTS
 from tests.browser.fake_api import START, FakeApi, day, hours, row
-from tests.browser.page_state import CHART_DATA, announced_text, wait_for
+from tests.browser.page_state import CHART_DATA, DRAWN_COLOR, announced_text, wait_for
 from tests.browser.site import Response, Site
 
 type Visit = Callable[..., Page]
@@ -152,6 +153,15 @@ def test_all_buckets_of_the_past_are_over(serve: Serve, visit: Visit) -> None:
     assert page.evaluate(f"{CHART_DATA}.openFrom === {CHART_DATA}.xs.length")
     expect(page.locator(".foot-note")).not_to_contain_text("dashed")
     assert "so far" not in (page.locator(".panel").text_content() or "")
+
+
+@pytest.mark.parametrize("hour", [0, 200, 479])
+def test_a_line_of_a_single_value_is_drawn_among_many(serve: Serve, visit: Visit, hour: int) -> None:
+    rows = [row("s0", number, 10, 20 + number % 7) for number in range(480)]
+    page = visit(serve(FakeApi(rows={"sensor_hours": [*rows, row("s1", hour, 5, 23)]}).respond).url, width=700)
+    page.get_by_label("Measure").select_option("celsius")
+    wait_for(page, f"{CHART_DATA}.view.key === 'celsius' && {CHART_DATA}.xs.length === 480")
+    assert page.locator(".legend .swatch").nth(1).evaluate(DRAWN_COLOR)
 
 
 def test_a_band_of_texts_shows_both_its_ends_and_a_last_value_may_be_a_text_among_numbers(

@@ -190,8 +190,8 @@ export class Chart {
 }
 
 /** Return the points to mark: all if there is room, otherwise those without a neighbor to draw a line to. */
-function isolatedPoints(plot, series, hasRoom, gaps) {
-  if (hasRoom || !gaps || gaps.length === 0) return null;
+function isolatedPoints(plot, series, hasRoom) {
+  if (hasRoom) return null;
   const [column, isolated] = [plot.data[series], []];
   const [first, last] = plot.series[series].idxs;
   for (let at = first; at <= last; at += 1) {
