@@ -9,6 +9,13 @@ from playwright.sync_api import Error, Page
 CHART_DATA = "document.querySelector('.panel').panel.chartData"
 """An expression: the data of the first panel's chart."""
 
+DRAWN_COLOR = """(one) => {
+    const [canvas, color] = [document.querySelector('.plot canvas'), getComputedStyle(one).backgroundColor];
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    return data.some((_, at) => at % 4 === 0 && color === `rgb(${data.slice(at, at + 3).join(', ')})`);
+}"""
+"""A function: whether the chart has the color of a swatch."""
+
 PAINT_LIMIT_MS = 1000
 MAX_MEASUREMENTS = 5
 

@@ -1,9 +1,15 @@
 // Applies a saved appearance before the first paint, so that the page does not flash. Not a module: modules are deferred.
 (() => {
+  const root = document.documentElement;
   try {
     const saved = localStorage.getItem("tailrace.appearance");
-    if (saved === "light" || saved === "dark") document.documentElement.dataset.appearance = saved;
+    if (saved === "light" || saved === "dark") root.dataset.appearance = saved;
   } catch {
     // storage is blocked: the system's appearance applies
   }
+  // high contrast has the system's ground, whatever is chosen here
+  const forced = matchMedia("(forced-colors: active)");
+  const mark = () => root.toggleAttribute("data-forced-colors", forced.matches);
+  forced.addEventListener("change", mark);
+  mark();
 })();

@@ -12,6 +12,7 @@ import { Stages } from "./health/stages.js";
 import { RankedPanel } from "./panels/ranked-panel.js";
 import { TimePanel } from "./panels/time-panel.js";
 import { TotalsPanel } from "./panels/totals-panel.js";
+import { preparePrinting } from "./printing.js";
 import { Refresh } from "./refresh.js";
 import { countOf, humanize } from "./values/format.js";
 import { signature, Watch } from "./watch.js";
@@ -168,7 +169,7 @@ async function start() {
   const health = new HealthMonitor(api, new Stages(byId("flow")));
   const panels = [];
   const shared = { api, config, extents: new Extents([]) };
-  const { aggregates } = await retried(() => api.get("aggregates"));
+  const aggregates = await retried(() => api.getAggregates());
   updatePanels(panels, aggregates, shared);
   const onTick = (now) => {
     for (const panel of panels) panel.freshness.show(now, panel.visible && !document.hidden, refresh.paused);
@@ -183,6 +184,7 @@ async function start() {
   };
   const refresh = new Refresh(panels, () => health.load(), onTick);
   placeTools(panels, refresh, session, config.reference);
+  preparePrinting(panels, () => refresh.paused, showNotice);
   const onList = (descriptions) => {
     if (updatePanels(panels, descriptions, shared)) refresh.observe();
   };

@@ -52,14 +52,17 @@ export class Refresh {
   async #refreshHealth() {
     const health = this.#health;
     health.busy = true;
+    let retryMs = 0;
     try {
       await this.loadHealth();
       health.failures = 0;
-    } catch {
+    } catch (error) {
       // loadHealth has shown the error
       health.failures += 1;
+      retryMs = (error.retryS ?? 0) * 1000;
     } finally {
-      health.nextAt = performance.now() + Math.min(HEALTH_EVERY_MS * 2 ** health.failures, MAX_BACK_OFF_MS);
+      const everyMs = Math.min(HEALTH_EVERY_MS * 2 ** health.failures, MAX_BACK_OFF_MS);
+      health.nextAt = performance.now() + Math.max(everyMs, retryMs);
       health.busy = false;
       this.onTick(Date.now());
     }

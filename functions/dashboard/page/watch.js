@@ -39,9 +39,9 @@ export class Watch {
 
   async #check() {
     this.#busy = true;
-    let everyMs = EVERY_MS;
+    let [everyMs, retryMs] = [EVERY_MS, 0];
     try {
-      const { aggregates } = await this.api.get("aggregates");
+      const aggregates = await this.api.getAggregates();
       this.#failures = 0;
       if (aggregates.some((one) => isBuilding(one) || !isBuilt(one))) everyMs = BUILDING_EVERY_MS;
       this.onList(aggregates);
@@ -49,8 +49,9 @@ export class Watch {
       // the panels and the stages show what the API's problem is
       if (!(error instanceof Problem)) throw error;
       this.#failures += 1;
+      retryMs = (error.retryS ?? 0) * 1000;
     } finally {
-      this.#nextAt = performance.now() + Math.min(everyMs * 2 ** this.#failures, MAX_BACK_OFF_MS);
+      this.#nextAt = performance.now() + Math.max(Math.min(everyMs * 2 ** this.#failures, MAX_BACK_OFF_MS), retryMs);
       this.#busy = false;
     }
   }

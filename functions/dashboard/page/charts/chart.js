@@ -6,12 +6,12 @@ import uPlot from "../vendor/uplot/uPlot.esm.js";
 import { closedPaths, drawOpenBuckets } from "./open-buckets.js";
 import { lineColors, themeColor, withOpacity } from "./palette.js";
 import { timeSteps, timeTicks } from "./time-ticks.js";
+import { INTEGER_STEPS, powerOf, timesPower, valueRange, valueTicks } from "./value-axis.js";
 
 const MIN_WIDTH = 240;
 const MIN_SELECTION_PX = 6;
-
-/** Distances between ticks of a count, which has no fractions. */
-const INTEGER_STEPS = Array.from({ length: 16 }, (_, power) => [1, 2, 5].map((step) => step * 10 ** power)).flat();
+/** The width of A4 and Letter without their margins; the stylesheet scales charts to that of the panel. */
+const PAPER_WIDTH = 680;
 
 /**
  * The data of a chart.
@@ -37,6 +37,7 @@ export class Chart {
   #data = null;
   /** The power of ten that a drawn value of 1 stands for. */
   #power = 0;
+  #maxWidth = Number.POSITIVE_INFINITY;
 
   /** `onSelect(from, to)` receives a range selected by dragging, `onCursor` the index of the point under it, or null. */
   constructor(host, { onSelect, onCursor }) {
@@ -51,16 +52,22 @@ export class Chart {
     return this.#plot?.over ?? null;
   }
 
-  /** Draw chart data. The plot is rebuilt only if more than the numbers has changed. */
-  draw(data) {
+  /** Draw chart data, as wide as the element or as paper. The plot is rebuilt only if more than the numbers has changed. */
+  draw(data, isPrinted = false) {
     this.#data = data;
-    this.#power = powerOf(data.columns);
+    this.#maxWidth = isPrinted ? PAPER_WIDTH : Number.POSITIVE_INFINITY;
+    this.#resize();
     const { lines, view, unit, zone } = data;
+    // a hidden line does not determine the scale
+    const isShown = (index) => !lines[Math.floor(index / view.parts.length)].hidden;
+    this.#power = powerOf(data.columns.filter((_, index) => isShown(index)));
     const slots = lines.map(({ key, slot }) => [key, slot]);
     const structure = JSON.stringify([slots, view.key, unit, zone, themeColor("surface")]);
     if (structure !== this.#structure || this.#plot === null) {
       this.#plot?.destroy();
       this.#plot = new uPlot(this.#options(), this.#columns(), this.host);
+      // now, not in a microtask: it may be printed before
+      this.#plot.batch(() => {});
       this.#structure = structure;
       this.#plot.root.setAttribute("aria-hidden", "true");
     } else {
@@ -119,18 +126,21 @@ export class Chart {
     });
   }
 
-  #resize() {
+  get #size() {
     const { clientWidth, clientHeight } = this.host;
-    if (this.#plot && clientWidth > 0 && (clientWidth !== this.#plot.width || clientHeight !== this.#plot.height)) {
-      this.#plot.setSize({ width: Math.max(clientWidth, MIN_WIDTH), height: clientHeight });
-    }
+    return { width: Math.max(Math.min(clientWidth, this.#maxWidth), MIN_WIDTH), height: clientHeight };
+  }
+
+  #resize() {
+    const { width, height } = this.#size;
+    if (this.#plot && this.host.clientWidth > 0 && (width !== this.#plot.width || height !== this.#plot.height))
+      this.#plot.batch(() => this.#plot.setSize({ width, height }));
   }
 
   #options() {
     const { lines, view, zone, unit } = this.#data;
     return {
-      width: Math.max(this.host.clientWidth, MIN_WIDTH),
-      height: this.host.clientHeight,
+      ...this.#size,
       legend: { show: false },
       cursor: {
         y: false,
@@ -139,7 +149,10 @@ export class Chart {
         focus: { prox: 28 },
       },
       focus: { alpha: 0.3 },
-      scales: { x: { range: () => this.#data.window }, y: { range: valueRange(view) } },
+      scales: {
+        x: { range: () => this.#data.window },
+        y: { range: (_, min, max) => valueRange(min, max, view.isZeroWhenEmpty) },
+      },
       axes: [timeAxis(zone, unit), valueAxis(view, () => this.#power)],
       series: [{}, ...this.#series()],
       bands: bandsOf(lines, view),
@@ -177,8 +190,8 @@ export class Chart {
 }
 
 /** Return the points to mark: all if there is room, otherwise those without a neighbor to draw a line to. */
-function isolatedPoints(plot, series, hasRoom, gaps) {
-  if (hasRoom || !gaps || gaps.length === 0) return null;
+function isolatedPoints(plot, series, hasRoom) {
+  if (hasRoom) return null;
   const [column, isolated] = [plot.data[series], []];
   const [first, last] = plot.series[series].idxs;
   for (let at = first; at <= last; at += 1) {
@@ -195,11 +208,6 @@ function bandsOf(lines, view) {
     series: [(lineIndex + 1) * parts, lineIndex * parts + 1],
     fill: withOpacity(colors[slot], 0.16),
   }));
-}
-
-function valueRange(view) {
-  const end = { pad: 0.06, soft: 0, mode: view.isZeroWhenEmpty ? 1 : 3 };
-  return (_, min, max) => (min === null ? [0, 1] : uPlot.rangeNum(min, max, { min: end, max: end }));
 }
 
 function commonAxis() {
@@ -225,21 +233,6 @@ function timeAxis(zone, unit) {
   };
 }
 
-/** Between these, uPlot finds ticks; it takes smaller numbers for 0. */
-const [SMALLEST, LARGEST] = [1e-12, 1e24];
-
-/** Return the power of ten by which values are divided to draw them: 0 unless all are tiny, or one is huge. */
-function powerOf(columns) {
-  const largest = columns.flat().reduce((most, value) => Math.max(most, Math.abs(value ?? 0)), 0);
-  return largest === 0 || (largest >= SMALLEST && largest <= LARGEST) ? 0 : Math.floor(Math.log10(largest));
-}
-
-/** Return a number times a power of ten, rounded once. */
-function timesPower(value, power) {
-  const [digits, exponent] = value.toExponential().split("e");
-  return power === 0 ? value : Number(`${digits}e${Number(exponent) + power}`);
-}
-
 function valueAxis(view, power) {
   const { fontSize, axis } = commonAxis();
   return {
@@ -248,6 +241,7 @@ function valueAxis(view, power) {
     gap: 6,
     space: fontSize * 3,
     ...(["count", "count_items", "distinct"].includes(view.kind) ? { incrs: INTEGER_STEPS } : {}),
+    splits: (_, __, from, to, step) => valueTicks(from, to, step),
     size: (_, labels) => 14 + Math.max(3, ...(labels ?? []).map((label) => label.length)) * fontSize * 0.6,
     values: (_, ticks, __, ___, step) =>
       tickLabels(

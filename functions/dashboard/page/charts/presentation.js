@@ -1,7 +1,8 @@
 /** How chart data are presented: as a chart, bars or lists, in which time window, with which intervals on offer. */
 
+import { mostBuckets } from "../data/ranges.js";
 import { countOf, formatList, humanize, spaced } from "../values/format.js";
-import { bucketLengthS } from "../values/times.js";
+import { bucketCount, bucketLengthS } from "../values/times.js";
 import { bucketText, openText, periodText } from "./bucket-text.js";
 
 const NAMED_BUCKETS = 3;
@@ -69,6 +70,13 @@ export function eachNote({ each }, shown) {
 /** Return a remark that a panel does not show all rows. */
 export function limitNote(rows) {
   return `Showing only the first ${countOf(rows.length, "row")}. Narrow the range or select a longer interval.`;
+}
+
+/** Return a remark that a panel shows a part of a range, because each bucket is a query; empty if it shows all of it. */
+export function cutNote({ isCut }, { unit }) {
+  if (!isCut) return "";
+  const newest = bucketCount(mostBuckets(unit).toLocaleString("en"), unit);
+  return `Showing only the newest ${newest} of the range. Select a custom range to see others.`;
 }
 
 /** Return a remark about buckets that are left out; empty if there are none. */

@@ -4,6 +4,9 @@ import { parse } from "../values/exact.js";
 
 const TIMEOUT_MS = 30_000;
 
+/** A timer of a month would fire at once. */
+const MAX_RETRY_S = 3600;
+
 /** A failed request: the API's problem document (RFC 9457), or no response at all. */
 export class Problem extends Error {
   /** `status` is 0 if there was no response; `retryS` is the API's Retry-After in seconds, or null. */
@@ -14,7 +17,7 @@ export class Problem extends Error {
       status,
       title,
       detail,
-      type: type.replace("urn:problem-type:tailrace:", ""),
+      type: String(type).replace("urn:problem-type:tailrace:", ""),
       retryS,
     });
   }
@@ -40,12 +43,23 @@ export class Api {
    * @param {[string, string][]} parameters in order; a name may occur more than once
    */
   async get(path, parameters = [], { signal } = {}) {
-    const { text } = await this.#request(path, parameters, "application/json", signal);
+    const { text, status } = await this.#request(path, parameters, "application/json", signal);
     try {
       return parse(text);
     } catch {
-      throw new Problem(0, "The response is not JSON", `check that ${this.base.href} is the API's address`);
+      throw new Problem(status, "The response is not JSON", `check that ${this.base.href} is the API's address`);
     }
+  }
+
+  /** Request the descriptions of all aggregates. */
+  async getAggregates() {
+    const { aggregates } = (await this.get("aggregates")) ?? {};
+    if (Array.isArray(aggregates)) return aggregates;
+    throw new Problem(
+      200,
+      "The response does not list aggregates",
+      `check that ${this.base.href} is the API's address`,
+    );
   }
 
   /**
@@ -72,7 +86,7 @@ export class Api {
       const text = await response.text();
       if (!response.ok) throw this.#problem(response, text, authorization);
       this.responseTimeMs = performance.now() - started;
-      return { text, headers: response.headers };
+      return { text, headers: response.headers, status: response.status };
     } catch (error) {
       if (error instanceof Problem || signal?.aborted) throw error;
       throw new Problem(0, "No response from the API", timeout.aborted ? `timeout after ${TIMEOUT_MS / 1000} s` : "");
@@ -88,8 +102,9 @@ export class Api {
       // not JSON: the status is all there is
     }
     const { title, message, detail = "", type = "" } = body;
-    const retryS = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
+    const [seconds] = /^\d+$/.exec(response.headers.get("Retry-After") ?? "") ?? [];
+    const retryS = seconds === undefined ? null : Math.min(Number(seconds), MAX_RETRY_S);
     const summary = title ?? message ?? `The API returned status ${response.status}`;
-    return new Problem(response.status, summary, detail ?? "", type ?? "", Number.isNaN(retryS) ? null : retryS);
+    return new Problem(response.status, summary, detail ?? "", type ?? "", retryS);
   }
 }

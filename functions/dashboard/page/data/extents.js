@@ -158,6 +158,21 @@ export class Extents {
   }
 }
 
+/**
+ * Return an extent with the rows that were read: `ends` are the seconds of the first and the last, and `leftOut` those of
+ * outliers. A range that leaves out nothing says nothing about what the others show.
+ */
+export function extendedBy(extent, { ends, leftOut }, leavesOut) {
+  const [first, last] = ends.map((second) => second * 1000);
+  const everything = [first, last, ...leftOut.map((second) => second * 1000)];
+  const all = {
+    oldest: Math.min(extent.all.oldest, ...everything),
+    newest: Math.max(extent.all.newest, ...everything),
+  };
+  if (!leavesOut) return { ...extent, all };
+  return { oldest: Math.min(extent.oldest, first), newest: Math.max(extent.newest, last), all };
+}
+
 /** Return an extent for an aggregate about which nothing is known: some buckets until now. */
 export function assumedExtent(aggregate, now) {
   const extent = { oldest: now - ASSUMED_BUCKETS * bucketLengthMs(aggregate), newest: now };

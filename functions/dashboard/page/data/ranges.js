@@ -115,6 +115,26 @@ export function widenRange(range, closed, unit) {
 }
 
 /**
+ * Return how many buckets are read at once if each is a query. The API counts months as if all had 28 days, and intervals
+ * reach beyond both ends of a range.
+ */
+export function mostBuckets(unit) {
+  return bucketLengthS(unit) > 7 * DAY_S ? 9000 : 9700;
+}
+
+/** Return how long a range may be, in ms. */
+export function longestRange({ unit, isBucketFirst }) {
+  return isBucketFirst ? mostBuckets(unit) * bucketLengthS(unit) * 1000 : Number.POSITIVE_INFINITY;
+}
+
+/** Return a range, or its newest part if it has more buckets than are read at once; that says so, as `isCut`. */
+export function readableRange(range, extent, aggregate) {
+  const whole = widenRange(range, closeRange(range, extent), aggregate.unit);
+  const longest = longestRange(aggregate);
+  return whole.to - whole.from > longest ? { ...range, from: whole.to - longest, isCut: true } : range;
+}
+
+/**
  * Return the unit of the buckets to show: the selected one, or the finest with at most {@link MAX_POINTS} points.
  *
  * @param {object} aggregate its `unit` and `rollupUnits`

@@ -28,19 +28,8 @@ export function appearanceButton(onChange) {
     update();
     onChange();
   }
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", onChange);
-  // a canvas keeps the colors that it was drawn in, while the swatches that explain them take those of paper
-  let before;
-  addEventListener("beforeprint", () => {
-    before = root.dataset.appearance;
-    root.dataset.appearance = "light";
-    onChange();
-  });
-  addEventListener("afterprint", () => {
-    if (before === undefined) delete root.dataset.appearance;
-    else root.dataset.appearance = before;
-    onChange();
-  });
+  for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"])
+    matchMedia(query).addEventListener("change", () => onChange());
   update();
   return toggle;
 }

@@ -21,12 +21,13 @@ export class HealthMonitor {
   async load() {
     this.#silence.asked();
     try {
-      this.#last = { health: await this.api.get("health"), at: Date.now() };
+      const last = { health: await this.api.get("health"), at: Date.now() };
+      this.stages.show(last.health, last.at, this.api.responseTimeMs);
+      this.#last = last;
       this.#hasResponse = false;
       this.#silence.answered();
-      this.stages.show(this.#last.health, this.#last.at, this.api.responseTimeMs);
     } catch (error) {
-      this.#hasResponse = error.status > 0;
+      this.#hasResponse = error.status !== 0;
       if (this.#last === null || Math.abs(Date.now() - this.#last.at) > UNKNOWN_AFTER_MS) this.stages.showUnknown();
       throw error;
     }

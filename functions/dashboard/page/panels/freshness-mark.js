@@ -24,6 +24,11 @@ export class FreshnessMark {
     this.warning = el("p", { class: "warning", role: "status", hidden: true });
   }
 
+  /** Whether there was a response. */
+  get isRead() {
+    return this.#read !== null;
+  }
+
   /** Record that the panel asks the API. */
   asked() {
     this.#silence.asked();
@@ -39,7 +44,7 @@ export class FreshnessMark {
 
   /** Record that a request failed, with or without a response. */
   failed(error) {
-    this.#failure = { hasResponse: error.status > 0 };
+    this.#failure = { hasResponse: error.status !== 0 };
     this.show(Date.now(), true);
   }
 

@@ -18,6 +18,8 @@ const MAX_BACK_OFF_S = 30;
  */
 export class Panel {
   #request = null;
+  /** What resolves when the request in flight has ended. */
+  #ended = null;
   #failures = 0;
   #isDownloading = false;
 
@@ -70,6 +72,14 @@ export class Panel {
     return [head, controls, ...notes, problem, stage, notice, foot, table.element];
   }
 
+  /** Called when colors change, and before and after printing: the stylesheet colors and sizes everything but charts. */
+  onAppearanceChange(_isPrinted = false) {}
+
+  /** Whether there are rows to read that were never read. */
+  get isUnread() {
+    return this.aggregate.isBuilt && !this.freshness.isRead;
+  }
+
   /** Whether a request is in flight. */
   get loading() {
     return this.#request !== null;
@@ -98,8 +108,17 @@ export class Panel {
   /** Load, unless a request is in flight or there is nothing to read yet. Errors are shown, and retried at growing intervals. */
   async refresh() {
     if (this.#request !== null || !this.aggregate.isBuilt) return;
-    const request = new AbortController();
-    this.#request = request;
+    this.#request = new AbortController();
+    this.#ended = this.#read(this.#request);
+    await this.#ended;
+  }
+
+  /** Load, or wait for what is being loaded. */
+  async refreshed() {
+    await (this.#request === null ? this.refresh() : this.#ended);
+  }
+
+  async #read(request) {
     setAttribute(this.element, "aria-busy", this.rows.length === 0 ? "true" : null);
     this.freshness.asked();
     try {

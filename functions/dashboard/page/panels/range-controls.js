@@ -1,7 +1,16 @@
 /** The time range of a panel: presets, a custom range, and buttons to zoom and shift. */
 
-import { EVERYTHING, localTimesOf, rangeOf, rangeOptions, transformRange } from "../data/ranges.js";
-import { button, el, labeledField, labeledSelect, setDisabled } from "../elements/dom.js";
+import { EVERYTHING, localTimesOf, longestRange, rangeOf, rangeOptions, transformRange } from "../data/ranges.js";
+import {
+  button,
+  el,
+  labeledField,
+  labeledSelect,
+  setAttribute,
+  setDisabled,
+  setText,
+  uniqueId,
+} from "../elements/dom.js";
 import { bucketLengthS, instantOf, isWithinDay } from "../values/times.js";
 
 const MIN_BUCKETS = 5;
@@ -34,6 +43,8 @@ export class RangeControls {
       element.hidden = true;
       return { input, element };
     });
+    this.order = el("p", { class: "misfit", id: uniqueId("order"), role: "status", hidden: true });
+    setAttribute(this.to.input, "aria-describedby", this.order.id);
     this.resetButton = button("Reset zoom", () => this.reset(), { disabled: true, icon: "⤢" });
     const buttons = [
       button("Earlier", () => this.#transform(1, -0.5), { icon: "‹" }),
@@ -43,7 +54,7 @@ export class RangeControls {
       this.resetButton,
     ];
     this.zoomButtons = el("div", { class: "zoom", role: "group", "aria-label": "Zoom" }, ...buttons);
-    this.fields = [range.element, this.from.element, this.to.element];
+    this.fields = [range.element, this.from.element, this.to.element, this.order];
   }
 
   /** Return the range to read, in ms; null is an open end. */
@@ -88,7 +99,10 @@ export class RangeControls {
 
   #transform(factor, shift) {
     if (!this.#shown) return;
-    const range = transformRange(this.#shown, factor, shift);
+    // both ends are rounded
+    const room = (longestRange(this.aggregate) - 1) / (this.#shown.to - this.#shown.from);
+    if (factor > 1 && room <= 1) return;
+    const range = transformRange(this.#shown, Math.min(factor, room), shift);
     if (range.to - range.from < Math.min(MIN_BUCKETS * bucketLengthS(this.aggregate.unit) * 1000, MAX_MIN_RANGE_MS))
       return;
     this.#shown = range;
@@ -99,6 +113,7 @@ export class RangeControls {
     this.#option = option;
     this.#zoomed = null;
     this.resetButton.disabled = true;
+    this.#noteOrder(false);
     const isCustom = option === "custom";
     this.from.element.hidden = !isCustom;
     this.to.element.hidden = !isCustom;
@@ -108,6 +123,13 @@ export class RangeControls {
       [this.from.input.value, this.to.input.value] = texts;
       this.#readCustom();
     } else this.onChange();
+  }
+
+  /** Say that the end comes before the start. The focus stays: whoever types the start changes it with each key. */
+  #noteOrder(isReversed) {
+    this.order.hidden = !isReversed;
+    setText(this.order, isReversed ? "The end must not be before the start. The range of before is shown." : "");
+    setAttribute(this.to.input, "aria-invalid", isReversed ? "true" : null);
   }
 
   get #hasDates() {
@@ -126,8 +148,8 @@ export class RangeControls {
     // as in the API, the end includes all of what it names: a minute is several buckets then
     const rest = bucketLengthS(this.aggregate.unit) < MINUTE_S ? MINUTE_S * 1000 - 1 : 0;
     const range = { from: instantOf(first, zone), to: instantOf(last, zone, { isLast: true }) + rest };
-    this.to.input.setCustomValidity(range.from > range.to ? "The end must not be before the start." : "");
-    if (!this.to.input.reportValidity()) return;
+    this.#noteOrder(range.from > range.to);
+    if (range.from > range.to) return;
     this.#custom = range;
     this.#zoomed = null;
     this.resetButton.disabled = true;

@@ -215,7 +215,4 @@ export class RankedPanel extends Panel {
   async #chooseFixed(group) {
     if (await this.groups.chooseFixed(group)) this.reload();
   }
-
-  /** Nothing to do: the stylesheet colors the bars. */
-  onAppearanceChange() {}
 }

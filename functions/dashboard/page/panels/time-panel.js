@@ -5,13 +5,21 @@ import { Chart } from "../charts/chart.js";
 import { handleKeys, KEYBOARD_HELP } from "../charts/keyboard.js";
 import { Legend } from "../charts/legend.js";
 import { lists } from "../charts/lists.js";
-import { captionOf, formOf, intervalOptions, leftOutNote, limitNote, windowOf } from "../charts/presentation.js";
+import {
+  captionOf,
+  cutNote,
+  formOf,
+  intervalOptions,
+  leftOutNote,
+  limitNote,
+  windowOf,
+} from "../charts/presentation.js";
 import { ranking } from "../charts/ranking.js";
 import { latestValue, Readout } from "../charts/readout.js";
 import { summary } from "../charts/summary.js";
-import { assumedExtent } from "../data/extents.js";
+import { assumedExtent, extendedBy } from "../data/extents.js";
 import { groupParameters, partsOf, readAllRows } from "../data/queries.js";
-import { closeRange, initialLineCount, rangeParameters, unitFor, widenRange } from "../data/ranges.js";
+import { closeRange, initialLineCount, rangeParameters, readableRange, unitFor, widenRange } from "../data/ranges.js";
 import { columnsOf, firstOpen, linesBySize } from "../data/series.js";
 import { initialView, viewOptions, viewsOf } from "../data/views.js";
 import { button, el, labeledSelect, setAttribute, setText, uniqueId } from "../elements/dom.js";
@@ -107,7 +115,7 @@ export class TimePanel extends Panel {
     if (!(await groups.load(signal))) return this.#showNothing(groups.emptyText, groups.freshness);
     const extent = await this.#loadExtent(now, signal);
     if (extent === null) return this.#showNothing("No rows in this group.");
-    const range = this.range.current(now);
+    const range = readableRange(this.range.current(now), this.range.reach, aggregate);
     const closed = closeRange(range, this.range.reach);
     const unit = unitFor(aggregate, closed.seconds, this.#interval, this.view.isAdditive);
     const lineCount = initialLineCount(unit, closed.seconds, this.view.kind);
@@ -176,25 +184,16 @@ export class TimePanel extends Panel {
     this.interval.setOptions(intervals, view.isAdditive ? this.#interval : "auto");
     this.movingWindow.show(unit, view);
     this.#describe(chartData, closed);
-    this.note([truncated ? limitNote(rows) : "", leftOutNote(chartData)].filter(Boolean).join(" "));
+    const limit = truncated ? limitNote(rows) : "";
+    this.note([cutNote(range, aggregate), limit, leftOutNote(chartData)].filter(Boolean).join(" "));
     this.#draw(chartData);
   }
 
   /** Extend the known extent by the rows that were read. */
   #extend({ ends, unit, leftOut }) {
     if (ends.length === 0) return;
-    const [first, last] = ends.map((second) => second * 1000);
-    if (unit === this.aggregate.unit) this.extents.extend(this.aggregate, first, last);
-    const { extent } = this.range;
-    const everything = [first, last, ...leftOut.map((second) => second * 1000)];
-    const all = {
-      oldest: Math.min(extent.all.oldest, ...everything),
-      newest: Math.max(extent.all.newest, ...everything),
-    };
-    // a range that leaves out nothing says nothing about what the others show
-    this.range.extent = this.range.leavesOut
-      ? { oldest: Math.min(extent.oldest, first), newest: Math.max(extent.newest, last), all }
-      : { ...extent, all };
+    if (unit === this.aggregate.unit) this.extents.extend(this.aggregate, ...ends.map((second) => second * 1000));
+    this.range.extent = extendedBy(this.range.extent, { ends, leftOut }, this.range.leavesOut);
   }
 
   #draw(chartData) {
@@ -292,8 +291,8 @@ export class TimePanel extends Panel {
     this.reload();
   }
 
-  /** Redraw the chart in the new colors. */
-  onAppearanceChange() {
-    if (this.#chartData && this.form === "chart") this.chart.draw(this.#chartData);
+  /** Redraw the chart in the new colors, as wide as its element, or as paper. */
+  onAppearanceChange(isPrinted = false) {
+    if (this.#chartData && this.form === "chart") this.chart.draw(this.#chartData, isPrinted);
   }
 }

@@ -37,9 +37,6 @@ export class TotalsPanel extends Panel {
     setText(this.caption, caption.filter(Boolean).join(" · "));
     return read;
   }
-
-  /** Nothing to do: the stylesheet colors the text. */
-  onAppearanceChange() {}
 }
 
 function entry(view, row) {
