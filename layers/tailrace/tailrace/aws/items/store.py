@@ -15,7 +15,7 @@ from tailrace.aws.items.conditions import (
     unchanged_since,
     update_parameters,
 )
-from tailrace.aws.items.rows import StoredItem, key_attributes, listed_fields, stored_item, validated_row
+from tailrace.aws.items.rows import StoredItem, absent_attributes, key_attributes, stored_item, validated_row
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
 from tailrace.aws.runtime.trace_logs import log_written
 from tailrace.definition.item_keys import CollectionKey
@@ -214,9 +214,8 @@ class ItemStore(Struct, frozen=True):
         return _without_effect(request) if isinstance(response, Unmet) else response
 
     def _unchanged_condition(self, collection: str, row: Row | None, after: Row) -> Condition:
-        listed = listed_fields(self.pipeline, collection) or frozenset()
-        absent = listed - self._keys(collection).fields.keys() | after.keys() | ({DIGEST} if not listed else set())
-        return unchanged_since(row, absent, list(self._keys(collection).attributes))
+        absent = absent_attributes(self.pipeline, collection, row or {}, after)
+        return unchanged_since(row, absent, self._keys(collection))
 
     def _keys(self, collection: str) -> CollectionKey:
         return self.pipeline.collection(collection).keys
