@@ -128,7 +128,7 @@ class ItemStore(Struct, frozen=True):
         for _ in range(_MAX_ATTEMPTS):
             row = self._require_row(collection, item_id)
             before = self._stored(collection, row)
-            if perhaps_written is not None and before == self._stored(collection, perhaps_written):
+            if perhaps_written is not None and self._is_same(collection, perhaps_written, row):
                 return before
             preconditions.require(before.etag)
             after = self._merged(collection, item_id, row, before, patch)
@@ -240,10 +240,13 @@ class ItemStore(Struct, frozen=True):
         return row is not None and not self._keys(collection).matches(row)
 
     def _is_same(self, collection: str, requested: Row | None, found: Row | None) -> bool:
-        """Tell whether the table has the row that was requested; None means no row."""
+        """Tell whether the table has the row that was requested; None means no row.
+
+        By the entity tag, because in Python ``True`` equals 1.
+        """
         if requested is None or found is None:
             return requested is found
-        return self._stored(collection, requested) == self._stored(collection, found)
+        return self._stored(collection, requested).etag == self._stored(collection, found).etag
 
     def _read_any(self, collection: str, item_id: str) -> Row | None:
         """Return the row with an item's key, even if it is an item of another collection."""
