@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from local.in_memory import Database
 from tailrace import Collection, Pipeline
 from tailrace.aws.items.rows import StoredItem, validated_row
+from tailrace.aws.items.store import ItemStore
 from tailrace.errors import InvalidItem
 
 LIMIT = 400 * 1024
@@ -38,3 +40,18 @@ def test_an_item_that_fits_without_its_other_attributes_only_is_too_large(name: 
     with pytest.raises(InvalidItem) as raised:
         validated_row(pipeline, "orders", item_id, StoredItem({"x": "x" * (LIMIT - 10)}, expires_at))
     assert [violation.keyword for violation in raised.value.violations] == ["size"]
+
+
+@pytest.mark.parametrize("name", ["plain", "closed"])
+def test_a_patch_leaves_room_for_the_expiry_of_the_item(name: str) -> None:
+    collection, item_id = COLLECTIONS[name]
+    database = Database()
+    database.create("items", "pk")
+    store = ItemStore(database, "items", Pipeline([collection]))  # type: ignore[arg-type]
+    sizes = []
+    for spare in range(0, 200, 7):
+        store.put("orders", item_id, {}, 4_000_000_000)
+        with suppress(InvalidItem):
+            store.patch("orders", item_id, {"x": "x" * (LIMIT - spare)})
+            sizes.append(size_of(database.rows("items")[0]))
+    assert LIMIT - 100 < max(sizes) <= LIMIT

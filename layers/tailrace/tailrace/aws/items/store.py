@@ -1,6 +1,7 @@
 """The items table: every item is checked before it is written, through whichever entrance it arrives."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -149,14 +150,16 @@ class ItemStore(Struct, frozen=True):
         """Return the row with the patch merged in; untouched fields keep their exact representation."""
         # as in a whole item that is put, what the key and the collection give is never missing
         merged = self._keys(collection).completed(item_id, merge_patch(before.item, patch))
-        checked = validated_row(self.pipeline, collection, item_id, StoredItem(merged))
-        kept = encode_item(before.item)
-        in_key, ttl = self._keys(collection).fields, self._keys(collection).ttl
+        expires_at = before.expires_at
+        with suppress(InvalidItem):  # the check of the whole item reports it
+            expires_at = expiry_after(self.pipeline.collection(collection), before.item, expires_at, merged)
+        room = None if expires_at is None else 0  # another writer's expiry may be anything: only its room counts
+        checked = validated_row(self.pipeline, collection, item_id, StoredItem(merged, room))
+        kept, in_key, ttl = encode_item(before.item), self._keys(collection).fields, self._keys(collection).ttl
         names = [name for name in merged if name not in in_key]
         fields = {name: row[name] if checked[name] == kept.get(name) else checked[name] for name in names}
         known = [name for name in before.item if name not in in_key]
         others = {name: value for name, value in row.items() if name not in known}
-        expires_at = expiry_after(self.pipeline.collection(collection), before.item, before.expires_at, merged)
         if expires_at != before.expires_at:
             others.pop(ttl, None)
             others |= encode_item({ttl: expires_at} if expires_at is not None else {})
