@@ -103,3 +103,18 @@ def test_the_same_item_by_another_writer_is_refused_without_a_repetition(store: 
     store.put("orders", "1", ORDER)
     with pytest.raises(PreconditionFailed):
         store.put("orders", "1", ORDER, preconditions=ABSENT)
+
+
+def test_a_boolean_of_another_writer_is_not_taken_for_the_number_that_was_requested(
+    cloud: Cloud, lose: Lose, store: ItemStore
+) -> None:
+    anything = ItemStore(store.client, "items", load_pipeline("tests.pipelines.anything:pipeline"))
+    lose("put_item", lambda: anything.put("things", "1", {"a": True}), attempts=1)
+    with pytest.raises(PreconditionFailed):
+        anything.put("things", "1", {"a": 1}, preconditions=ABSENT)
+    anything.put("things", "1", {"a": 5})
+    unchanged = parse_preconditions(anything.get("things", "1").etag, None)
+    lose("update_item", lambda: anything.put("things", "1", {"a": True}), attempts=1)
+    with pytest.raises(PreconditionFailed):
+        anything.patch("things", "1", {"a": 1}, unchanged)
+    assert cloud.items()["things#1"]["a"] is True

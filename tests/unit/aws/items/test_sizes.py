@@ -60,3 +60,18 @@ def test_a_patch_counts_the_expiry_that_the_item_keeps() -> None:
                 found.append(size_of(row))
                 break
     assert all(LIMIT - 100 < max(found) <= LIMIT for found in sizes.values())
+
+
+@pytest.mark.parametrize("name", ["plain", "closed"])
+def test_a_patch_leaves_room_for_the_expiry_of_the_item(name: str) -> None:
+    collection, item_id = COLLECTIONS[name]
+    database = Database()
+    database.create("items", "pk")
+    store = ItemStore(database, "items", Pipeline([collection]))  # type: ignore[arg-type]
+    sizes = []
+    for spare in range(0, 200, 7):
+        store.put("orders", item_id, {}, 4_000_000_000)
+        with suppress(InvalidItem):
+            store.patch("orders", item_id, {"x": "x" * (LIMIT - spare)})
+            sizes.append(size_of(database.rows("items")[0]))
+    assert LIMIT - 100 < max(sizes) <= LIMIT

@@ -1,8 +1,8 @@
 """Optimistic concurrency for items: conditions that no other writer has changed a row; built here, sent elsewhere.
 
-Every field of the row must still have the value that was read, so writers with a plain SDK need no version attribute. A
-field that was added since is detected by its name if the schema lists all fields; otherwise by the digest in each row
-that the engine writes (:data:`tailrace.encoding.dynamodb.DIGEST`).
+Every field of the row, and its expiry, must still have the value that was read, so writers with a plain SDK need no
+version attribute. A field that was added since is detected by its name if the schema names it; any field that the
+engine has added, by the digest in each row that it writes (:data:`tailrace.encoding.dynamodb.DIGEST`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -11,14 +11,14 @@ from typing import Any
 from msgspec import Struct
 
 from tailrace.definition.item_keys import CollectionKey
-from tailrace.encoding.dynamodb import ENGINE_ATTRIBUTES, encode_value
+from tailrace.encoding.dynamodb import encode_value
 from tailrace.encoding.json_types import Row
 from tailrace.errors import InvalidItem, Violation
 
 # An expression holds 4 KB and 300 operators, and each compared field takes two (= and AND):
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 _MAX_EXPRESSION_BYTES = 4096
-_MAX_COMPARED_FIELDS = 140
+MAX_COMPARED_FIELDS = 140
 OF_ANOTHER = "an item of another collection has this key"
 MAX_LISTED_FIELDS = 100
 """Fields whose absence one condition can require, in addition to those that it compares."""
@@ -56,28 +56,26 @@ def not_of_another(keys: CollectionKey) -> Condition | None:
     return Condition(f"attribute_not_exists(#k) OR ({same})", {"#k": keys.hash_attribute} | names, values)
 
 
-def unchanged_since(row: Row | None, absent: Collection[str], key: Sequence[str]) -> Condition:
-    """Return the condition that a row (in DynamoDB's JSON) is as it was read, and lacks the ``absent`` fields.
-
-    ``key`` are the names of the key attributes.
+def unchanged_since(row: Row | None, absent: Collection[str], keys: CollectionKey) -> Condition:
+    """Return the condition that a row (in DynamoDB's JSON) is as it was read, and lacks the ``absent`` attributes.
 
     Raises:
         InvalidItem: the row has more fields than one condition can compare.
     """
     if row is None:
-        return existence(key[0], exists=False)
-    compared = {f"#o{index}": name for index, name in enumerate(row) if name not in key}
+        return existence(keys.hash_attribute, exists=False)
+    compared = {f"#o{index}": name for index, name in enumerate(row) if name not in keys.attributes}
     missing = {f"#a{index}": name for index, name in enumerate(sorted(set(absent) - row.keys()))}
     parts = [f"{placeholder}=:{placeholder[1:]}" for placeholder in compared]
     parts += [f"attribute_not_exists({placeholder})" for placeholder in missing]
     text = " AND ".join(["attribute_exists(#k)", *parts])
-    field_count = len((row.keys() | set(absent)) - {*ENGINE_ATTRIBUTES, *key})
-    if field_count > _MAX_COMPARED_FIELDS or len(text) > _MAX_EXPRESSION_BYTES:
-        limit = f"more than {_MAX_COMPARED_FIELDS} fields cannot be compared: put the whole item without conditions"
-        raise InvalidItem([Violation("", "fields", limit)])
+    field_count = len((row.keys() | set(absent)) - {*keys.reserved, *keys.attributes})
+    if field_count > MAX_COMPARED_FIELDS or len(text) > _MAX_EXPRESSION_BYTES:
+        limit = f"more than {MAX_COMPARED_FIELDS} fields, or 115 new ones, cannot be compared"
+        raise InvalidItem([Violation("", "fields", f"{limit}: put the whole item without conditions")])
     return Condition(
         text,
-        compared | missing | {"#k": key[0]},
+        compared | missing | {"#k": keys.hash_attribute},
         {f":{placeholder[1:]}": row[name] for placeholder, name in compared.items()},
     )
 

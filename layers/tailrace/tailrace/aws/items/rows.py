@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from tailrace.aws.items.conditions import MAX_LISTED_FIELDS
+from tailrace.aws.items.conditions import MAX_COMPARED_FIELDS, MAX_LISTED_FIELDS
 from tailrace.definition.item_keys import PLAIN_ATTRIBUTE, PLAIN_TTL, CollectionKey
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.digests import entity_tag, item_digest
@@ -104,6 +104,23 @@ def listed_fields(pipeline: Pipeline, collection: str) -> frozenset[str] | None:
     """Return the names of all fields that an item can have; None if the schema allows others, or names too many."""
     names = pipeline.collection(collection).compiled.allowed_fields
     return None if names is None or len(names) > MAX_LISTED_FIELDS else names
+
+
+def absent_attributes(pipeline: Pipeline, collection: str, row: Row, after: Row) -> set[str]:
+    """Return the attributes that a row must still lack to be as it was read: all that it may have been given since.
+
+    ``row`` is what was read, ``after`` what is written. If the schema allows fields that it does not list, those that
+    it names are included, as far as one condition can hold them.
+    """
+    known = pipeline.collection(collection)
+    keys, listed = known.keys, listed_fields(pipeline, collection)
+    absent = {*after, keys.ttl, *((DIGEST,) if listed is None else listed)}
+    if listed is None:
+        own = {*keys.reserved, *keys.attributes}
+        room = min(MAX_COMPARED_FIELDS - len({*row, *after} - own), MAX_LISTED_FIELDS - len(after.keys() - row.keys()))
+        named = sorted(known.compiled.named_fields - own - row.keys() - after.keys())
+        absent.update(named[: max(room, 0)])
+    return absent - keys.fields.keys() - row.keys()
 
 
 def _epoch_seconds(value: Any, name: str) -> int:

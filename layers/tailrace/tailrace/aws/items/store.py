@@ -1,6 +1,7 @@
 """The items table: every item is checked before it is written, through whichever entrance it arrives."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -15,7 +16,7 @@ from tailrace.aws.items.conditions import (
     unchanged_since,
     update_parameters,
 )
-from tailrace.aws.items.rows import StoredItem, key_attributes, listed_fields, stored_item, validated_row
+from tailrace.aws.items.rows import StoredItem, absent_attributes, key_attributes, stored_item, validated_row
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
 from tailrace.aws.runtime.trace_logs import log_written
 from tailrace.definition.item_keys import CollectionKey
@@ -24,7 +25,6 @@ from tailrace.encoding.digests import item_digest
 from tailrace.encoding.dynamodb import DIGEST, encode_item, encode_value
 from tailrace.encoding.json_types import Item, Row
 from tailrace.encoding.limits import check_item
-from tailrace.encoding.times import MAX_EPOCH_SECOND
 from tailrace.errors import Conflict, InvalidItem, NotFound, PreconditionFailed, TailraceError, Violation, WritesOff
 from tailrace.http.merge_patch import merge_patch
 from tailrace.http.preconditions import UNCONDITIONAL, Preconditions
@@ -129,7 +129,7 @@ class ItemStore(Struct, frozen=True):
         for _ in range(_MAX_ATTEMPTS):
             row = self._require_row(collection, item_id)
             before = self._stored(collection, row)
-            if perhaps_written is not None and before == self._stored(collection, perhaps_written):
+            if perhaps_written is not None and self._is_same(collection, perhaps_written, row):
                 return before
             preconditions.require(before.etag)
             after = self._merged(collection, item_id, row, before, patch)
@@ -149,17 +149,16 @@ class ItemStore(Struct, frozen=True):
         """Return the row with the patch merged in; untouched fields keep their exact representation."""
         # as in a whole item that is put, what the key and the collection give is never missing
         merged = self._keys(collection).completed(item_id, merge_patch(before.item, patch))
-        # what it will have beside its fields counts, too; the expiry itself is not the caller's
-        expires = before.expires_at is not None or self.pipeline.collection(collection).lifetime is not None
-        sized = StoredItem(merged, MAX_EPOCH_SECOND if expires else None)
-        checked = validated_row(self.pipeline, collection, item_id, sized)
-        kept = encode_item(before.item)
-        in_key, ttl = self._keys(collection).fields, self._keys(collection).ttl
+        expires_at = before.expires_at
+        with suppress(InvalidItem):  # the check of the whole item reports it
+            expires_at = expiry_after(self.pipeline.collection(collection), before.item, expires_at, merged)
+        room = None if expires_at is None else 0  # another writer's expiry may be anything: only its room counts
+        checked = validated_row(self.pipeline, collection, item_id, StoredItem(merged, room))
+        kept, in_key, ttl = encode_item(before.item), self._keys(collection).fields, self._keys(collection).ttl
         names = [name for name in merged if name not in in_key]
         fields = {name: row[name] if checked[name] == kept.get(name) else checked[name] for name in names}
         known = [name for name in before.item if name not in in_key]
         others = {name: value for name, value in row.items() if name not in known}
-        expires_at = expiry_after(self.pipeline.collection(collection), before.item, before.expires_at, merged)
         if expires_at != before.expires_at:
             others.pop(ttl, None)
             others |= encode_item({ttl: expires_at} if expires_at is not None else {})
@@ -214,9 +213,8 @@ class ItemStore(Struct, frozen=True):
         return _without_effect(request) if isinstance(response, Unmet) else response
 
     def _unchanged_condition(self, collection: str, row: Row | None, after: Row) -> Condition:
-        listed = listed_fields(self.pipeline, collection) or frozenset()
-        absent = listed - self._keys(collection).fields.keys() | after.keys() | ({DIGEST} if not listed else set())
-        return unchanged_since(row, absent, list(self._keys(collection).attributes))
+        absent = absent_attributes(self.pipeline, collection, row or {}, after)
+        return unchanged_since(row, absent, self._keys(collection))
 
     def _keys(self, collection: str) -> CollectionKey:
         return self.pipeline.collection(collection).keys
@@ -241,10 +239,13 @@ class ItemStore(Struct, frozen=True):
         return row is not None and not self._keys(collection).matches(row)
 
     def _is_same(self, collection: str, requested: Row | None, found: Row | None) -> bool:
-        """Tell whether the table has the row that was requested; None means no row."""
+        """Tell whether the table has the row that was requested; None means no row.
+
+        By the entity tag, because in Python ``True`` equals 1.
+        """
         if requested is None or found is None:
             return requested is found
-        return self._stored(collection, requested) == self._stored(collection, found)
+        return self._stored(collection, requested).etag == self._stored(collection, found).etag
 
     def _read_any(self, collection: str, item_id: str) -> Row | None:
         """Return the row with an item's key, even if it is an item of another collection."""
