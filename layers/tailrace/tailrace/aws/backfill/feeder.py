@@ -116,9 +116,10 @@ class Feeder(Struct, frozen=True):
         for one in admission.interrupts:
             reason = "code with another definition ran"
             logger().warning("generation interrupted", extra={"aggregate": one.aggregate, "version": one.version})
+            # before it is written: if that succeeds without a response, nobody finds it again
+            count_metrics(GenerationsInterrupted=1)
             if not self.control.replace(one, interrupt(one, reason)):
                 raise Transient("a control row has changed; the control rows are read again")
-            count_metrics(GenerationsInterrupted=1)
         feeds = tuple(one for one in admission.feeds if shard is not None or not one.boundaries)
         return View(control, feeds, ShardRow.parse(progress_row))
 
@@ -255,7 +256,5 @@ def distrust_one(table: ControlTable, one: Generation, reason: str) -> bool:
     the stage that the rows are of.
     """
     after = distrusted(one, reason)
-    if after != one and not table.replace(one, after):
-        return False
     count_metrics({"service": "aggregate"}, GenerationsInterrupted=int(one.exact or one.state is State.BUILDING))
-    return True
+    return after == one or table.replace(one, after)

@@ -173,9 +173,23 @@ class JobTable(Struct, frozen=True):
         try:
             self.client.put_item(**request)
         except (ClientError, BotoCoreError) as error:
-            if has_code(error, CONDITION_FAILED):
+            if not has_code(error, CONDITION_FAILED):
+                raise translate(error) from error
+            if not self._has_ended_so(job, request["Item"]):
                 raise Overtaken(f"another execution has written job {job.id}") from error
-            raise translate(error) from error
+
+    def _has_ended_so(self, job: Job, row: Mapping[str, Any]) -> bool:
+        """Tell whether an earlier attempt has written a job's end, and its response was lost.
+
+        Whoever repeats the call finds a job that has ended, and counts nothing.
+        """
+        if job.state == "running":  # another execution may have taken the same step in the same second
+            return False
+        with map_aws_errors():
+            found = self.client.get_item(
+                TableName=self.table, Key={"pk": row["pk"], "sk": row["sk"]}, ConsistentRead=True
+            )
+        return found.get("Item") == row
 
     def _now(self) -> str:
         return self.clock().isoformat(timespec="seconds")

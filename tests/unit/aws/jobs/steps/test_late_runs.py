@@ -106,6 +106,20 @@ def test_the_parts_of_the_journal_are_those_of_the_run_that_counts(
     assert player.verify_after(monkeypatch, step, list_again) == ("done", (), 14)
 
 
+@pytest.mark.parametrize("step", ["scan", "journal", "base", "keys", "read", "journal again", "judge"])
+def test_a_part_of_another_step_with_more_parts_changes_nothing(
+    player: Calm, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """An execution that was paused works on, although another one has taken the job further."""
+
+    def work_on_another(context: JobContext, job: Job) -> None:
+        before, objects = context.jobs.read(job.id), dict(player.world.buckets.objects)
+        machine.work_on(context, job.id, 99)
+        assert (context.jobs.read(job.id), player.world.buckets.objects) == (before, objects)
+
+    assert player.verify_after(monkeypatch, step, work_on_another) == ("done", (), 7)
+
+
 @pytest.mark.parametrize(
     ("is_gone", "reason"),
     [

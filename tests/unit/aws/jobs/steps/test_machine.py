@@ -120,7 +120,7 @@ def test_an_execution_that_was_overtaken_does_not_end_the_job(world: World, monk
 
 def test_a_part_that_ends_after_its_step_does_not_end_the_job(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     context = world.job_context()
-    context.jobs.write(context.jobs.read("j").go_to("judge"))
+    context.jobs.write(context.jobs.read("j").remember(partitions=1).go_to("judge"))
 
     def late(context: JobContext, job: Job, _number: int) -> None:
         context.jobs.write(job.go_to("verdict"))

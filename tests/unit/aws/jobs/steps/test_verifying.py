@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from local.in_memory import Database
+from local.in_memory.errors import client_error
 from tailrace.aws.backfill.control import ControlTable
 from tailrace.aws.backfill.feeder import OLDER_CODE
 from tailrace.aws.custom_resources.first_control_rows import write_first_control_rows
@@ -93,6 +95,26 @@ def test_a_bucket_that_cannot_be_used_for_a_moment_loses_no_finding(
     assert (job.state, job.data["counts"]["different"], failures) == ("done", 1, [])
     assert ("history", job.data["report"]) in player.world.buckets.objects
     assert exact(player.world) == {"pages": True, "shops": False}
+    assert [one["RowsDifferent"] for one in counted] == [1]
+
+
+def test_what_was_found_is_counted_even_if_the_response_to_the_last_write_is_lost(
+    player: Calm, counted: list[dict[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SDK sends it again then, and the condition does not hold any more."""
+    put = Database.put_item
+    lost: list[str] = []
+
+    def put_item(database: Database, **request: Any) -> Any:
+        found = put(database, **request)
+        if request["Item"].get("state") == {"S": "done"} and not lost:
+            lost.append(request["Item"]["sk"]["S"])
+            raise client_error("PutItem", "ConditionalCheckFailedException", "")
+        return found
+
+    monkeypatch.setattr(Database, "put_item", put_item)
+    job = verify(player)
+    assert (job.state, lost) == ("done", [job.id])
     assert [one["RowsDifferent"] for one in counted] == [1]
 
 

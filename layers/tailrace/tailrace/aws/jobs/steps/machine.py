@@ -141,13 +141,18 @@ def _run(context: JobContext, job: Job) -> dict[str, Any]:
 def work_on(context: JobContext, name: str, number: int) -> None:
     """Work on one part of the step under way; a repetition does the same again, or what is left of it.
 
+    A number that the step does not have is of a step that is over: another execution has taken the job further.
+
     Raises:
         Transient: a service cannot be used now, or the step is over; the call is repeated.
     """
     job = context.jobs.read(name)
     if job.step in _PARTS and job.state == "running":
+        part, parts, _ = _PARTS[job.step]
+        if number >= job.data[parts]:
+            return
         try:
-            _PARTS[job.step][0](context, job, number)
+            part(context, job, number)
         except JobEnded as error:
             _fail(context, job, str(error))
             return
