@@ -229,3 +229,21 @@ def test_the_last_values_that_are_loaded_leave_the_focus_in_the_dialog(serve: Se
     more.press("Enter")
     expect(page.get_by_role("checkbox")).to_have_count(150)
     expect(page.get_by_role("searchbox")).to_be_focused()
+
+
+def test_a_chart_that_is_zoomed_to_a_single_bucket_hands_the_focus_on(serve: Serve, visit: Visit) -> None:
+    api = FakeApi(rows=day(1, 4))
+    page = visit(serve(api.respond).url)
+    zoom_out = page.get_by_role("button", name="Zoom out")
+    page.locator(".plot").focus()
+    for _ in range(12):
+        page.keyboard.press("+")
+    expect(page.locator(".plot")).to_be_hidden()
+    expect(zoom_out).to_be_focused()
+    for _ in range(12):
+        page.keyboard.press("Enter")
+    expect(page.locator(".plot")).to_be_visible()
+    expect(zoom_out).to_be_focused()
+    api.rows = {}  # they expire
+    expect(page.locator(".panel .empty")).to_be_visible()
+    expect(page.locator("body")).not_to_be_focused()

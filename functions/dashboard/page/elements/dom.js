@@ -63,6 +63,20 @@ export function passFocus(element) {
   element.focus({ preventScroll: true });
 }
 
+/**
+ * Let the first of other elements that is visible take over the focus of what is hidden in an element. Chromium takes it
+ * away at once; other browsers do so with the next frame, for which the function that is returned is to be called.
+ */
+export function keepFocus(element, successors) {
+  const pass = () => passFocus(successors().find((one) => !one.closest("[hidden]")));
+  element.addEventListener("focusout", ({ target }) => {
+    if (target.closest("[hidden]")) queueMicrotask(pass);
+  });
+  return () => {
+    if (element.contains(document.activeElement) && document.activeElement.closest("[hidden]")) pass();
+  };
+}
+
 /** Disable a button or enable it. Without a focus, Tab would start again at the top: another element takes it over. */
 export function setDisabled(control, isDisabled, successor) {
   const hadFocus = document.activeElement === control;

@@ -2,7 +2,7 @@
 
 import { Problem } from "../client/api.js";
 import { Moved } from "../data/generations.js";
-import { button, el, setAttribute, setDisabled, setText, uniqueId } from "../elements/dom.js";
+import { button, el, keepFocus, setAttribute, setDisabled, setText, uniqueId } from "../elements/dom.js";
 import { Table } from "../elements/table.js";
 import { countOf, humanize } from "../values/format.js";
 import { downloadCsv } from "./download.js";
@@ -22,7 +22,10 @@ export class Panel {
   #ended = null;
   #failures = 0;
   #isDownloading = false;
+  #passFocus;
 
+  /** What takes over the focus of what is hidden, if it is visible. */
+  successors = [];
   /** Whether it is in view; set by Refresh. */
   visible = false;
   nextAt = 0;
@@ -55,6 +58,7 @@ export class Panel {
       },
       ...this.#parts(),
     );
+    this.#passFocus = keepFocus(this.stage, () => [...this.successors, this.tableButton]);
     // for the browser's console
     this.element.panel = this;
   }
@@ -123,6 +127,7 @@ export class Panel {
     this.freshness.asked();
     try {
       const { freshness, rows, requests, bucketName } = await this.load(request.signal);
+      this.#passFocus();
       this.rows = rows;
       this.bucketName = bucketName;
       this.#failures = 0;

@@ -46,10 +46,11 @@ export class RangeControls {
     this.order = el("p", { class: "misfit", id: uniqueId("order"), role: "status", hidden: true });
     setAttribute(this.to.input, "aria-describedby", this.order.id);
     this.resetButton = button("Reset zoom", () => this.reset(), { disabled: true, icon: "⤢" });
+    this.zoomOutButton = button("Zoom out", () => this.zoom(2), { icon: "−" });
     const buttons = [
       button("Earlier", () => this.#transform(1, -0.5), { icon: "‹" }),
       button("Zoom in", () => this.zoom(0.5), { icon: "+" }),
-      button("Zoom out", () => this.zoom(2), { icon: "−" }),
+      this.zoomOutButton,
       button("Later", () => this.#transform(1, 0.5), { icon: "›" }),
       this.resetButton,
     ];

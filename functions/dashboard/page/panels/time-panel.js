@@ -104,6 +104,7 @@ export class TimePanel extends Panel {
     this.list = el("div", { class: "lists", hidden: true });
     this.bars = el("ol", { class: "ranking wide", hidden: true });
     this.legendBar = el("div", { class: "legend-bar" }, this.legend.element, this.range.zoomButtons);
+    this.successors = [this.range.zoomOutButton];
     const hiddenTexts = [this.summary, this.readout.liveRegion];
     this.stage.append(this.legendBar, this.plot, this.empty, this.list, this.bars, ...hiddenTexts);
   }
