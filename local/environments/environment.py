@@ -19,7 +19,6 @@ from typing import IO, Callable
 STAMP = ".made-from"  # written last: marks a complete environment and holds the digest of its inputs
 OLDEST_NPM = 7
 UNUSABLE = ':"$`\t\n'
-PATHS = "surrogateescape"  # how paths are encoded, also where the locale is ASCII
 DISK_FULL = ("No space left on device", "ENOSPC", "Disk quota exceeded", "EDQUOT")
 NETWORK_HINT = "Check the network connection and proxy settings."
 
@@ -51,7 +50,14 @@ def run_command(command: list[str], failure_hint: str, **options: object) -> str
     Raises:
         SetupError: the command failed. The message is ``failure_hint`` and the last lines of the output.
     """
-    read = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8", "errors": "replace"}
+    read: dict[str, object] = {
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.STDOUT,
+        "encoding": "utf-8",
+        "errors": "replace",
+    }
+    # in another locale, uv installs into a folder whose name it has read wrong
+    read["env"] = {**os.environ, "LC_ALL": "C.UTF-8"}
     try:
         done = subprocess.run(command, check=False, close_fds=False, **read, **options)  # type: ignore[call-overload]
     except OSError as error:
@@ -78,13 +84,16 @@ def write_stamp(home: Path, fingerprint: str) -> None:
 
 
 def write_if_changed(path: Path, text: str, mode: int = 0) -> None:
-    """Write a file unless it has this text: others may be reading it, and what is complete may be read-only."""
+    """Write a file unless it has this text: others may be reading it, and what is complete may be read-only.
+
+    Paths in it are as on the disk, whatever the locale.
+    """
     try:
-        is_current = path.read_text(encoding="utf-8", errors=PATHS) == text
+        is_current = path.read_bytes() == os.fsencode(text)
     except OSError:  # there is none
         is_current = False
     if not is_current:
-        path.write_text(text, encoding="utf-8", errors=PATHS)
+        path.write_bytes(os.fsencode(text))
     if path.stat().st_mode & mode != mode:
         path.chmod(mode)
 
@@ -100,7 +109,7 @@ def digest(*parts: object) -> str:
     """Return a digest of the contents of files and the text of other values."""
     combined = hashlib.sha256()
     for part in parts:
-        combined.update(part.read_bytes() if isinstance(part, Path) else str(part).encode(errors=PATHS))
+        combined.update(part.read_bytes() if isinstance(part, Path) else os.fsencode(str(part)))
     return combined.hexdigest()
 
 

@@ -152,9 +152,9 @@ def python_environment(name: str, home: Path, lock: Path, python: Path | None = 
 def dev() -> None:
     """The environment of the tests and the demo: the layer's packages and the development tools."""
     python_environment("dev", ROOT / ".venv", LOCKS / "dev.txt")
-    # import the layer's own packages from the source tree
+    # import the layer's own packages from the source tree; of a whole path, Python reads an umlaut as UTF-8 only
     packages = ROOT / ".venv" / "lib" / f"python{PYTHON}" / "site-packages"
-    write_if_changed(packages / "layer.pth", f"{LAYER_REQUIREMENTS.parent}\n")
+    write_if_changed(packages / "layer.pth", "../../../../layers/tailrace\n")
 
     # the `tailrace` command; -P keeps modules in the current folder from being imported
     command = ROOT / ".venv" / "bin" / "tailrace"

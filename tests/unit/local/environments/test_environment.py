@@ -134,13 +134,20 @@ def test_complete_environments_of_another_user_can_be_locked(
         environment.setup_lock(tmp_path)
 
 
-def test_a_path_may_hold_what_the_locale_cannot_show(tmp_path: Path) -> None:
+def test_a_path_is_the_same_whatever_the_locale(tmp_path: Path) -> None:
     """In an ASCII locale, an umlaut is two bytes that are no characters."""
-    path = os.fsdecode("Größe".encode())
-    ascii_path = "Größe".encode().decode("ascii", errors="surrogateescape")
-    assert environment.digest(ascii_path) == environment.digest(path)
-    environment.write_if_changed(tmp_path / "layer.pth", ascii_path)
-    assert (tmp_path / "layer.pth").read_text(encoding="utf-8") == path
+    script = (
+        "import os, sys; from pathlib import Path; from local.environments import environment\n"
+        "environment.write_if_changed(Path(sys.argv[1]), os.environ['NAME'])\n"
+        "print(environment.digest(os.environ['NAME']))\n"
+        "command = [sys.executable, '-I', '-c', 'import sys; print(ascii(sys.argv[1]))', os.environ['NAME']]\n"
+        "print(environment.run_command(command, ''))"
+    )
+    command = [sys.executable, "-X", "utf8=0", "-c", script, str(tmp_path / "layer.pth")]
+    plain = os.environ | {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "NAME": "Größe"}
+    said = subprocess.run(command, cwd=setup.ROOT, env=plain, capture_output=True, text=True, check=True)
+    assert said.stdout.split() == [environment.digest("Größe"), r"'Gr\xf6\xdfe'"]
+    assert (tmp_path / "layer.pth").read_text(encoding="utf-8") == "Größe"
 
 
 def test_an_interruption_while_the_setup_starts_prints_no_traceback(tmp_path: Path) -> None:

@@ -73,6 +73,15 @@ def test_the_command_runs_with_assertions_and_with_the_modules_of_this_checkout(
     assert said.stdout == f"{checkout}||-P -m cli plan a b\n"
 
 
+def test_the_layer_is_that_of_the_checkout_wherever_it_is(checkout: Path) -> None:
+    packages = checkout / ".venv" / "lib" / "python3.13" / "site-packages"
+    (checkout / "layers" / "tailrace").mkdir(parents=True)
+    script = "import site, sys; site.addsitedir(sys.argv[1]); print(sys.path[-1])"
+    command = [sys.executable, "-c", script, str(packages)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert said.stdout == f"{checkout}/layers/tailrace\n"
+
+
 def test_a_complete_environment_is_only_read(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may be another user's, and others may be reading it: a command that is written again is empty for a moment."""
 
