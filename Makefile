@@ -6,7 +6,7 @@ PYTHON3 ?= python3
 VENV := .venv/bin
 # sam build finds the template's Python, its pip and npm on PATH; the Python in sam's own environment has no pip
 TOOL_PATH = $(CURDIR)/.venv/bin:$(CURDIR)/.tools/sam/bin:$(CURDIR)/.tools/node/bin:$(PATH)
-SAM = PATH="$(TOOL_PATH)" SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam
+SAM = PATH="$(TOOL_PATH)" LC_ALL=C.UTF-8 SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam
 # Not the pipeline, which is the user's: check_definition checks what it means.
 CODE := layers/tailrace/tailrace functions local cli tests benchmarks docs/site
 T ?= tests
@@ -15,9 +15,10 @@ NO := 0 false no off
 # What Python compiles is kept, whatever the shell says: hundreds of processes would each compile all that they import.
 unexport PYTHONDONTWRITEBYTECODE
 # Nor does it decide what is imported, whether assertions hold, which are part of a definition, or where packages go.
-unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONUTF8 PYTHONCOERCECLOCALE
+unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONOPTIMIZE
 unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON PIP_PLATFORM PIP_REQUIRE_HASHES PIP_DRY_RUN
-# A terminal that is not UTF-8 lacks some characters; a locale that is ASCII must not keep paths from being read.
+# Files and paths are read as UTF-8 in any locale; of PYTHONIOENCODING, a terminal may lack some characters.
+export PYTHONUTF8 := 1
 export PYTHONIOENCODING := :replace
 
 .PHONY: help setup demo stack dashboard test simulate chaos rebuilds bench check audit sbom definition-lock docs format build deploy lock clean

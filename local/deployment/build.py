@@ -203,6 +203,7 @@ def _sam_environment() -> dict[str, str]:
         SAM_CLI_POLL_DELAY="0.3",
         AWS_ENDPOINT_URL="http://127.0.0.1:9",  # `sam build` may ask STS for the account: fail fast
         AWS_MAX_ATTEMPTS="1",
+        LC_ALL="C.UTF-8",  # it reads what `make` says, in the user's language, as UTF-8
     )
 
 
