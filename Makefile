@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Nor does it decide what is imported, whether assertions hold, which are part of a definition, or where packages go.
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONOPTIMIZE
 unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON PIP_PLATFORM PIP_REQUIRE_HASHES PIP_DRY_RUN
-# Files and paths are read as UTF-8 in any locale; of PYTHONIOENCODING, a terminal may lack some characters.
+# Files, paths and what is printed are UTF-8 in any locale; bytes that are none are shown as a question mark.
 export PYTHONUTF8 := 1
 export PYTHONIOENCODING := :replace
 
