@@ -5,16 +5,21 @@ SHELL := /bin/bash
 PYTHON3 ?= python3
 VENV := .venv/bin
 # sam build finds the template's Python, its pip and npm on PATH; the Python in sam's own environment has no pip
-TOOL_PATH = $(CURDIR)/.venv/bin:$(CURDIR)/.tools/sam/bin:$(PATH):$(CURDIR)/.tools/node/bin
-SAM = PATH="$(TOOL_PATH)" SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam
+TOOL_PATH = $(CURDIR)/.venv/bin:$(CURDIR)/.tools/sam/bin:$(CURDIR)/.tools/node/bin:$(PATH)
+SAM = PATH="$(TOOL_PATH)" LC_ALL=C.UTF-8 SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam
 # Not the pipeline, which is the user's: check_definition checks what it means.
 CODE := layers/tailrace/tailrace functions local cli tests benchmarks docs/site
-BIOME := .tools/biome/node_modules/.package-lock.json
 T ?= tests
 # What a switch may say instead of nothing.
 NO := 0 false no off
 # What Python compiles is kept, whatever the shell says: hundreds of processes would each compile all that they import.
 unexport PYTHONDONTWRITEBYTECODE
+# Nor does it decide what is imported, whether assertions hold, which are part of a definition, or where packages go.
+unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONOPTIMIZE
+unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON PIP_PLATFORM PIP_REQUIRE_HASHES PIP_DRY_RUN
+# Files, paths and what is printed are UTF-8 in any locale; bytes that are none are shown as a question mark.
+export PYTHONUTF8 := 1
+export PYTHONIOENCODING := :replace
 
 .PHONY: help setup demo stack dashboard test simulate chaos rebuilds bench check audit sbom definition-lock docs format build deploy lock clean
 
@@ -23,6 +28,7 @@ help:  ## list the targets
 
 setup:  ## install the tools and environments (other targets do this when needed)
 	@command -v $(PYTHON3) >/dev/null || { echo "setup: $(PYTHON3) not found: install Python 3.9 or newer, or run make PYTHON3=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 9))' || { echo "setup: $(PYTHON3) does not start, or is older than Python 3.9: install a newer one, or run make PYTHON3=/path/to/python3" >&2; exit 1; }
 	@$(PYTHON3) local/environments/setup.py dev sam emulator dashboard
 
 # TAILRACE_PIPELINE=module:attribute names another pipeline of the layer for every target.
@@ -53,11 +59,12 @@ bench: setup  ## measure costs against hand-written handlers, libraries and othe
 	@$(PYTHON3) local/environments/setup.py bench bytewax aws-lambda-stream
 	@PATH="$(TOOL_PATH)" PYTHONPATH=.:layers/tailrace .tools/bench/bin/python -m benchmarks $(if $(PARTS),--parts $(PARTS))
 
-check: setup $(BIOME)  ## check definition and its lock, formatting, style, types, templates, workflows and documentation
+check: setup  ## check definition and its lock, formatting, style, types, templates, workflows and documentation
 	$(VENV)/python -m local.deployment.check_definition
 	$(VENV)/ruff format --check $(CODE) layers/tailrace/slim_sdk.py
 	$(VENV)/ruff check $(CODE) layers/tailrace/slim_sdk.py
 	$(VENV)/mypy $(CODE)
+	@$(PYTHON3) local/environments/setup.py biome
 	.tools/biome/node_modules/@biomejs/cli-*/biome check --error-on-warnings
 	$(VENV)/cfn-lint template.yaml
 	@$(PYTHON3) local/environments/setup.py checkov
@@ -86,16 +93,10 @@ docs:  ## build the documentation site in .cache/docs (LINKS=1 also checks exter
 	@cp .cache/docs/README.html .cache/docs/index.html
 	$(if $(filter-out $(NO),$(LINKS)),$(SPHINX) -b linkcheck . .cache/links)
 
-# The stamp is the last file that npm writes. Recipes run Biome's native binary, since its wrapper needs Node.js.
-$(BIOME): locks/biome/package-lock.json | setup
-	@echo "  biome: fetching …"
-	@rm -rf .tools/biome && mkdir -p .tools/biome && cp locks/biome/*.json .tools/biome
-	@cd .tools/biome && PATH="$(TOOL_PATH)" npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
-	@touch $@
-
-format: setup $(BIOME)  ## format the code and apply automatic fixes
+format: setup  ## format the code and apply automatic fixes
 	$(VENV)/ruff check --fix .
 	$(VENV)/ruff format .
+	@$(PYTHON3) local/environments/setup.py biome
 	.tools/biome/node_modules/@biomejs/cli-*/biome check --write
 
 build: setup  ## build the deployment package (sam build; ARGUMENTS='--build-dir DIR' adds arguments)

@@ -7,6 +7,7 @@ from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from botocore.config import Config
 from botocore.credentials import Credentials
@@ -35,6 +36,7 @@ from cli.errors import CommandError
 _CLIENT_CONFIG = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3})
 
 _EMULATED_REGION = "us-east-1"
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 # Error codes common to all services:
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/CommonErrors.html
@@ -180,6 +182,8 @@ def _signed_in(session: Session, region: str | None, endpoint: str | None) -> tu
 def _client(session: Session, service: str, region: str | None, endpoint: str | None, config: Config) -> Any:
     if endpoint is not None:  # an emulator serves all buckets under one host name
         config = config.merge(Config(s3={"addressing_style": "path"}))
+        if urlsplit(endpoint).hostname in _LOOPBACK:  # to a proxy, these names are its own machine
+            config = config.merge(Config(proxies={}))
     untyped: Any = session  # its stubs require a literal service name
     try:
         client = untyped.create_client(service, region_name=region, endpoint_url=endpoint, config=config)

@@ -1,7 +1,6 @@
 """`make stack`: run the stack until Ctrl-C, for `sam local invoke` and for trying out your own items and definition."""
 
 import argparse
-import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from msgspec import Struct
 
 from local.deployment.check_definition import load_checked_pipeline
 from local.deployment.emulator import REGION
+from local.deployment.processes import end_like_interrupted
 from local.deployment.template import template
 from local.errors import LocalError, file_error_text
 from local.existing_table import TableFile, attach
@@ -48,10 +48,7 @@ class _Options(Struct, frozen=True):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a stack until Ctrl-C."""
     given = _parser().parse_args(arguments)
-    # SIGTERM and the end of the terminal act like Ctrl-C, which works even where a shell made its background jobs
-    # ignore it
-    for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(name, signal.default_int_handler)
+    end_like_interrupted()
     try:
         options = _options(given)
         pipeline = load_checked_pipeline(report=_print)

@@ -185,7 +185,7 @@ def reported_errors(stack: Stack) -> Iterator[None]:
         while time.monotonic() < deadline:  # the process may exit a moment after its connections close
             stack.raise_if_broken()
             time.sleep(_WATCH_INTERVAL_S / 10)
-        raise FeedError(f"A call to the stack failed: {error}") from error
+        raise FeedError(f"A call to the stack failed: {error} (see {stack.log})") from error
 
 
 def settle(stack: Stack, changes: int) -> None:

@@ -41,11 +41,11 @@ def check_lock(
     what = ", ".join(new) or "collections"
     if not add:
         raise MeaningChanged(f"{_short(path)} is out of date ({what}): run {COMMAND} and commit the file.")
-    _write(path, completed, report, f"Locked the meaning of {what} in {_short(path)}: commit the file.")
+    report(_write(path, completed) or f"Locked the meaning of {what} in {_short(path)}: commit the file.")
 
 
 def write_lock(pipeline: Pipeline, reference: str, report: Report) -> None:
-    """Accept the pipeline's present meaning. Raises InvalidDefinition and MeaningChanged (there is no place for it)."""
+    """Accept the pipeline's present meaning. Raises InvalidDefinition and MeaningChanged (it cannot be written)."""
     path = _own_path(reference)
     if path is None:
         raise MeaningChanged(
@@ -62,7 +62,9 @@ def write_lock(pipeline: Pipeline, reference: str, report: Report) -> None:
     _check_stable(present, reference)
     changed = locked.changed(present)
     accepted = f" Accepted as unchanged: {', '.join(changed)}." if changed else ""
-    _write(path, locked.completed(present), report, f"{_short(path)} holds the definition's meaning.{accepted}")
+    if refused := _write(path, locked.completed(present)):
+        raise MeaningChanged(refused)
+    report(f"{_short(path)} holds the definition's meaning.{accepted}")
 
 
 def _own_path(reference: str) -> Path | None:
@@ -95,13 +97,13 @@ def _read(reference: str, path: Path) -> MeaningLock:
         raise MeaningChanged(f"{_short(path)} cannot be read ({error}): run {COMMAND} to rewrite it.") from error
 
 
-def _write(path: Path, lock: MeaningLock, report: Report, text: str) -> None:
+def _write(path: Path, lock: MeaningLock) -> str:
+    """Write the file; return a sentence if that is not possible."""
     try:
         path.write_text(lock.text(), encoding="utf-8")
     except OSError as error:
-        report(f"The definition's meaning is not locked: {_short(path)} cannot be written ({error.strerror}).")
-    else:
-        report(text)
+        return f"The definition's meaning is not locked: {_short(path)} cannot be written ({error.strerror})."
+    return ""
 
 
 def _changed_sentence(aggregates: Sequence[str], collections: Sequence[str]) -> str:

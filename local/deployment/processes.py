@@ -21,6 +21,8 @@ NEEDED = {
 }
 """What a program needs to start and to reach the network."""
 
+LOOPBACK = ("127.0.0.1", "localhost")
+
 
 class SupervisedProcess:
     """A running command, its process group, and its scratch folder (also its TMPDIR)."""
@@ -76,6 +78,16 @@ class SupervisedProcess:
         self._process.wait()
 
 
+def end_like_interrupted() -> None:
+    """Let SIGTERM and the end of the terminal act like Ctrl-C, which works even where a shell made its jobs ignore it.
+
+    Under nohup, the end of the terminal stays ignored.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
+
+
 def clean_environment(**extra: str) -> dict[str, str]:
     """This process's environment without variables that redirect AWS calls or change what Python imports."""
     inherited = {
@@ -83,8 +95,19 @@ def clean_environment(**extra: str) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(("AWS_", "PYTHON", "SAM_", "VIRTUAL_ENV", "MINISTACK", "LAMBDA_"))
     }
-    # Local calls must bypass any proxy.
-    return {**inherited, "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost", **extra}
+    direct = hosts_without_proxy()
+    return {**inherited, "NO_PROXY": direct, "no_proxy": direct, **extra}
+
+
+def hosts_without_proxy() -> str:
+    """The value of NO_PROXY with which calls to this machine bypass any proxy, as do those to the user's hosts.
+
+    Python reads `no_proxy` first, and `*`, for all hosts, only if it stands alone.
+    """
+    named = next((os.environ[name] for name in ("no_proxy", "NO_PROXY") if os.environ.get(name, "").strip()), "")
+    if named.strip() == "*":
+        return "*"
+    return ",".join([*LOOPBACK, *filter(None, [named])])
 
 
 def bare_environment(**extra: str) -> dict[str, str]:

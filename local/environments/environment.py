@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
+import io
+import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
 from pathlib import Path
-from typing import IO
+from typing import IO, Callable
 
 STAMP = ".made-from"  # written last: marks a complete environment and holds the digest of its inputs
+OLDEST_NPM = 7
+UNUSABLE = ':"$`\t\n'
+DISK_FULL = ("No space left on device", "ENOSPC", "Disk quota exceeded", "EDQUOT")
 NETWORK_HINT = "Check the network connection and proxy settings."
 
 
@@ -19,25 +27,44 @@ class SetupError(Exception):
     """A step failed; the message says what is missing and how to get it."""
 
 
+def prepare_process() -> None:
+    """Let Ctrl-C, SIGTERM and the end of the terminal end a running command, too; print to terminals without UTF-8."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+            signal.signal(number, signal.default_int_handler)
+    for output in (sys.stdout, sys.stderr):
+        if isinstance(output, io.TextIOWrapper):  # None if it is closed
+            output.reconfigure(errors="replace")
+
+
 def print_status(text: str) -> None:
-    """Print a progress message."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    """Print a progress message, unless standard output is closed."""
+    if sys.stdout is not None:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
 
 
 def run_command(command: list[str], failure_hint: str, **options: object) -> str:
-    """Run a command and return its output.
+    """Run a command and return its output. It holds the lock of :func:`setup_lock`, too.
 
     Raises:
         SetupError: the command failed. The message is ``failure_hint`` and the last lines of the output.
     """
+    read: dict[str, object] = {
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.STDOUT,
+        "encoding": "utf-8",
+        "errors": "replace",
+    }
+    # in another locale, uv installs into a folder whose name it has read wrong
+    read["env"] = {**os.environ, "LC_ALL": "C.UTF-8"}
     try:
-        done = subprocess.run(  # type: ignore[call-overload]
-            command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options
-        )
+        done = subprocess.run(command, check=False, close_fds=False, **read, **options)  # type: ignore[call-overload]
     except OSError as error:
         raise SetupError(f"{failure_hint}\n  {command[0]}: {error.strerror}") from error
     if done.returncode:
+        if any(text in done.stdout for text in DISK_FULL):
+            failure_hint = failure_hint.replace(NETWORK_HINT, "There is no space left on the disk.")
         tail = "\n  ".join(done.stdout.strip().splitlines()[-8:])
         raise SetupError(f"{failure_hint}\n  {tail}")
     return str(done.stdout)
@@ -56,6 +83,21 @@ def write_stamp(home: Path, fingerprint: str) -> None:
     (home / STAMP).write_text(fingerprint, encoding="utf-8")
 
 
+def write_if_changed(path: Path, text: str, mode: int = 0) -> None:
+    """Write a file unless it has this text: others may be reading it, and what is complete may be read-only.
+
+    Paths in it are as on the disk, whatever the locale.
+    """
+    try:
+        is_current = path.read_bytes() == os.fsencode(text)
+    except OSError:  # there is none
+        is_current = False
+    if not is_current:
+        path.write_bytes(os.fsencode(text))
+    if path.stat().st_mode & mode != mode:
+        path.chmod(mode)
+
+
 def remove_environment(home: Path) -> None:
     """Remove an environment, the stamp first, so that a partial removal does not look complete."""
     if (home / STAMP).exists():
@@ -67,7 +109,7 @@ def digest(*parts: object) -> str:
     """Return a digest of the contents of files and the text of other values."""
     combined = hashlib.sha256()
     for part in parts:
-        combined.update(part.read_bytes() if isinstance(part, Path) else str(part).encode())
+        combined.update(part.read_bytes() if isinstance(part, Path) else os.fsencode(str(part)))
     return combined.hexdigest()
 
 
@@ -76,10 +118,21 @@ def real_path(home: Path) -> str:
     return str(home.resolve())
 
 
+def usable_npm() -> str | None:
+    """Return the npm in PATH; None if it does not start, or is older than npm 7, which cannot read the lock files."""
+    found = shutil.which("npm")
+    try:
+        version = run_command([found, "--version"], "") if found else ""
+    except SetupError:
+        return None
+    major = version.strip().rpartition("\n")[2].partition(".")[0]
+    return found if major.isdecimal() and int(major) >= OLDEST_NPM else None
+
+
 def npm_ci(npm: str, locked: list[Path], home: Path, fingerprint: str, what: str) -> None:
     """Install ``what`` a package-lock.json locks, unless it is current; ``locked`` are that file and those next to it.
 
-    Scripts of packages are not run.
+    Scripts of packages are not run. Nothing is left out, as NODE_ENV=production would.
 
     Raises:
         SetupError: npm failed.
@@ -91,7 +144,7 @@ def npm_ci(npm: str, locked: list[Path], home: Path, fingerprint: str, what: str
     home.mkdir(parents=True)
     for file in locked:
         shutil.copy(file, home)
-    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    options = ["--ignore-scripts", "--include=dev", "--include=optional", "--no-audit", "--no-fund", "--loglevel=error"]
     run_command([npm, "ci", *options], f"npm could not download {what}. {NETWORK_HINT}", cwd=str(home))
     write_stamp(home, fingerprint)
 
@@ -117,15 +170,64 @@ def unpack_folder(archive: Path, folder: str, home: Path) -> None:
         packed.extractall(home, members=members)  # noqa: S202
 
 
+def unpack_npm_package(npm: Callable[[], str], lock: Path, folder: str, home: Path) -> None:
+    """Download the npm package that a file locks, unless it is current, and unpack one of its folders.
+
+    Raises:
+        SetupError: npm failed, or the package is not the locked one.
+    """
+    fingerprint = digest(lock, real_path(home))
+    if is_current(home, fingerprint):
+        return
+    locked: dict[str, str] = json.loads(lock.read_text(encoding="utf-8"))
+    print_status(f"  {lock.stem}: downloading …")
+    remove_environment(home)
+    home.mkdir(parents=True)
+    printed = run_command(
+        [npm(), "pack", "--silent", "--json=false", f"{locked['package']}@{locked['version']}"],
+        f"Could not download {locked['package']} from the npm registry. {NETWORK_HINT}",
+        cwd=str(home),
+    )
+    archive = home / printed.strip().split("\n")[-1]
+    check_integrity(archive, locked["integrity"], f"{locked['package']} does not match locks/{lock.name}")
+    unpack_folder(archive, folder, home)
+    archive.unlink()
+    write_stamp(home, fingerprint)
+
+
 def setup_lock(folder: Path) -> IO[str]:
-    """Lock a folder against other setups, waiting for a running one. The lock ends with this process."""
+    """Lock a folder against other setups, waiting for a running one.
+
+    The lock ends with this process and the commands that it has started, which may outlive it if it is killed.
+
+    Raises:
+        SetupError: nothing can be installed into a folder with this path.
+    """
     import fcntl  # noqa: PLC0415 (not on Windows, which main() rejects with a message)
 
+    if found := [one for one in str(folder) if one in UNUSABLE]:
+        raise SetupError(
+            f"The path {folder.parent} contains {found[0]!r}, which make or PATH takes for something else: "
+            "move or rename the folder, and try again."
+        )
     folder.mkdir(exist_ok=True)
-    lock_file = (folder / ".setup.lock").open("w", encoding="utf-8")
+    lock_file = _opened_lock(folder / ".setup.lock")
+    os.set_inheritable(lock_file.fileno(), True)
     try:
         fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         print_status("  waiting for another setup to finish …")
         fcntl.flock(lock_file, fcntl.LOCK_EX)
     return lock_file
+
+
+def _opened_lock(path: Path) -> IO[str]:
+    try:
+        return path.open("w", encoding="utf-8")
+    except PermissionError:  # another user's environments, which may be complete
+        if not path.is_file():
+            raise
+    except OSError as error:
+        if error.errno != errno.EROFS or not path.is_file():
+            raise
+    return path.open(encoding="utf-8")

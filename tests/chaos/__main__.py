@@ -5,7 +5,6 @@ please. Stops with status 1 after a failing round, and prints its seed, its faul
 """
 
 import argparse
-import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from local.deployment.processes import end_like_interrupted
 from tests.chaos.players import playing
 from tests.chaos.proxy.faults import KINDS
 from tests.chaos.rounds import COMBINATIONS, Outcome
@@ -24,9 +24,7 @@ from tests.chaos.summary import describe, summary
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line and return the exit status."""
     options = _options(arguments)
-    # SIGTERM and the end of the terminal act like Ctrl-C, which works even where a shell made its jobs ignore it
-    for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(name, signal.default_int_handler)
+    end_like_interrupted()
     console = Console(highlight=False, soft_wrap=True, markup=False)
     seeds = range(options.first, options.first + options.rounds)
     began, outcomes = time.monotonic(), list[Outcome]()

@@ -6,10 +6,10 @@ stack 50 times while flights are fed, and then spoils a row, which the next veri
 """
 
 import argparse
-import signal
 import sys
 from collections.abc import Sequence
 
+from local.deployment.processes import end_like_interrupted
 from local.errors import LocalError
 from local.options import MAX_SHARDS
 from tests.rebuilds import verifications
@@ -22,9 +22,7 @@ _SHOWN = 20
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line and return the exit status."""
     options = _options(arguments)
-    # SIGTERM and the end of the terminal act like Ctrl-C, so that the stack of the round ends too
-    for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(name, signal.default_int_handler)
+    end_like_interrupted()  # and with it the stack of the round
     try:
         return _verifications(options) if options.verify else _rounds(options)
     except (LocalError, KeyboardInterrupt) as error:

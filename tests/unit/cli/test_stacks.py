@@ -187,3 +187,17 @@ def test_errors_of_aws_are_one_sentence(error: Any, sentence: str) -> None:
     with pytest.raises(CommandError) as raised, explained():
         raise error
     assert str(raised.value).startswith(sentence)
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_a_stack_on_this_machine_is_not_called_through_a_proxy(
+    cloudformation: CloudFormation, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for other in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for host in ("127.0.0.1", "localhost"):
+        address = f"http://{host}:{cloudformation.server_port}"
+        status, text = said(["status", "--stack", "elsewhere", "--endpoint-url", address], capsys)
+        assert status == 1
+        assert text.startswith("tailrace: There is no stack 'elsewhere'")

@@ -11,6 +11,7 @@ import pytest
 import local
 from local import run_stack
 from local.demo import run
+from local.deployment.processes import end_like_interrupted
 
 
 @pytest.fixture(autouse=True)
@@ -75,3 +76,21 @@ def test_another_runtime_error_is_raised(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(run, "run", failing)
     with pytest.raises(RuntimeError, match="can't start new thread"):
         run.main([], {})
+
+
+def test_what_ends_a_command_acts_like_an_interruption() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in a shell's background job
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    end_like_interrupted()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+
+
+def test_under_nohup_the_end_of_the_terminal_stays_ignored() -> None:
+    """Before, `nohup make stack &` ended with it."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    end_like_interrupted()
+    signal.raise_signal(signal.SIGHUP)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGTERM)

@@ -237,6 +237,21 @@ def test_a_name_that_is_no_text_is_part_of_the_digest(tmp_path: Path, monkeypatc
     assert build.digest_of([path]) != build.digest_of([])
 
 
+def test_sam_build_runs_in_a_locale_that_is_utf_8(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In de_DE.ISO-8859-1, it could not decode what `make` says."""
+    monkeypatch.setenv("LC_ALL", "de_DE.ISO-8859-1")
+    assert build._sam_environment()["LC_ALL"] == "C.UTF-8"
+
+
+def test_a_checkout_that_was_moved_has_other_builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Builds hold their own paths, and the tools may be a link to those of another checkout."""
+    monkeypatch.setattr(build, "SOURCES", ())
+    monkeypatch.setattr(build, "definition_files", lambda: iter(()))
+    before = build.engine_fingerprint()
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    assert build.engine_fingerprint() != before
+
+
 def test_the_definition_of_this_repository_is_the_pipeline() -> None:
     """What else lies in the layer's folder belongs to the engine or to its build."""
     assert [path.name for path in derived_build.definition_sources()] == ["pipeline"]

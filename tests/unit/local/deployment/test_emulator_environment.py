@@ -6,6 +6,7 @@ import pytest
 
 from local.deployment import emulator
 from local.deployment.emulator import NO_FILES, EmulatorFiles
+from local.deployment.processes import bare_environment, clean_environment
 
 
 @pytest.mark.parametrize("name", ["SERVICES", "LOG_LEVEL", "PERSIST_STATE", "POWERTOOLS_DEV", "MY_SECRET", "LANG"])
@@ -33,3 +34,25 @@ def test_what_a_program_needs_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert wanted.items() <= emulator._environment(4566, NO_FILES).items()
     monkeypatch.setenv("AUTH", "false")
     assert emulator._environment(4566, EmulatorFiles(decisions=Path("decisions")))["AUTH"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, "127.0.0.1,localhost"),
+        ({"NO_PROXY": " "}, "127.0.0.1,localhost"),
+        ({"NO_PROXY": "pypi.company,.internal"}, "127.0.0.1,localhost,pypi.company,.internal"),
+        ({"no_proxy": "pypi.company", "NO_PROXY": "other"}, "127.0.0.1,localhost,pypi.company"),
+        ({"NO_PROXY": "*"}, "*"),
+    ],
+)
+def test_calls_to_this_machine_bypass_a_proxy_as_do_those_to_the_users_hosts(
+    variables: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before, a package index in NO_PROXY was called through the proxy."""
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    for environment in (clean_environment(), bare_environment()):
+        assert {environment["NO_PROXY"], environment["no_proxy"]} == {expected}

@@ -1,5 +1,8 @@
 """The file of the lock: it is made, merged and written anew; what is wrong with it is said in one sentence."""
 
+import errno
+import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -58,14 +61,20 @@ def test_a_lock_that_may_not_be_read_is_written_anew(checkout: Checkout, monkeyp
     checkout.run(check_lock, add=False)
 
 
-def test_a_lock_that_cannot_be_written_is_said(checkout: Checkout) -> None:
+def test_a_lock_that_cannot_be_written_is_said(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start continues; `make definition-lock` fails, so that nothing that follows it takes the lock for written."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
     checkout.lock.unlink()
-    checkout.lock.mkdir()
-    (checkout.lock / "in the way").touch()
-    checkout.run(write_lock)
-    assert checkout.said == [
-        f"The definition's meaning is not locked: pipeline/{NAME} cannot be written (Is a directory)."
-    ]
+    monkeypatch.setattr(Path, "write_text", refuse)
+    sentence = f"The definition's meaning is not locked: pipeline/{NAME} cannot be written (Read-only file system)."
+    checkout.run(check_lock, add=True)
+    assert checkout.said == [sentence]
+    with pytest.raises(MeaningChanged, match=re.escape(sentence)):
+        checkout.run(write_lock)
+    assert checkout.said == []
 
 
 def test_a_pipeline_without_a_file_has_no_lock(monkeypatch: pytest.MonkeyPatch) -> None:

