@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tailrace.aws.aggregates.commit import KnownRows
+from tailrace.aws.aggregates.known_rows import KnownRows
 from tailrace.errors import InvalidItem
 from tailrace.testing import event, history, record
 from tests import strategies

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from functions.aggregate import app
 from tailrace.aggregation.marks import REDELIVERY_HORIZON
-from tailrace.aws.aggregates.commit import KnownRows
+from tailrace.aws.aggregates.known_rows import KnownRows
 from tailrace.aws.aggregates.row_reader import RowReader
 from tailrace.aws.runtime.clients import client
 from tailrace.encoding.tagged_json import loads

@@ -1,6 +1,6 @@
 """Commits folded rows to the aggregates table: one conditional write per row, each change absorbed exactly once."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
@@ -11,14 +11,32 @@ from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from tailrace.aggregation.marks import Lineage, decode_sequence
+from tailrace.aggregation.marks import Lineage
 from tailrace.aggregation.row_changes import PartlyAbsorbed, RowChange
 from tailrace.aws.aggregates.batch_reads import MAX_KEYS_PER_READ
 from tailrace.aws.aggregates.expiry import EmptyRowExpiry, may_be_empty
-from tailrace.aws.aggregates.order_measures import KnownOrders, OrderMeasures
-from tailrace.aws.aggregates.outcomes import Call, Failed, LateChanges, Outcome, SumOverflow
-from tailrace.aws.aggregates.update_expressions import OrderState, fits_statement, partiql_statement, update_request
-from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, translate
+from tailrace.aws.aggregates.known_rows import KnownRows
+from tailrace.aws.aggregates.order_measures import OrderMeasures
+from tailrace.aws.aggregates.order_state import order_attributes
+from tailrace.aws.aggregates.outcomes import (
+    Call,
+    Failed,
+    Outcome,
+    RowTooLarge,
+    SumOverflow,
+    is_late,
+    late,
+    mark_of,
+    row_in,
+)
+from tailrace.aws.aggregates.update_expressions import (
+    OrderState,
+    fits_statement,
+    partiql_statement,
+    request_without,
+    update_request,
+)
+from tailrace.aws.runtime.errors import has_code, translate
 from tailrace.aws.runtime.parallel import run_all
 from tailrace.encoding.keys import RowKey
 from tailrace.errors import Transient
@@ -34,34 +52,6 @@ _VALIDATION_ERROR = "ValidationException"
 _MAX_ATTEMPTS = 5
 
 _MAX_STATEMENTS = 25
-_MAX_KNOWN_ROWS = 200_000
-
-
-class KnownRows(Struct):
-    """Rows that this process has written: up to which change, by mark, and what they say about their order measures.
-
-    ``keys`` are those of ``rows``, whatever the mark.
-
-    A mark never falls, so what a row has absorbed needs no call when it is delivered again. Otherwise a busy table
-    would refuse some of all rows each time, and be as busy with those that have absorbed it. That a row exists is only
-    a hint: one that a batch rejects is written individually, under the same condition.
-    """
-
-    rows: dict[tuple[RowKey, str], int] = field(default_factory=dict)
-    keys: set[RowKey] = field(default_factory=set)
-    orders: KnownOrders = field(default_factory=KnownOrders)
-
-    def remember(self, key: RowKey, mark: str, sequence: int) -> None:
-        """Remember a row that has absorbed the changes up to a number."""
-        if len(self.rows) >= _MAX_KNOWN_ROWS:
-            self.rows.clear()
-            self.keys.clear()
-        self.rows[key, mark] = max(sequence, self.rows.get((key, mark), sequence))
-        self.keys.add(key)
-
-    def have_absorbed(self, row: RowChange, lineage: Lineage | None) -> bool:
-        """Tell whether a row is known to have absorbed a change."""
-        return lineage is not None and self.rows.get((row.key, lineage.mark), -1) >= row.last
 
 
 class Committer(Struct, frozen=True):
@@ -97,8 +87,8 @@ class Committer(Struct, frozen=True):
             Permanent: a write was rejected in a way that no retry can fix. All other rows were tried.
         """
         now = self.clock()
-        outcomes: list[Outcome] = [*_late(rows, now)]
-        on_time = [row for row in rows if not _is_late(row, now)]
+        outcomes: list[Outcome] = [*late(rows, now)]
+        on_time = [row for row in rows if not is_late(row, now)]
         main_rows = [row for row in on_time if row.value_changes]
         value_rows = [value for row in main_rows for value in row.value_changes.values()]
         outcomes += self._write([*value_rows, *(row for row in on_time if not row.value_changes)], lineage)
@@ -183,7 +173,7 @@ class Committer(Struct, frozen=True):
         ``found`` is what a rejected statement has found in the row's place, if it says.
         """
         try:
-            remaining = row if found is None else row.after_mark(_mark_of(found, lineage))
+            remaining = row if found is None else row.after_mark(mark_of(found, lineage))
             # an individual write shows what the rejected row has not absorbed, and why
             return self._attempt(remaining, lineage, orders) if remaining.steps else self._absorbed(row, lineage)
         except Transient as error:
@@ -195,14 +185,14 @@ class Committer(Struct, frozen=True):
             try:
                 self.client.update_item(**update_request(self.table, row, lineage, self.clock(), order_state))
             except (ClientError, BotoCoreError) as error:
-                found = _row_in(error)
+                found = row_in(error)
                 if has_code(error, _IN_TRANSACTION):
                     continue
                 if found is None:
                     if row.inexact or not has_code(error, _VALIDATION_ERROR):
                         raise translate(error) from error
-                    return self._commit_steps(row, lineage, orders)
-                remaining = row.after_mark(_mark_of(found, lineage))
+                    return self._refused(row, lineage, orders)
+                remaining = row.after_mark(mark_of(found, lineage))
                 if not remaining.steps:
                     return self._absorbed(row, lineage)
                 row = remaining
@@ -212,6 +202,28 @@ class Committer(Struct, frozen=True):
                 self._remember(row, lineage, orders, order_state)
                 return []
         raise Transient("the row keeps changing: another delivery is in progress")
+
+    def _refused(self, row: RowChange, lineage: Lineage | None, orders: OrderMeasures | None) -> list[Outcome]:
+        """Write a row that the table rejects: its order measures make it too large, or it cannot hold a sum.
+
+        Only writes show which. Without its order measures, a row always has room.
+        """
+        is_main = row.layout is row.layout.aggregate.layout
+        lost = order_attributes(row.layout.aggregate) if is_main else ()
+        if lost:
+            version = None if orders is None else orders.stored[row.key].version
+            try:
+                self.client.update_item(**request_without(self.table, row, lineage, self.clock(), version, lost))
+            except (ClientError, BotoCoreError) as error:
+                if row_in(error) is not None or has_code(error, _IN_TRANSACTION):
+                    raise Transient("the row keeps changing: another delivery is in progress") from error
+                if not has_code(error, _VALIDATION_ERROR):
+                    raise translate(error) from error
+            else:
+                self.known.orders.forget(row.key)
+                self._absorbed(row, lineage)
+                return [RowTooLarge(row.first, row.key)]
+        return self._commit_steps(row, lineage, orders)
 
     def _remember(
         self, row: RowChange, lineage: Lineage | None, orders: OrderMeasures | None, order_state: OrderState | None
@@ -255,32 +267,9 @@ class Committer(Struct, frozen=True):
         return []
 
 
-def _is_late(row: RowChange, now: datetime) -> bool:
-    return row.expires_at is not None and row.expires_at <= now.timestamp()
-
-
-def _late(rows: Iterable[RowChange], now: datetime) -> Iterator[LateChanges]:
-    for row in rows:
-        if _is_late(row, now):
-            yield LateChanges(row.layout.aggregate.name, row.changes)
-
-
 def _has_failed_values(row: RowChange, failed: dict[RowKey, Failed]) -> bool:
     return not failed.keys().isdisjoint(row.value_changes)
 
 
 def _error_of_values(row: RowChange, failed: dict[RowKey, Failed]) -> Transient:
     return next(failed[key].error for key in row.value_changes if key in failed)
-
-
-def _row_in(error: ClientError | BotoCoreError) -> dict[str, Any] | None:
-    """Return the row (in DynamoDB's JSON) for which the condition failed; None for any other error."""
-    if not isinstance(error, ClientError) or not has_code(error, CONDITION_FAILED):
-        return None
-    found: dict[str, Any] = dict(error.response).get("Item", {})  # type: ignore[assignment]
-    return found
-
-
-def _mark_of(found: dict[str, Any], lineage: Lineage | None) -> int:
-    """Return the mark of a lineage in a row; a value below every change if there is none."""
-    return decode_sequence(found[lineage.mark]["S"]) if lineage is not None and lineage.mark in found else -1

@@ -48,6 +48,10 @@ class KnownOrders(Struct):
             self.rows.clear()
         self.rows[key] = order, now
 
+    def forget(self, key: RowKey) -> None:
+        """Forget a row that was written in another way."""
+        self.rows.pop(key, None)
+
     def get(self, key: RowKey, now: datetime) -> StoredOrder | None:
         """Return what a row says, if it is known."""
         order, then = self.rows.get(key, (None, now))

@@ -1,6 +1,7 @@
 """The order measures of a main row, read back from its value rows."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
@@ -74,6 +75,13 @@ def wrong_candidates(stored: StoredOrder, values: Iterable[tuple[ValueRows, Json
 
 def _is_current(row: Mapping[str, Any]) -> bool:
     return ORDER_VERSION in row and row.get(RESERVE_VERSION) == row[ORDER_VERSION]
+
+
+def order_attributes(aggregate: Aggregate) -> list[str]:
+    """Return the attributes of a main row that are read back from value rows; those that are counted stay."""
+    measures = chain.from_iterable(kind.measures.items() for kind in aggregate.read_back)
+    names = [one for name, measure in measures if not measure.is_counted for one in measure.attributes(name)]
+    return [*names, RESERVE] if names else []
 
 
 class OrderReader(Struct, frozen=True):

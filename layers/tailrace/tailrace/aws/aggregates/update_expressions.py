@@ -15,11 +15,10 @@ from msgspec import Struct, field
 from tailrace.aggregation.marks import Lineage, encode_sequence
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.aggregation.values.frequent_values import FrequentValues, frequent_kinds
+from tailrace.aws.aggregates.expressions import Expression
 from tailrace.definition.aggregate import Layout
 from tailrace.definition.row_attributes import EXPIRES_AT, INEXACT, ITEM_COUNT, UPDATED_AT
-from tailrace.encoding.dynamodb import encode_value
 from tailrace.encoding.json_types import Json
-from tailrace.encoding.keys import RowKey
 from tailrace.encoding.numbers import number_text
 
 if TYPE_CHECKING:
@@ -60,51 +59,6 @@ class OrderState(Struct, frozen=True):
     frequent: Mapping[str, FrequentValues] = field(default_factory=dict)
 
 
-class _Expression(Struct):
-    """The parts of an update expression, with its names and values."""
-
-    names: dict[str, str] = field(default_factory=dict)
-    values: Json = field(default_factory=dict)
-    clauses: dict[str, list[str]] = field(default_factory=dict)
-    conditions: list[str] = field(default_factory=list)
-
-    def name(self, attribute: str) -> str:
-        placeholder = f"#{len(self.names)}"
-        self.names[placeholder] = attribute
-        return placeholder
-
-    def value(self, value: Any) -> str:
-        placeholder = f":{len(self.values)}"
-        self.values[placeholder] = encode_value(value)
-        return placeholder
-
-    def set(self, attribute: str, value: Any) -> str:
-        name = self.name(attribute)
-        self.clauses.setdefault("SET", []).append(f"{name} = {self.value(value)}")
-        return name
-
-    def add(self, attribute: str, number: Any) -> None:
-        self.clauses.setdefault("ADD", []).append(f"{self.name(attribute)} {self.value(number)}")
-
-    def remove(self, attribute: str) -> str:
-        name = self.name(attribute)
-        self.clauses.setdefault("REMOVE", []).append(name)
-        return name
-
-    def request(self, table: str, key: RowKey) -> Json:
-        request: Json = {
-            "TableName": table,
-            "Key": {"pk": {"S": key[0]}, "sk": {"S": key[1]}},
-            "UpdateExpression": " ".join(f"{verb} {', '.join(parts)}" for verb, parts in self.clauses.items()),
-            "ExpressionAttributeNames": self.names,
-            "ExpressionAttributeValues": self.values,
-        }
-        if self.conditions:
-            request["ConditionExpression"] = " AND ".join(self.conditions)
-            request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
-        return request
-
-
 def update_request(
     table: str, row: RowChange, lineage: Lineage | None, now: datetime, order_state: OrderState | None = None
 ) -> Json:
@@ -113,7 +67,22 @@ def update_request(
     For an inexact row, only the items are counted and the row is flagged; its linear measures stay unchanged. With
     ``order_state``, the order measures are written as well.
     """
-    expression = _Expression()
+    return _update(row, lineage, now, order_state).request(table, row.key)
+
+
+def request_without(  # noqa: PLR0913, PLR0917 - what is written, on which conditions, and what is not
+    table: str, row: RowChange, lineage: Lineage | None, now: datetime, version: int | None, attributes: Sequence[str]
+) -> Json:
+    """Return the UpdateItem request for a row that these attributes make too large: it loses them, and is flagged."""
+    expression = _update(row, lineage, now, None if version is None else OrderState(version, {}))
+    expression.add(INEXACT, 1)
+    for attribute in attributes:
+        expression.remove(attribute)
+    return expression.request(table, row.key)
+
+
+def _update(row: RowChange, lineage: Lineage | None, now: datetime, order_state: OrderState | None) -> Expression:
+    expression = Expression()
     expression.set(UPDATED_AT, _timestamp(now))
     for label, value in zip(row.layout.labels, row.labels, strict=True):
         expression.set(label, value)
@@ -131,10 +100,10 @@ def update_request(
             expression.remove(retired_mark)
     if order_state is not None:
         _set_order_state(expression, order_state)
-    return expression.request(table, row.key)
+    return expression
 
 
-def _set_expiry(expression: _Expression, expires_at: int | None) -> None:
+def _set_expiry(expression: Expression, expires_at: int | None) -> None:
     # the row may have been empty and about to expire: every write restores its regular expiry
     if expires_at is None:
         expression.remove(EXPIRES_AT)
@@ -142,7 +111,7 @@ def _set_expiry(expression: _Expression, expires_at: int | None) -> None:
         expression.set(EXPIRES_AT, expires_at)
 
 
-def _set_order_state(expression: _Expression, order_state: OrderState) -> None:
+def _set_order_state(expression: Expression, order_state: OrderState) -> None:
     for attribute, value in order_state.state.items():
         if value is None:
             expression.remove(attribute)
@@ -165,7 +134,7 @@ def repair_request(table: str, row: RowChange, repairs: int, now: datetime, *, e
 
     A row that existed must still exist: one that was removed and made again lacks what the first one had.
     """
-    expression = _Expression()
+    expression = Expression()
     expression.set(UPDATED_AT, _timestamp(now))
     for label, value in zip(row.layout.labels, row.labels, strict=False):
         expression.set(label, value)
@@ -184,7 +153,7 @@ def repair_request(table: str, row: RowChange, repairs: int, now: datetime, *, e
 
 def order_request(table: str, row: RowChange, order_state: OrderState, now: datetime) -> Json:
     """Return the request that writes a main row's order attributes and nothing else, if the row still exists."""
-    expression = _Expression()
+    expression = Expression()
     expression.set(UPDATED_AT, _timestamp(now))
     _set_order_state(expression, order_state)
     expression.conditions.append(f"attribute_exists({expression.name('pk')})")
@@ -193,7 +162,7 @@ def order_request(table: str, row: RowChange, order_state: OrderState, now: date
 
 def count_value_request(table: str, value: RowChange) -> Json:
     """Return the request that counts a value row, if it has items and is not counted yet."""
-    expression = _Expression()
+    expression = Expression()
     name = expression.set(COUNTED, 1)
     expression.conditions += [
         f"attribute_not_exists({name})",
@@ -207,7 +176,7 @@ def discount_value_request(table: str, value: RowChange, expires_at: int | None)
 
     ``expires_at`` is when the empty row may be deleted; None leaves that as it is.
     """
-    expression = _Expression()
+    expression = Expression()
     name = expression.remove(COUNTED)
     if expires_at is not None:
         expression.set(EXPIRES_AT, expires_at)
@@ -224,7 +193,7 @@ def move_counts_request(table: str, row: RowChange, counts: Mapping[str, int], n
     It may create the row, and a row that was empty must not be deleted with its counts. The version rises, for whoever
     reads the value rows; the candidates hold as before.
     """
-    expression = _Expression()
+    expression = Expression()
     expression.set(UPDATED_AT, _timestamp(now))
     _set_expiry(expression, row.expires_at)
     for name, delta in counts.items():
@@ -238,7 +207,7 @@ def move_counts_request(table: str, row: RowChange, counts: Mapping[str, int], n
 
 def expire_request(table: str, row: RowChange, expires_at: int) -> Json:
     """Return the request that expires a row at a given second, if it is still empty and would stay longer."""
-    expression = _Expression()
+    expression = Expression()
     name = expression.set(EXPIRES_AT, expires_at)
     expression.conditions.append(f"(attribute_not_exists({name}) OR {name} > {expression.value(expires_at)})")
     for counter in zero_counters(row.layout):

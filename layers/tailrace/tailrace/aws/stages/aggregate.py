@@ -16,7 +16,7 @@ from tailrace.aggregation.marks import Lineage
 from tailrace.aggregation.row_changes import MAX_ROWS, PartlyAbsorbed, Poison, RowChange
 from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.lineages import Lineages
-from tailrace.aws.aggregates.outcomes import Failed, LateChanges, Outcome, SumOverflow, checkpoint
+from tailrace.aws.aggregates.outcomes import Failed, LateChanges, Outcome, RowTooLarge, SumOverflow, checkpoint
 from tailrace.aws.backfill.feed import FedRows
 from tailrace.aws.backfill.feeder import Feeder, View
 from tailrace.aws.backfill.outstanding_rows import OutstandingRows
@@ -260,7 +260,10 @@ def _report(batch: RawBatch, poison: Iterable[Poison], rows: Sequence[RowChange]
         )
     for overflow in overflows:
         where = {"aggregate": key_owner(overflow.key[0]), "sequence": overflow.sequence}  # not the key: it has content
-        logger().error("the table cannot hold the sum of a row; the row continues without this change", extra=where)
+        if isinstance(overflow, RowTooLarge):
+            logger().error("a row is too large for the table, and loses the measures that list values", extra=where)
+        else:
+            logger().error("the table cannot hold the sum of a row; the row continues without this change", extra=where)
     for aggregate, changes in late.items():
         logger().warning(
             "changes after keep has passed, not counted", extra={"aggregate": aggregate, "changes": changes}

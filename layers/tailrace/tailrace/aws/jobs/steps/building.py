@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.aggregates.batch_reads import MAX_KEYS_PER_READ
 from tailrace.aws.aggregates.expiry import EmptyRowExpiry
-from tailrace.aws.aggregates.outcomes import Failed, SumOverflow
+from tailrace.aws.aggregates.outcomes import Failed, RowTooLarge, SumOverflow
 from tailrace.aws.backfill.control import Control
 from tailrace.aws.backfill.left_out import count_left_out
 from tailrace.aws.jobs.context import JobContext, JobEnded, boundary_id, boundary_of
@@ -66,8 +66,9 @@ def _commit(context: JobContext, generation: Generation, rows: Sequence[RowChang
     if failed:
         raise Transient(f"{len(failed)} rows of the base could not be written: {failed[0].error}")
     overflows = [one for one in outcomes if isinstance(one, SumOverflow)]
-    for _ in overflows:
-        logger().error("the table cannot hold a sum of the base", extra={"aggregate": generation.aggregate})
+    for one in overflows:
+        what = "a row of the base, with its order measures" if isinstance(one, RowTooLarge) else "a sum of the base"
+        logger().error(f"the table cannot hold {what}", extra={"aggregate": generation.aggregate})
     count_left_out(sums=len(overflows))
 
 
