@@ -1,5 +1,6 @@
 """The last steps of a build: the base is committed alongside the stream, and the generation goes live."""
 
+from collections.abc import Sequence
 from itertools import batched
 
 from msgspec.structs import replace
@@ -21,29 +22,56 @@ from tailrace.backfill import job_phases
 from tailrace.backfill.base import base_lineage
 from tailrace.backfill.generations import Generation, GenerationId, State, go_live
 from tailrace.encoding.keys import RowKey
+from tailrace.encoding.tagged_json import dumps, loads_own
 from tailrace.errors import Transient
 
 _ROWS_PER_COMMIT = 500
+_NOTED_EVERY_S = 30
+_MAX_TRIES = 3
 _MAX_AGE_S = 7 * 24 * 3600  # the bucket keeps the journal and the job's folder for two weeks
 
 
 def commit_base(context: JobContext, job: Job, partition: int) -> None:
     """Commit a partition of the base, under the mark of the epoch.
 
+    What was committed is noted from time to time. So a repetition goes on there, and even a partition that takes
+    longer than an invocation is committed by a few.
+
     Raises:
         Transient: some rows could not be written now; a repetition finds the mark of those that were.
     """
+    folder = context.folder(job)
     for generation in context.check(job):
-        rows = base_of(context, job, generation, partition)
-        for chunk in batched(rows.values(), _ROWS_PER_COMMIT, strict=False):
-            outcomes = context.committer.commit(chunk, base_lineage(generation), expire_empty=False)
-            failed = [one for one in outcomes if isinstance(one, Failed)]
-            if failed:
-                raise Transient(f"{len(failed)} rows of the base could not be written: {failed[0].error}")
-            overflows = [one for one in outcomes if isinstance(one, SumOverflow)]
-            for _ in overflows:
-                logger().error("the table cannot hold a sum of the base", extra={"aggregate": generation.aggregate})
-            count_left_out(sums=len(overflows))
+        notes = f"committed/{boundary_id(job)}/{label(generation.id)}/{partition:06}"
+        reached = max((tuple(loads_own(line)) for line in folder.all_lines(notes)), default=())
+        rows = sorted(base_of(context, job, generation, partition).items())
+        left, noted_at = [row for key, row in rows if key > reached], context.now
+        for chunk in batched(left, _ROWS_PER_COMMIT, strict=False):
+            _commit(context, chunk, generation)
+            if context.now >= noted_at + _NOTED_EVERY_S:
+                noted_at = context.now
+                folder.write(f"{notes}/{noted_at}", [dumps(chunk[-1].key).encode()])
+
+
+def _commit(context: JobContext, rows: Sequence[RowChange], generation: Generation) -> None:
+    """Commit some rows, as long as the table takes some of them.
+
+    Raises:
+        Transient: some rows could not be written now.
+    """
+    fewest, tries = len(rows) + 1, 0
+    while tries < _MAX_TRIES:
+        outcomes = context.committer.commit(rows, base_lineage(generation), expire_empty=False)
+        overflows = [one for one in outcomes if isinstance(one, SumOverflow)]
+        for _ in overflows:
+            logger().error("the table cannot hold a sum of the base", extra={"aggregate": generation.aggregate})
+        count_left_out(sums=len(overflows))
+        failed = [one for one in outcomes if isinstance(one, Failed)]
+        if not failed:
+            return
+        tries = 0 if len(failed) < fewest else tries + 1
+        fewest, error = min(len(failed), fewest), failed[0].error
+    raise Transient(f"{fewest} rows of the base could not be written: {error}")
 
 
 def base_of(context: JobContext, job: Job, generation: Generation, partition: int) -> dict[RowKey, RowChange]:
