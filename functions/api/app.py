@@ -28,11 +28,9 @@ load_before_snapshot(os.environ)
 def stage(given: ApiSettings) -> Callable[..., dict[str, Any]]:
     """Assemble the stage, once per settings: Lambda calls the handler many times."""
     pipeline, db, now = load_pipeline(given.tailrace_pipeline), client("dynamodb"), partial(datetime.now, UTC)
-    items = ItemStore(db, given.items_table, pipeline, given.writes_items)
+    items, rows = ItemStore(db, given.items_table, pipeline, given.writes_items), RowReader(db, given.aggregates_table)
     lag = CachedProgress(ProgressReader(watching_client("dynamodb"), given.progress_table), now)
-    rows = RowReader(db, given.aggregates_table)
-    sqs, s3 = lambda: watching_client("sqs"), lambda: watching_client("s3")
-    health = HealthMonitor(partial(sources, given, pipeline), sqs, s3, lag, now)
+    health = HealthMonitor(partial(sources, given, pipeline), lag, now)
     api = Router(pipeline, items, rows, health, Idempotency(db, given.idempotency_table), given.scopes)
     return count_requests(api, for_process(given.progress_table, "api", now))
 

@@ -14,7 +14,6 @@ from aws_lambda_powertools.event_handler import Response
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct
 
-from tailrace.aws.runtime.deadlines import timely
 from tailrace.aws.runtime.errors import translate
 from tailrace.aws.runtime.telemetry import logger
 from tailrace.errors import Transient
@@ -85,7 +84,6 @@ class Idempotency(Struct):
         payload: Mapping[str, Any],
         operation: Callable[[], Response[str]],
         remaining_time_ms: Callable[[], int],
-        has_time: Callable[[], bool] = lambda: True,
     ) -> Response[str]:
         """Carry out a request, or return its stored response.
 
@@ -94,7 +92,6 @@ class Idempotency(Struct):
             payload: everything that identifies the request.
             operation: carries out the request. If it raises, nothing is stored, and a retry carries it out again.
             remaining_time_ms: the maximum time for which retries are blocked if this process dies.
-            has_time: whether there is time to begin a call; the same function for all requests.
 
         Raises:
             IdempotencyKeyInUse: the first request is still in progress.
@@ -112,7 +109,7 @@ class Idempotency(Struct):
         run_once = idempotent_function(
             handled,
             data_keyword_argument="request",
-            persistence_store=self._persistence(has_time),
+            persistence_store=self._persistence(),
             config=_config(remaining_time_ms),
             key_prefix="api",
         )
@@ -130,11 +127,11 @@ class Idempotency(Struct):
             return outcome.response_despite(error)
         return _decompress(stored) if outcome.response is None else outcome.response
 
-    def _persistence(self, has_time: Callable[[], bool]) -> "DynamoDBPersistenceLayer":
+    def _persistence(self) -> "DynamoDBPersistenceLayer":
         from tailrace.aws.api.idempotency_table import IdempotencyTable  # noqa: PLC0415 - as above
 
         if self._store is None:
-            self._store = IdempotencyTable(self.table, boto3_client=timely(self.client, has_time))
+            self._store = IdempotencyTable(self.table, boto3_client=self.client)
         return self._store
 
 

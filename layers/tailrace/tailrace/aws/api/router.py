@@ -49,7 +49,7 @@ class Router:
         idempotency: Idempotency,
         scopes: tuple[str, str] = ("", ""),
     ) -> None:
-        self._idempotency = idempotency
+        self._idempotency = replace(idempotency, client=timely(idempotency.client, self._has_time))
         self._resolver = APIGatewayHttpResolver()
         self._resolver.not_found(self._no_such_resource)
         self._resolver.exception_handler(TailraceError)(problem_response)
@@ -149,7 +149,7 @@ class Router:
                 "base64": event.get("isBase64Encoded"),
             }
             once = self._idempotency.run_once
-            return once((caller(event), key), payload, lambda: endpoint(**path), self._remaining_ms, self._has_time)
+            return once((caller(event), key), payload, lambda: endpoint(**path), self._remaining_ms)
 
         return handled
 

@@ -14,6 +14,7 @@ from msgspec import Struct, field
 
 from tailrace.aws.monitoring.freshness import CachedProgress
 from tailrace.aws.monitoring.throughput import StageCounts, route_stage
+from tailrace.aws.runtime.clients import watching_client
 from tailrace.aws.runtime.deadlines import no_deadline
 from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.aws.runtime.recency import is_recent
@@ -89,10 +90,10 @@ class HealthMonitor(Struct):
     """Reports the health of the stages; responses are cached for two seconds, listings for half a minute."""
 
     sources: Callable[[], Sources]
-    sqs: Callable[[], "SQSClient"]
-    s3: Callable[[], "S3Client"]
     progress: CachedProgress
     clock: Callable[[], datetime]
+    sqs: Callable[[], "SQSClient"] = lambda: watching_client("sqs")
+    s3: Callable[[], "S3Client"] = lambda: watching_client("s3")
     _cache: dict[str, tuple[datetime, Any]] = field(default_factory=dict)
     _remaining_ms: Callable[[], int] = no_deadline
 
