@@ -30,7 +30,7 @@ def stage(given: ApiSettings) -> Callable[..., dict[str, Any]]:
     pipeline, db, now = load_pipeline(given.tailrace_pipeline), client("dynamodb"), partial(datetime.now, UTC)
     items, rows = ItemStore(db, given.items_table, pipeline, given.writes_items), RowReader(db, given.aggregates_table)
     lag = CachedProgress(ProgressReader(impatient_client("dynamodb"), given.progress_table), now)
-    health = HealthMonitor(partial(sources, given, pipeline), impatient_client, lag, now)
+    health = HealthMonitor(partial(sources, given, pipeline), lag, now)
     api = Router(pipeline, items, rows, health, Idempotency(db, given.idempotency_table), given.scopes)
     return count_requests(api, for_process(given.progress_table, "api", now))
 

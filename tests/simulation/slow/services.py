@@ -19,6 +19,7 @@ from tailrace.testing import SHARD
 
 _PAUSE_MS = 1_000  # between two deliveries
 _ATTEMPTS = 4
+_DIES = 0.01
 _ROWS_OF_A_READ = 25  # of a query, which is charged for the size of its page
 _SAVED_UP_MS = 5_000  # what a table does not serve for so long, it can serve later
 _PAGE = 100
@@ -71,21 +72,29 @@ class Speed(Struct):
 
 
 class SlowCalls(Struct):
-    """Makes calls that take time; ``lanes`` is the number of calls that run at the same time."""
+    """Makes calls that take time; ``lanes`` is the number of calls that run at the same time.
+
+    The process dies at some call, whatever the time, as long as there are ``deaths``.
+    """
 
     clock: Clock
     chance: Random
     speed: Speed = field(default_factory=Speed)
     lanes: int = 1
+    deaths: int = 0
     _free_ms: dict[str, float] = field(default_factory=dict)
 
     def call(self, effect: Callable[[], Json]) -> Json:
         """Make a call, during which the process may be killed."""
         takes_ms = self.chance.uniform(0.5, 1.5) * self.speed.call_s * 1000 / self.lanes
-        if self.clock.now_ms + takes_ms >= self.clock.ends_ms and self.chance.random() < 0.5:
+        dies = self.deaths > 0 and self.chance.random() < _DIES
+        if dies or self.clock.now_ms + takes_ms >= self.clock.ends_ms:
             with suppress(Exception):  # nobody hears of it
-                effect()
-            self.clock.sleep(takes_ms / 1000)
+                if self.chance.random() < 0.5:
+                    effect()
+        if dies:
+            self.deaths -= 1
+            raise Killed
         self.clock.sleep(takes_ms / 1000)
         return effect()
 

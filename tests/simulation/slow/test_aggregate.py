@@ -20,6 +20,8 @@ from tailrace import (
     total,
 )
 from tailrace.aws.runtime import parallel
+from tailrace.aws.stages import aggregate as aggregating
+from tailrace.aws.stages.pace import Pace
 from tailrace.encoding.json_types import Json
 from tailrace.testing import record
 from tests.simulation.slow.aggregating import ORDERS, SlowStage
@@ -68,6 +70,30 @@ def test_a_slow_table_absorbs_a_batch_in_some_deliveries(kind: str, speed: str) 
     stage = SlowStage(shops(kind), orders(), seed=len(kind), speed=SPEEDS[speed])
     stage.deliver(stage.records, most=70)
     assert stage.outcome.killed == 0
+    assert stage.rows() == stage.recomputed()
+
+
+def test_a_stage_that_always_takes_on_all_rows_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Pace, "learn", lambda *_arguments, **_options: None)
+    stage = SlowStage(shops("distinct"), orders(), seed=8, speed=SPEEDS["few reads"])
+    with pytest.raises(AssertionError, match="400 changes are left after 15 deliveries"):
+        stage.deliver(stage.records, most=15)
+
+
+def test_a_stage_that_does_not_look_at_its_time_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aggregating, "timely", lambda client, _has_time: client)
+    stage = SlowStage(shops("extremes"), orders(), seed=8, speed=SPEEDS["long calls"])
+    with pytest.raises(AssertionError, match="changes are left after 15 deliveries"):
+        stage.deliver(stage.records, most=15)
+    assert stage.outcome.killed > 10
+
+
+@pytest.mark.parametrize("kind", MEASURES)
+def test_rows_are_exact_wherever_processes_have_died_on_a_slow_table(kind: str) -> None:
+    stage = SlowStage(shops(kind), orders(), seed=len(kind), speed=SPEEDS["few reads"])
+    stage.table.calls.deaths = 5
+    stage.deliver(stage.records, most=100)
+    assert stage.outcome.killed == 5
     assert stage.rows() == stage.recomputed()
 
 

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from random import Random
 from typing import Any
 
+from msgspec.structs import replace
+
 from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.lineages import Lineages
 from tailrace.aws.backfill.control import ControlTable
@@ -92,6 +94,7 @@ class Processes(Tables, ABC):
         streams: Any = self.windows or self
         lineages = Lineages(dynamodb, lambda: streams, "aggregates", self.clock)
         feeder = assemble_feeder(dynamodb, lambda: buckets, "aggregates", "progress", "history", lineages, self.clock)
+        feeder = replace(feeder, expired=replace(feeder.expired, executor=lambda _threads: SerialExecutor(0)))
         progress = ProgressWriter(dynamodb, "progress", "aggregate", self.clock)
         write_behind_s = WINDOW_S if self.windows else 0
         return Aggregator(self.code.pipeline, committer, lineages, feeder, progress, write_behind_s)
@@ -115,7 +118,7 @@ class Processes(Tables, ABC):
             progress=ProgressRows(dynamodb, "progress"),
             firsts=BoundaryFirsts(dynamodb, "aggregates", self.clock),
             journal=JournalBucket(lambda: buckets, "history"),
-            expired=ExpiredImages(lambda: buckets, "history"),
+            expired=ExpiredImages(lambda: buckets, "history", executor=lambda _threads: SerialExecutor(0)),
             lineages=lineages,
             committer=Committer(dynamodb, "aggregates", self.clock, executor=lambda _threads: SerialExecutor(0)),
             shards=StreamShards(dynamodb, "items", lineages),

@@ -43,7 +43,8 @@ def _fresh(cloud: Cloud) -> Iterator[None]:
 
 
 def answered(method: str, context: Any, body: Any, **headers: str) -> int:
-    status: int = handler(request(method, PATH, body, **headers), context)["statusCode"]
+    given = {"content-type": "application/json"} | {name.replace("_", "-"): text for name, text in headers.items()}
+    status: int = handler(request(method, PATH, body, headers=given), context)["statusCode"]
     assert context.left_ms > 0
     return status
 
@@ -63,6 +64,24 @@ def test_a_request_that_was_carried_out_is_answered_although_its_answer_is_not_s
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert answered("PUT", SlowCalls(monkeypatch, 11_000), ORDER, idempotency_key="b") == 201
+
+
+@pytest.mark.parametrize("path", ["rows?shop=a", "groups", "groups?order=key"])
+def test_a_query_that_would_be_cut_off_is_told_to_retry(cloud: Cloud, path: str) -> None:
+    """A list of groups has up to 20 pages, each of a megabyte."""
+    context = SimpleNamespace(left_ms=29_000)
+    context.get_remaining_time_in_millis = lambda: context.left_ms
+    route, _, query = path.partition("?")
+    ask = request("GET", f"/aggregates/shop_hours/{route}", query=query)
+    assert handler(ask, context)["statusCode"] == 200
+    stage.cache_clear()
+    context.left_ms, table = 29_000, client("dynamodb")
+    table.meta.events.register("before-call.dynamodb", lambda **_call: setattr(context, "left_ms", 7_000), "slow")
+    try:
+        assert handler(ask, context)["statusCode"] == 503
+    finally:
+        table.meta.events.unregister("before-call.dynamodb", unique_id="slow")
+    assert cloud
 
 
 def test_no_call_begins_without_time(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:

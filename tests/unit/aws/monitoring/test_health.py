@@ -41,7 +41,7 @@ def health(cloud: Cloud) -> HealthMonitor:
     pipeline = load_pipeline("tests.pipelines.orders:pipeline")
     progress = CachedProgress(ProgressReader(cloud.dynamodb, "progress"), lambda: NOW[0])
     where = lambda: sources(ApiSettings.parse(os.environ), pipeline)  # noqa: E731
-    return HealthMonitor(where, {"sqs": cloud.sqs, "s3": cloud.s3}.__getitem__, progress, lambda: NOW[0])
+    return HealthMonitor(where, progress, lambda: NOW[0], lambda: cloud.sqs, lambda: cloud.s3)
 
 
 @pytest.fixture(autouse=True)
@@ -113,7 +113,7 @@ def test_what_waits_and_what_failed_is_counted(health: HealthMonitor, cloud: Clo
     assert found["routes"] == [{"name": "large-orders", "waiting": 1, "in_work": 0, "failed": 2, "changes": 0}]
     assert (found["files_failed"], found["quarantined_today"], found["given_up"]) == (4, 3, 1)
     named_so = replace(health.sources(), collections=["orders", "visits", "unknown"])
-    again = HealthMonitor(lambda: named_so, health.client, health.progress, health.clock)
+    again = HealthMonitor(lambda: named_so, health.progress, health.clock, health.sqs, health.s3)
     assert again.document()["quarantined_today"] == 3
 
 

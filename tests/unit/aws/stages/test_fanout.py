@@ -199,12 +199,6 @@ def test_the_first_change_that_was_not_sent_is_the_checkpoint(cloud: Cloud, monk
     assert answer["batchItemFailures"] == [{"itemIdentifier": records[2]["dynamodb"]["SequenceNumber"]}]
 
 
-@pytest.fixture
-def new_process() -> None:
-    """Forget what earlier deliveries have taught the process."""
-    stage.cache_clear()
-
-
 class Context:
     """An invocation that has these times left, and then the last one for good."""
 
@@ -225,12 +219,12 @@ class Context:
         ((20, 18, 16, 9), 3, 1, 3),  # of a function with a shorter timeout
     ],
 )
-@pytest.mark.usefixtures("new_process")
 def test_what_there_is_no_time_for_comes_again(
     cloud: Cloud, left_s: tuple[int, ...], sent: int, routed: int, checkpoint: int | None
 ) -> None:
     """Cut off by the timeout, the whole batch came again, in halves."""
     records = history("orders", [(str(n), LARGE if n == 2 else SMALL) for n in range(4)])
+    stage.cache_clear()  # what earlier deliveries have taught the process
     answer = handler(event(records), Context(*left_s))
     assert (len(archived(cloud)), len(received(cloud, "stack_LargeOrders"))) == (sent, routed)
     left = records[checkpoint : checkpoint + 1] if checkpoint is not None else []

@@ -14,7 +14,6 @@ from aws_lambda_powertools.event_handler import Response
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct
 
-from tailrace.aws.runtime.deadlines import timely
 from tailrace.aws.runtime.errors import translate
 from tailrace.aws.runtime.telemetry import logger
 from tailrace.errors import Transient
@@ -85,7 +84,6 @@ class Idempotency(Struct):
         payload: Mapping[str, Any],
         operation: Callable[[], Response[str]],
         remaining_time_ms: Callable[[], int],
-        has_time: Callable[[], bool] = lambda: True,
     ) -> Response[str]:
         """Carry out a request, or return its stored response.
 
@@ -94,7 +92,6 @@ class Idempotency(Struct):
             payload: everything that identifies the request.
             operation: carries out the request. If it raises, nothing is stored, and a retry carries it out again.
             remaining_time_ms: the maximum time for which retries are blocked if this process dies.
-            has_time: whether there is time to begin a call; the same function for all requests.
 
         Raises:
             IdempotencyKeyInUse: the first request is still in progress.
@@ -102,16 +99,22 @@ class Idempotency(Struct):
             Transient: the table cannot be read now.
         """
         # imported on demand: about 30 ms of CPU time that requests without a key do not need
-        from aws_lambda_powertools.utilities.idempotency import exceptions  # noqa: PLC0415
+        from aws_lambda_powertools.utilities.idempotency import exceptions, idempotent_function  # noqa: PLC0415
 
         outcome = _Outcome(operation)
 
         def handled(*, request: Any) -> Any:  # noqa: ARG001 - Powertools reads it
             return _compress(outcome.compute())
 
-        handled_once = self._idempotent(handled, remaining_time_ms, has_time)
+        run_once = idempotent_function(
+            handled,
+            data_keyword_argument="request",
+            persistence_store=self._persistence(),
+            config=_config(remaining_time_ms),
+            key_prefix="api",
+        )
         try:
-            stored = handled_once(request={"key": list(key), "payload": dict(payload)})
+            stored = run_once(request={"key": list(key), "payload": dict(payload)})
         except exceptions.IdempotencyAlreadyInProgressError as error:
             raise IdempotencyKeyInUse("retry after the first request with this key has ended") from error
         except exceptions.IdempotencyValidationError as error:
@@ -124,25 +127,11 @@ class Idempotency(Struct):
             return outcome.response_despite(error)
         return _decompress(stored) if outcome.response is None else outcome.response
 
-    def _idempotent(
-        self, handled: Callable[..., Any], remaining_time_ms: Callable[[], int], has_time: Callable[[], bool]
-    ) -> Callable[..., Any]:
-        from aws_lambda_powertools.utilities.idempotency import idempotent_function  # noqa: PLC0415 - as above
-
-        made: Callable[..., Any] = idempotent_function(
-            handled,
-            data_keyword_argument="request",
-            persistence_store=self._persistence(has_time),
-            config=_config(remaining_time_ms),
-            key_prefix="api",
-        )
-        return made
-
-    def _persistence(self, has_time: Callable[[], bool]) -> "DynamoDBPersistenceLayer":
+    def _persistence(self) -> "DynamoDBPersistenceLayer":
         from tailrace.aws.api.idempotency_table import IdempotencyTable  # noqa: PLC0415 - as above
 
         if self._store is None:
-            self._store = IdempotencyTable(self.table, boto3_client=timely(self.client, has_time))
+            self._store = IdempotencyTable(self.table, boto3_client=self.client)
         return self._store
 
 

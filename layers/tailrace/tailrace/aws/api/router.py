@@ -19,7 +19,7 @@ from tailrace.aws.api.responses import ApiResponse, PartialFailure, problem_resp
 from tailrace.aws.backfill.shown_generations import ShownGenerations
 from tailrace.aws.items.store import ItemStore
 from tailrace.aws.monitoring.health import HealthMonitor
-from tailrace.aws.runtime.deadlines import remaining_time_ms
+from tailrace.aws.runtime.deadlines import remaining_time_ms, timely
 from tailrace.aws.runtime.telemetry import count_metrics
 from tailrace.aws.runtime.trace_logs import correlate
 from tailrace.definition.pipeline import Pipeline
@@ -35,7 +35,7 @@ _ITEM = f"{_ITEMS}/<escaped>"
 _CATCH_ALL = "$default"
 
 _LONGEST_CALL_MS = 8_000
-"""What a call of the idempotency table takes that is throttled: the SDK's pauses add up to 7 s."""
+"""What a call of a table takes that is throttled: the SDK's pauses add up to 7 s."""
 
 
 class Router:
@@ -50,7 +50,7 @@ class Router:
         idempotency: Idempotency,
         scopes: tuple[str, str] = ("", ""),
     ) -> None:
-        self._idempotency = idempotency
+        self._idempotency = replace(idempotency, client=timely(idempotency.client, self._has_time))
         self._resolver = APIGatewayHttpResolver()
         self._resolver.not_found(self._no_such_resource)
         self._resolver.exception_handler(TailraceError)(problem_response)
@@ -67,11 +67,11 @@ class Router:
             self._route("PATCH", rule, self._once(item_routes.patch))
             self._route("DELETE", rule, self._once(item_routes.delete))
         self._route("POST", _ITEMS, self._once(batch_routes.post))
-        generations = ShownGenerations(rows.client, rows.table, pipeline, health.progress.clock)
+        timed_rows = replace(rows, client=timely(rows.client, self._has_time), remaining_ms=self._remaining_ms)
+        generations = ShownGenerations(timed_rows.client, rows.table, pipeline, health.progress.clock)
         described = OpenApiRoutes(generations, self._event, scopes, writes_items=items.is_writable)
         self._route("GET", "/openapi.json", described.openapi)
         self._route("GET", "/health", HealthRoutes(health, self._event, self._remaining_ms).health)
-        timed_rows = replace(rows, remaining_ms=self._remaining_ms)
         aggregates = AggregateRoutes(generations, timed_rows, health.progress, self._event)
         self._route("GET", "/aggregates", aggregates.list_aggregates)
         self._route("GET", "/aggregates/<name>/rows", aggregates.rows)
@@ -142,7 +142,7 @@ class Router:
                 "base64": event.get("isBase64Encoded"),
             }
             once = self._idempotency.run_once
-            return once((caller(event), key), payload, lambda: endpoint(**path), self._remaining_ms, self._has_time)
+            return once((caller(event), key), payload, lambda: endpoint(**path), self._remaining_ms)
 
         return handled
 

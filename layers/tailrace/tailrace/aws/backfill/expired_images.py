@@ -5,6 +5,7 @@ commits anything: ``expired/<collection>/<shard>/<sequence>``.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
 from functools import partial
 from itertools import batched
 from typing import TYPE_CHECKING, NamedTuple
@@ -45,8 +46,9 @@ class ExpiredItem(NamedTuple):
 class ExpiredImages(Struct, frozen=True):
     """Writes and reads the images of expired items.
 
-    TTL deletes many items at once, so a batch may have thousands of images. ``kept`` says for each shard from which
-    change to which this process has stored them, so that a redelivery goes on where an invocation has run out of time.
+    TTL deletes many items at once, so a batch may have thousands of images. They are stored and read several at a time.
+    ``kept`` says for each shard from which change to which this process has stored them, so that a redelivery goes on
+    where an invocation has run out of time. ``executor`` makes the executor for the calls; simulations use no threads.
 
     Raises (each method):
         Transient: the bucket cannot be used now.
@@ -56,6 +58,7 @@ class ExpiredImages(Struct, frozen=True):
     client: Callable[[], "S3Client"]
     bucket: str
     kept: dict[str, tuple[int, int]] = field(default_factory=dict)
+    executor: Callable[[int], Executor] | None = None
 
     def keep(self, batch: RawBatch, pipeline: Pipeline, has_time: Callable[[], bool] = lambda: True) -> None:
         """Store the images of a batch's expired items of collections that keep them; none once ``has_time`` is false.
@@ -71,7 +74,8 @@ class ExpiredImages(Struct, frozen=True):
         wanted = (one for one in _expired(batch, pipeline) if one[0].sequence > through)
         images = ((change, at) for change, at in wanted if self._is_kept(change, pipeline))
         for some in batched(images, _AT_ONCE, strict=False):
-            run_all([partial(self._put, batch.shard, change, at, has_time) for change, at in some], _THREADS)
+            calls = [partial(self._put, batch.shard, change, at, has_time) for change, at in some]
+            run_all(calls, _THREADS, self.executor)
             self.kept[batch.shard] = start, some[-1][0].sequence - 1  # of which there may be another image
         self.kept[batch.shard] = start, max(last, through)
 
@@ -98,13 +102,17 @@ class ExpiredImages(Struct, frozen=True):
 
     def read(self, collection: str, wanted: Callable[[str, int], bool]) -> Iterator[ExpiredItem]:
         """Yield the images of a collection's expired items whose deletions (shard, sequence number) are wanted."""
-        for entry in all_objects(self.client(), self.bucket, f"{EXPIRED}{collection}/"):
-            _, _, shard, sequence = entry["Key"].split("/")
-            if wanted(shard, decode_sequence(sequence)):
-                with map_aws_errors():
-                    body = loads(self.client().get_object(Bucket=self.bucket, Key=entry["Key"])["Body"].read())
-                position = Position(decode_sequence(sequence), int(body["created"]))
-                yield ExpiredItem(shard, position, body["id"], body["fields"])
+        found = (entry["Key"] for entry in all_objects(self.client(), self.bucket, f"{EXPIRED}{collection}/"))
+        places = ((key, *key.split("/")[2:]) for key in found)
+        chosen = (place for place in places if wanted(place[1], decode_sequence(place[2])))
+        for some in batched(chosen, _AT_ONCE, strict=False):
+            yield from run_all([partial(self._get, *place) for place in some], _THREADS, self.executor)
+
+    def _get(self, key: str, shard: str, sequence: str) -> ExpiredItem:
+        with map_aws_errors():
+            body = loads(self.client().get_object(Bucket=self.bucket, Key=key)["Body"].read())
+        position = Position(decode_sequence(sequence), int(body["created"]))
+        return ExpiredItem(shard, position, body["id"], body["fields"])
 
 
 def _expired(batch: RawBatch, pipeline: Pipeline) -> Iterable[tuple[Change, int]]:

@@ -8,12 +8,13 @@ milliseconds, and the alarms.
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
 from tailrace.aws.monitoring.freshness import CachedProgress
 from tailrace.aws.monitoring.throughput import StageCounts, route_stage
+from tailrace.aws.runtime.clients import impatient_client
 from tailrace.aws.runtime.deadlines import no_deadline
 from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.aws.runtime.recency import is_recent
@@ -23,6 +24,10 @@ from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Json
 from tailrace.errors import Transient
 from tailrace.queries.freshness import AGGREGATE, FANOUT, Freshness
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
 
 _QUEUE_TTL = timedelta(seconds=2)
 _LISTING_TTL = timedelta(seconds=30)
@@ -85,9 +90,10 @@ class HealthMonitor(Struct):
     """Reports the health of the stages; responses are cached for two seconds, listings for half a minute."""
 
     sources: Callable[[], Sources]
-    client: Callable[[Any], Any]
     progress: CachedProgress
     clock: Callable[[], datetime]
+    sqs: Callable[[], "SQSClient"] = lambda: impatient_client("sqs")
+    s3: Callable[[], "S3Client"] = lambda: impatient_client("s3")
     _cache: dict[str, tuple[datetime, Any]] = field(default_factory=dict)
     _remaining_ms: Callable[[], int] = no_deadline
 
@@ -144,7 +150,7 @@ class HealthMonitor(Struct):
     def _message_counts(self, queue_url: str) -> tuple[int, int]:
         names: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         with map_aws_errors():
-            found: Any = self.client("sqs").get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)["Attributes"]
+            found: Any = self.sqs().get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)["Attributes"]
         return int(found[names[0]]), int(found[names[1]])
 
     def _stream_readers(self) -> Mapping[str, tuple[Freshness, int]]:
@@ -172,7 +178,7 @@ class HealthMonitor(Struct):
     def _object_names(self, bucket: str, prefix: str) -> "Listing":
         """Return the names of the first 1,000 objects under a prefix."""
         with map_aws_errors():
-            listed = self.client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix)
+            listed = self.s3().list_objects_v2(Bucket=bucket, Prefix=prefix)
         return Listing([one["Key"].removeprefix(prefix) for one in listed.get("Contents", ())], listed["IsTruncated"])
 
     def _or_none[T](self, ask: Callable[[], T]) -> T | None:

@@ -88,7 +88,6 @@ class Archiver(Struct, frozen=True):
             queue.
         """
         held = HeldMessages()
-        has_time = lambda: remaining_time_ms() >= _LONGEST_CALL_MS  # noqa: E731
         failed: dict[str, None] = {}
         received = written = unreadable = 0
         unread, late = list[str](), set[str]()
@@ -105,7 +104,7 @@ class Archiver(Struct, frozen=True):
                     ids.setdefault(message, []).extend(one.id for one in part.events)
                 held.add(message, part.events, part.references)
                 if held.characters > MAX_HELD_CHARACTERS:
-                    written += self._store(held, failed, has_time)
+                    written += self._store(held, failed, remaining_time_ms)
                     held = HeldMessages()
             if errors:
                 unreadable += any(isinstance(error, Permanent) for error in errors)
@@ -116,7 +115,7 @@ class Archiver(Struct, frozen=True):
         if unread:
             logger().warning("no time is left; messages will be redelivered", extra={"messages": len(unread)})
         # objects of messages that fail anyway are written as well: redelivery writes the same objects again
-        written += self._store(held, failed, has_time)
+        written += self._store(held, failed, remaining_time_ms)
         self._forget(message for message, _ in messages if message not in late.union(unread))
         log_events("changes archived", (one for message in ids.keys() - failed.keys() for one in ids[message]))
         count_metrics(
@@ -161,11 +160,13 @@ class Archiver(Struct, frozen=True):
             data = self.s3.get_object(Bucket=reference.bucket, Key=reference.key)["Body"].read()
         return reference.resolve(data)
 
-    def _store(self, held: HeldMessages, failed: dict[str, None], has_time: Callable[[], bool]) -> int:
+    def _store(self, held: HeldMessages, failed: dict[str, None], remaining_time_ms: Callable[[], int]) -> int:
         """Write an object for each group; return how many were written; the messages of the others have failed."""
         members = list(held.groups.values())
         objects = [archive_object(partition, [event for _, event in found]) for partition, found in held.groups.items()]
-        unstored = put_objects(self.s3, self.archive_bucket, objects, has_time=has_time)
+        unstored = put_objects(
+            self.s3, self.archive_bucket, objects, has_time=lambda: remaining_time_ms() >= _LONGEST_CALL_MS
+        )
         if unstored:
             logger().warning(
                 "objects not written; their messages will be redelivered", extra={"objects": len(unstored)}

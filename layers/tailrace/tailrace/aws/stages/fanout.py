@@ -117,8 +117,13 @@ class Fanout:
                 failed.update(one.sequence for one in rest.positions)
         if failed:
             logger().warning("changes not sent; they will be redelivered", extra={"changes": len(failed)})
-        names = ("ChangesSent", "ChangesRouted", "ItemsQuarantined", "ItemsUnmatched")
-        count_metrics(**{name: done[name] for name in names}, ChangesFailed=len(failed))
+        count_metrics(
+            ChangesSent=done["ChangesSent"],
+            ChangesRouted=done["ChangesRouted"],
+            ItemsQuarantined=done["ItemsQuarantined"],
+            ItemsUnmatched=done["ItemsUnmatched"],
+            ChangesFailed=len(failed),
+        )
         retry_from = min(failed, default=None)
         log_records("changes fanned out", batch.records, failed, batch.shard)
         self.progress.advance(batch.shard, batch.positions, retry_from)

@@ -1,6 +1,7 @@
 """Candidates and counted values: a verification checks what a main row and its values say, a repair writes it."""
 
 from datetime import UTC, datetime
+from threading import Barrier
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ from tailrace.aggregation.marks import Lineage
 from tailrace.aggregation.values import frequent_values
 from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.jobs.rows import RowSpace
+from tailrace.aws.jobs.steps import reading
 from tailrace.aws.jobs.steps.reading import ReadRow, _pin, _read
 from tailrace.aws.jobs.steps.repairing import Repairer
 from tailrace.backfill.generations import created
@@ -40,7 +42,11 @@ class Table:
         committer = Committer(self.database, "rows", lambda: NOW)
         assert not committer.commit(fold_records(records, Pipeline([orders], [aggregate])).rows, Lineage("~mark"))
         self.context: Any = SimpleNamespace(
-            dynamodb=self.database, aggregates_table="rows", now=int(NOW.timestamp()), clock=lambda: NOW
+            dynamodb=self.database,
+            aggregates_table="rows",
+            now=int(NOW.timestamp()),
+            clock=lambda: NOW,
+            committer=committer,
         )
 
     def row(self) -> dict[str, Any]:
@@ -69,6 +75,20 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Table:
     """Return a table whose row keeps one candidate beside the one that it shows."""
     monkeypatch.setattr(frequent_values, "reserve_size", lambda _shown: 1)
     return Table()
+
+
+def test_rows_are_read_with_their_values_several_at_a_time(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One after the other, many rows of a partition take longer than an invocation."""
+    meeting, with_order = Barrier(2, timeout=10), reading._with_order
+
+    def together(*arguments: Any) -> ReadRow:
+        meeting.wait()
+        return with_order(*arguments)
+
+    monkeypatch.setattr(reading, "_with_order", together)
+    firsts: Any = SimpleNamespace(of=lambda _rows: {})
+    keys = [KEY, (f"{KEY[0]} not there", KEY[1])]
+    assert [one.key for one in reading._read(table.context, SPACE, keys, firsts)] == keys
 
 
 def test_right_candidates_are_no_difference(table: Table) -> None:

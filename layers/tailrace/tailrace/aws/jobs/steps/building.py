@@ -29,11 +29,16 @@ from tailrace.encoding.keys import RowKey
 from tailrace.errors import Transient
 
 _ROWS_PER_COMMIT = 500
+_STORED_EVERY_S = 30
+_MAX_TRIES = 3
 _MAX_AGE_S = 7 * 24 * 3600  # the bucket keeps the journal and the job's folder for two weeks
 
 
 def commit_base(context: JobContext, job: Job, partition: int) -> None:
     """Commit a partition of the base, slice by slice, under the mark of the epoch.
+
+    How far it is is stored from time to time, so a repetition goes on there, also if a slow table made the invocation
+    end in the middle.
 
     Raises:
         Transient: some rows could not be written now; a repetition finds the mark of those that were.
@@ -41,6 +46,7 @@ def commit_base(context: JobContext, job: Job, partition: int) -> None:
     """
     remainder = Remainder(context.folder(job), job.step, partition)
     before = remainder.read()
+    stored_at = context.now
     first, start = before.get("generation", 0), before.get("start", "").encode()
     for number, generation in enumerate(context.check(job)):
         if number < first:
@@ -51,8 +57,11 @@ def commit_base(context: JobContext, job: Job, partition: int) -> None:
             space = RowSpace(generation, context.aggregate(generation.id))
             placed = sorted(((place_of(space.main_key(key)), row) for key, row in rows.items()), key=itemgetter(0))
             for chunk in batched(placed, _ROWS_PER_COMMIT, strict=False):
-                if chunk[0] is not placed[0] and not context.has_time():
-                    raise remainder.store(generation=number, start=chunk[0][0].decode())
+                is_late = chunk[0] is not placed[0] and not context.has_time()
+                if is_late or context.now >= stored_at + _STORED_EVERY_S:
+                    late, stored_at = remainder.store(generation=number, start=chunk[0][0].decode()), context.now
+                    if is_late:
+                        raise late
                 _commit(context, generation, [row for _, row in chunk])
             where = Slice(where.end)
             if not context.has_time():
@@ -61,10 +70,21 @@ def commit_base(context: JobContext, job: Job, partition: int) -> None:
 
 
 def _commit(context: JobContext, generation: Generation, rows: Sequence[RowChange]) -> None:
-    outcomes = context.committer.commit(rows, base_lineage(generation), expire_empty=False)
-    failed = [one for one in outcomes if isinstance(one, Failed)]
-    if failed:
-        raise Transient(f"{len(failed)} rows of the base could not be written: {failed[0].error}")
+    """Commit some rows, as long as the table takes some of them.
+
+    Raises:
+        Transient: some rows could not be written now.
+    """
+    fewest, tries = len(rows) + 1, 0
+    while True:
+        outcomes = context.committer.commit(rows, base_lineage(generation), expire_empty=False)
+        failed = [one for one in outcomes if isinstance(one, Failed)]
+        if not failed:
+            break
+        tries = 0 if len(failed) < fewest else tries + 1
+        fewest = min(len(failed), fewest)
+        if tries == _MAX_TRIES:
+            raise Transient(f"{fewest} rows of the base could not be written: {failed[0].error}")
     overflows = [one for one in outcomes if isinstance(one, SumOverflow)]
     for one in overflows:
         what = "a row of the base, with its order measures" if isinstance(one, RowTooLarge) else "a sum of the base"

@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import batched, chain
+from threading import Lock
 from typing import Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -24,6 +26,7 @@ from tailrace.aws.jobs.steps.building import built_keys
 from tailrace.aws.jobs.steps.listing import spaces_of
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, translate
 from tailrace.aws.runtime.pages import partition_rows
+from tailrace.aws.runtime.parallel import run_all
 from tailrace.backfill.comparison import PINNED_FOR_S, StoredRow, is_comparable
 from tailrace.backfill.coverage import END
 from tailrace.backfill.generations import GenerationId
@@ -77,16 +80,18 @@ class MarkFirsts(Struct):
     context: JobContext
     boundary: str
     known: dict[str, int] = field(default_factory=dict)
+    _reading: Lock = field(default_factory=Lock)
 
     def of(self, rows: Iterable[StoredRow]) -> Mapping[str, int]:
-        """Return the numbers for the marks of some rows."""
+        """Return the numbers for the marks of some rows; called by any thread."""
         marks = {mark for row in rows for mark in row.marks}
-        if not marks <= self.known.keys():
-            for shard, first in self.context.firsts.stored(self.boundary).items():
-                mark = self.context.lineages.find(shard, "").mark
-                self.known[mark] = min(first, self.known.get(mark, first))
-            for mark in marks:
-                self.known.setdefault(mark, END)
+        with self._reading:
+            if not marks <= self.known.keys():
+                for shard, first in self.context.firsts.stored(self.boundary).items():
+                    mark = self.context.lineages.find(shard, "").mark
+                    self.known[mark] = min(first, self.known.get(mark, first))
+                for mark in marks:
+                    self.known.setdefault(mark, END)
         return self.known
 
 
@@ -163,12 +168,16 @@ def _read(context: JobContext, space: RowSpace, keys: Iterable[RowKey], firsts: 
             _pin(context, key)
         if pinned:
             found |= dict(_batch(context, pinned))
-        for key in chunk:
-            row = found.get(key, {})
-            read = ReadRow(key, stored_row(space, key, row), context.now, inexact=INEXACT in row)
-            if space.is_main(key) and space.aggregate.value_rows:
-                read = _with_order(context, space, read, firsts)
-            yield read
+        rows = {key: found.get(key, {}) for key in chunk}
+        read = {
+            key: ReadRow(key, stored_row(space, key, row), context.now, inexact=INEXACT in row)
+            for key, row in rows.items()
+        }
+        main = [one for key, one in read.items() if space.is_main(key) and space.aggregate.value_rows]
+        # each makes several calls: one after the other, a partition would take longer than an invocation
+        calls = [partial(_with_order, context, space, one, firsts) for one in main]
+        with_order = run_all(calls, context.committer.threads, context.committer.executor)
+        yield from (read | {one.key: one for one in with_order}).values()
 
 
 def _batch(context: JobContext, keys: Iterable[RowKey]) -> Iterator[tuple[RowKey, Mapping[str, Any]]]:
