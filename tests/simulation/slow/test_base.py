@@ -10,8 +10,9 @@ from msgspec import Struct, field
 from tailrace import Aggregate, Collection, count
 from tailrace import field as item_field
 from tailrace.aggregation.row_changes import RowChange
-from tailrace.aws.aggregates.outcomes import Failed, Outcome
+from tailrace.aws.aggregates.outcomes import Failed, Outcome, SumOverflow
 from tailrace.aws.jobs.job import Job
+from tailrace.aws.jobs.remainder import OutOfTime
 from tailrace.aws.jobs.slices import Slice, place_of
 from tailrace.aws.jobs.steps import building
 from tailrace.encoding.keys import RowKey
@@ -109,3 +110,73 @@ def test_a_table_that_takes_nothing_is_told() -> None:
     context.clock.begin(900)
     with pytest.raises(Transient, match="500 rows of the base could not be written: busy"):
         building.commit_base(context, JOB, 0)
+
+
+class Refusing(Slow):
+    """A table that cannot hold the sum of one row, and is busy with another one the first time."""
+
+    commits: int = 0
+
+    def commit(self, rows: list[RowChange], _lineage: Any, *, expire_empty: bool) -> list[Outcome]:
+        assert not expire_empty
+        self.commits += 1
+        if self.commits > 1:
+            return []  # the sum was left out, and its row has the mark
+        return [SumOverflow(1, rows[0].key), Failed(1, rows[1].key, Transient("busy"))]
+
+
+def test_a_sum_that_the_table_cannot_hold_is_told_also_if_other_rows_are_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[int] = []
+    monkeypatch.setattr(building, "count_left_out", lambda *, sums: told.append(sums))
+    context: Any = Refusing(a_second=1000)
+    building.commit_base(context, JOB, 0)
+    assert sum(told) == 1
+
+
+class Counting(Slow):
+    """A table that counts the rows of each commit, value rows included."""
+
+    writes: list[int] = field(default_factory=list)
+
+    def commit(self, rows: list[RowChange], _lineage: Any, *, expire_empty: bool) -> list[Outcome]:
+        assert not expire_empty
+        self.writes.append(sum(1 + len(row.value_changes) for row in rows))
+        self.written |= {row.key for row in rows}
+        return []
+
+
+def test_rows_with_many_value_rows_are_committed_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of a slice, in one commit, take longer than what an invocation reserves for its last piece of work."""
+    values = {(f"~v#{number}", "-"): RowChange(AGGREGATE.layout, ("v", "-"), (), None) for number in range(600)}
+    for number, row in enumerate(BASE.values()):
+        monkeypatch.setattr(row, "value_changes", values if number % 2 else {})
+    context: Any = Counting(a_second=1000)
+    building.commit_base(context, JOB, 0)
+    assert context.written == BASE.keys()
+    assert max(context.writes) <= 5_000
+
+
+def test_lanes_of_a_row_are_committed_together_so_that_each_invocation_comes_further(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(building, "RowSpace", lambda *_arguments: SimpleNamespace(main_key=lambda key: key[0][:11]))
+    monkeypatch.setattr(building, "place_of", lambda main: f"{main[-3:]:0>16}".encode())
+    monkeypatch.setattr(building, "base_of", lambda *arguments: _lanes(arguments[-2]))
+    monkeypatch.setattr(building, "_ROWS_PER_COMMIT", 3)
+    monkeypatch.setattr(Slow, "has_time", lambda _self: False)
+    context: Any = Slow(a_second=1000)
+    context.clock.begin(900)
+    for _ in range(400):
+        try:
+            building.commit_base(context, JOB, 0)
+        except OutOfTime:
+            continue
+        break
+    assert context.written == BASE.keys()
+
+
+def _lanes(where: Slice) -> Any:
+    """Return the rows from a place on, ten at each place."""
+    return {key: row for key, row in BASE.items() if f"{key[0][8:11]:0>16}".encode() >= where.start}

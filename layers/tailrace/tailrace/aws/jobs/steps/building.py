@@ -1,6 +1,6 @@
 """The last steps of a build: the base is committed alongside the stream, and the generation goes live."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import batched
 from operator import itemgetter
 
@@ -29,6 +29,7 @@ from tailrace.encoding.keys import RowKey
 from tailrace.errors import Transient
 
 _ROWS_PER_COMMIT = 500
+_WRITES_PER_COMMIT = 5_000  # value rows included: between two looks at the time
 _STORED_EVERY_S = 30
 _MAX_TRIES = 3
 _MAX_AGE_S = 7 * 24 * 3600  # the bucket keeps the journal and the job's folder for two weeks
@@ -56,7 +57,7 @@ def commit_base(context: JobContext, job: Job, partition: int) -> None:
             rows = base_of(context, job, generation, partition, where, context.timing.rows_at_once)
             space = RowSpace(generation, context.aggregate(generation.id))
             placed = sorted(((place_of(space.main_key(key)), row) for key, row in rows.items()), key=itemgetter(0))
-            for chunk in batched(placed, _ROWS_PER_COMMIT, strict=False):
+            for chunk in _commits(placed):
                 is_late = chunk[0] is not placed[0] and not context.has_time()
                 if is_late or context.now >= stored_at + _STORED_EVERY_S:
                     late, stored_at = remainder.store(generation=number, start=chunk[0][0].decode()), context.now
@@ -69,8 +70,29 @@ def commit_base(context: JobContext, job: Job, partition: int) -> None:
     remainder.end()
 
 
+def _commits(rows: Iterable[tuple[bytes, RowChange]]) -> Iterator[list[tuple[bytes, RowChange]]]:
+    """Divide rows into those that are committed together: a main row may have thousands of value rows.
+
+    Those at one place, such as lanes, are not divided, so that each commit is further than the one before.
+    """
+    chunk: list[tuple[bytes, RowChange]] = []
+    writes = 0
+    for one in rows:
+        more = 1 + len(one[1].value_changes)
+        is_full = len(chunk) >= _ROWS_PER_COMMIT or writes + more > _WRITES_PER_COMMIT
+        if chunk and is_full and one[0] != chunk[-1][0]:
+            yield chunk
+            chunk, writes = [], 0
+        chunk.append(one)
+        writes += more
+    if chunk:
+        yield chunk
+
+
 def _commit(context: JobContext, generation: Generation, rows: Sequence[RowChange]) -> None:
     """Commit some rows, as long as the table takes some of them.
+
+    What the table cannot hold is told at once: a row that was written without it is not tried again.
 
     Raises:
         Transient: some rows could not be written now.
@@ -78,14 +100,17 @@ def _commit(context: JobContext, generation: Generation, rows: Sequence[RowChang
     fewest, tries = len(rows) + 1, 0
     while True:
         outcomes = context.committer.commit(rows, base_lineage(generation), expire_empty=False)
+        _tell_left_out(generation, [one for one in outcomes if isinstance(one, SumOverflow)])
         failed = [one for one in outcomes if isinstance(one, Failed)]
         if not failed:
-            break
+            return
         tries = 0 if len(failed) < fewest else tries + 1
         fewest = min(len(failed), fewest)
         if tries == _MAX_TRIES:
             raise Transient(f"{fewest} rows of the base could not be written: {failed[0].error}")
-    overflows = [one for one in outcomes if isinstance(one, SumOverflow)]
+
+
+def _tell_left_out(generation: Generation, overflows: Sequence[SumOverflow]) -> None:
     for one in overflows:
         what = "a row of the base, with its order measures" if isinstance(one, RowTooLarge) else "a sum of the base"
         logger().error(f"the table cannot hold {what}", extra={"aggregate": generation.aggregate})
