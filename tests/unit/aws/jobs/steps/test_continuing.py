@@ -2,15 +2,16 @@
 
 from collections import Counter
 from copy import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tailrace import Aggregate, count, distinct, field, total
+from tailrace import Aggregate, Pipeline, count, distinct, field, total
 from tailrace.aws.jobs.context import JobContext
 from tailrace.aws.jobs.job import Job, Kind
 from tailrace.aws.jobs.remainder import OutOfTime
-from tailrace.aws.jobs.steps import gathering, judging, machine
+from tailrace.aws.jobs.steps import building, gathering, judging, machine
 from tailrace.aws.jobs.timing import Timing
 from tests.unit.aws.jobs.steps.orders_player import Calm, orders
 
@@ -37,11 +38,11 @@ class Hasty(Calm):
         timing = Timing(min_partitions=2, rows_at_once=5)
         return replace(super()._context(), timing=timing, has_time=lambda: False)
 
-    def run(self, kind: Kind, *, repairs: bool = False) -> Any:
+    def run(self, kind: Kind, *, repairs: bool = False, version: int = 1) -> Any:
         self.monkeypatch.setattr(self.world, "job_context", self._context_of(self.world.job_context()))
         parts = {step: (self._watched(step, part), *rest) for step, (part, *rest) in machine._PARTS.items()}
         self.monkeypatch.setattr(machine, "_PARTS", parts)
-        return self._job(kind, [(one.name, 1) for one in (LINES, SHOPS)], repairs=repairs)
+        return self._job(kind, [(one.name, version) for one in (LINES, SHOPS)], repairs=repairs)
 
     @staticmethod
     def _context_of(context: JobContext) -> Any:
@@ -91,3 +92,13 @@ def test_a_part_that_is_continued_shows_that_the_job_lives(hasty: Hasty) -> None
     jobs.count_part(job, is_done=False)
     after = jobs.read("j")
     assert (after.done, before.updated_at < after.updated_at) == (0, True)
+
+
+def test_empty_rows_are_removed_however_many_belong_to_one_main_row(
+    hasty: Hasty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(building, "MAX_KEYS_PER_READ", 1)
+    world: Any = hasty.world
+    world.code = SimpleNamespace(pipeline=Pipeline([orders], [replace(one, version=2) for one in (LINES, SHOPS)]))
+    assert hasty.run("build", version=2).job.state == "done"
+    assert hasty.continued["sweep"] > len(ITEMS)

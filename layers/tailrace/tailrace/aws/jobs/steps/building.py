@@ -165,20 +165,24 @@ def sweep(context: JobContext, job: Job, partition: int) -> None:
     control = context.control.read()
     remainder = Remainder(context.folder(job), job.step, partition)
     before = remainder.read()
-    first, start = before.get("generation", 0), before.get("start", "").encode()
+    # a main row's may be more than an invocation has time for, and each of them stands alone here
+    first, begin = before.get("generation", 0), (before.get("start", "").encode(), tuple(before.get("row", ("", ""))))
     expiry = EmptyRowExpiry(context.dynamodb, context.aggregates_table)
     for number, name in enumerate(job.targets):
         generation = control.generations[name]
         if number < first or generation.state is not State.LIVE:
             continue
         space = RowSpace(replace(generation, state=State.BUILDING), context.aggregate(name))
-        where = Slice(start if number == first else FIRST)
+        at = begin if number == first else (FIRST, ("", ""))
+        where = Slice(at[0])
         while where.start < LAST:
             keys = built_keys(context, job, [space], partition, where)
-            rows = [(place, RowChange(space.layout(key), key, (), None)) for place, _, key in keys.in_order()]
+            left = [(place, key) for place, _, key in keys.in_order() if (place, key) >= at]
+            rows = [(place, RowChange(space.layout(key), key, (), None)) for place, key in left]
             for chunk in batched(rows, MAX_KEYS_PER_READ, strict=False):
                 if chunk[0] is not rows[0] and not context.has_time():
-                    raise remainder.store(generation=number, start=chunk[0][0].decode())
+                    place, row = chunk[0]
+                    raise remainder.store(generation=number, start=place.decode(), row=row.key)
                 expiry.expire_empty_rows([row for _, row in chunk], context.clock())
             where = Slice(where.end)
             if not context.has_time():
