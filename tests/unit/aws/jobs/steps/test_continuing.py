@@ -10,8 +10,10 @@ import pytest
 from tailrace import Aggregate, Pipeline, count, distinct, field, total
 from tailrace.aws.jobs.context import JobContext
 from tailrace.aws.jobs.job import Job, Kind
+from tailrace.aws.jobs.next_step import Next
 from tailrace.aws.jobs.remainder import OutOfTime
 from tailrace.aws.jobs.steps import building, gathering, judging, machine
+from tailrace.aws.jobs.steps.verifying import relist
 from tailrace.aws.jobs.timing import Timing
 from tests.unit.aws.jobs.steps.orders_player import Calm, orders
 
@@ -102,3 +104,15 @@ def test_empty_rows_are_removed_however_many_belong_to_one_main_row(
     world.code = SimpleNamespace(pipeline=Pipeline([orders], [replace(one, version=2) for one in (LINES, SHOPS)]))
     assert hasty.run("build", version=2).job.state == "done"
     assert hasty.continued["sweep"] > len(ITEMS)
+
+
+def test_rows_that_cannot_be_judged_are_counted_over_several_invocations(
+    hasty: Hasty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def know_nothing(context: JobContext, job: Job) -> Next:
+        return relist(context, job.remember(unknown=["lines@1", "shops@1"]))
+
+    monkeypatch.setattr(machine, "_STEPS", {**machine._STEPS, "relist": know_nothing})
+    counts = hasty.run("verify").job.data["counts"]
+    assert (counts["rows"], counts["unknown"]) == (0, len(hasty.rows()))
+    assert hasty.continued["judge"] > 1

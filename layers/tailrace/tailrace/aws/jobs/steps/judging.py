@@ -11,7 +11,7 @@ from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.jobs.context import JobContext, label
 from tailrace.aws.jobs.findings import Finding
 from tailrace.aws.jobs.job import Job
-from tailrace.aws.jobs.remainder import Remainder
+from tailrace.aws.jobs.remainder import OutOfTime, Remainder
 from tailrace.aws.jobs.rows import RowSpace, by_key
 from tailrace.aws.jobs.slices import LAST, Slice, place_of, together
 from tailrace.aws.jobs.steps.building import base_of
@@ -66,6 +66,10 @@ class Verdict(Struct):
             for key, number in more.items():
                 counts[key] = counts.get(key, 0) + number
 
+    def store(self, remainder: Remainder, work: int, group: int) -> OutOfTime:
+        """Store it with the place where the next invocation continues, and return what ends this one."""
+        return remainder.store(done=[work, group], counts=self.counts, generations=self.generations)
+
 
 def judge(context: JobContext, job: Job, partition: int) -> None:
     """Compare a partition's rows, repair those that differ, and write the report's lines and counts.
@@ -87,6 +91,8 @@ def judge(context: JobContext, job: Job, partition: int) -> None:
     for work, (one, generation) in enumerate(works[done:], done):
         if label(generation.id) in unknown:
             verdict.counts["unknown"] += _number_of_rows(context, job, partition, one, generation)
+            if not context.has_time():
+                raise verdict.store(remainder, work + 1, 0)
             continue
         for group, (rows, found) in enumerate(_judged(context, job, partition, one, generation, first), first):
             verdict.add(label(generation.id), rows, found)
@@ -94,8 +100,7 @@ def judge(context: JobContext, job: Job, partition: int) -> None:
             if lines:
                 folder.write(f"report/{partition:06}-{work:06}-{group:06}", lines)
             if not context.has_time():
-                told = {"counts": verdict.counts, "generations": verdict.generations}
-                raise remainder.store(done=[work, group + 1], **told)
+                raise verdict.store(remainder, work, group + 1)
         first = 0
     counts = dumps({**verdict.counts, "generations": verdict.generations})
     folder.write(f"counts/{partition:06}", [counts.encode()])
