@@ -1,6 +1,6 @@
 """What a verification makes of rows that TTL has removed, and of rows that it can only repair in part."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,12 +10,14 @@ import pytest
 from tailrace import Aggregate, count, day, days, distinct, field, hop, hours, maximum, quantile
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.aggregates.update_expressions import OrderState, order_request
+from tailrace.aws.jobs.folder import Folder
 from tailrace.aws.jobs.rows import RowSpace
 from tailrace.aws.jobs.steps import machine, reading, repairing
 from tailrace.aws.jobs.steps.reading import ReadRow
 from tailrace.aws.jobs.steps.repairing import Repairer
 from tailrace.backfill.generations import State, created
 from tailrace.encoding.dynamodb import encode_item
+from tests.simulation.jobs.stack.processes import Died
 from tests.simulation.jobs.stack.stream import START
 from tests.unit.aws.jobs.steps.orders_player import Calm, orders
 
@@ -98,6 +100,27 @@ def test_a_row_whose_end_comes_before_its_repair_is_left_alone(kept: Calm, monke
     monkeypatch.setattr(Repairer, "repair", late)
     assert [one["repaired"] for one in kept.verify(repairs=True).findings] == [False]
     assert not [row for row in kept.rows() if row["pk"] == "sales@1#a"]
+
+
+def test_a_repeated_part_takes_back_what_it_does_not_find_any_more(kept: Calm, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bucket of a wrong row ends between a call that was killed and its repetition."""
+    for one in kept.rows():
+        if one["pk"].startswith("sales@"):
+            kept.change(one["pk"], one["~n"], n=9)
+    write, written, killed = Folder.write, list[str](), list[str]()
+
+    def killed_before_the_counts(folder: Folder, path: str, lines: Iterable[bytes]) -> None:
+        if not killed and path.startswith("counts/") and any(one.startswith("report/") for one in written):
+            killed.append(path)
+            kept.world.now += 60 * DAY
+            raise Died
+        written.append(path)
+        write(folder, path, lines)
+
+    monkeypatch.setattr(Folder, "write", killed_before_the_counts)
+    verdict = kept.verify()
+    assert killed
+    assert len(verdict.findings) == verdict.job.data["counts"]["different"] == 0
 
 
 def test_a_rebuild_writes_no_rows_that_keep_has_ended(kept: Calm) -> None:

@@ -88,6 +88,7 @@ def judge(context: JobContext, job: Job, partition: int) -> None:
     slices = read_slices(context, job, partition)
     works = [(one, of) for one in slices for of in generations]
     done, first = before.get("done", (0, 0))
+    reported = set(folder.keys(f"report/{partition:06}"))  # by a run that has died: a row's bucket may have ended since
     for work, (one, generation) in enumerate(works[done:], done):
         if label(generation.id) in unknown:
             verdict.counts["unknown"] += _number_of_rows(context, job, partition, one, generation)
@@ -97,8 +98,9 @@ def judge(context: JobContext, job: Job, partition: int) -> None:
         for group, (rows, found) in enumerate(_judged(context, job, partition, one, generation, first), first):
             verdict.add(label(generation.id), rows, found)
             lines = [finding.line(generation) for finding in found]
-            if lines:
-                folder.write(f"report/{partition:06}-{work:06}-{group:06}", lines)
+            path = f"report/{partition:06}/{work:06}-{group:06}"
+            if lines or f"{folder.root}/{path}" in reported:
+                folder.write(path, lines)
             if not context.has_time():
                 raise verdict.store(remainder, work, group + 1)
         first = 0
