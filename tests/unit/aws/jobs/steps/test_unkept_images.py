@@ -1,5 +1,6 @@
 """What jobs make of items that expired while the definition kept no images, or kept them under another collection."""
 
+from collections import Counter
 from copy import replace
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +10,7 @@ import pytest
 
 from tailrace import Collection
 from tailrace.aws.custom_resources.first_control_rows import write_first_control_rows
+from tailrace.aws.jobs.steps import gathering
 from tailrace.backfill.generations import EXPIRED_UNKEPT
 from tailrace.definition.pipeline import Pipeline
 from tests.simulation.job_model import definition as model
@@ -153,3 +155,32 @@ def test_what_expired_under_another_name_of_a_collection_is_not_known_until_its_
         objects[bucket, key.replace("expired/visits/", "expired/calls/")] = objects.pop((bucket, key))
     assert "unknown" not in player.run("verify").data
     assert (row(world), world.job_context().control.read().generations[PAGES].exact) == (COUNTED, True)
+
+
+def test_a_base_that_is_continued_reads_the_images_that_it_has_taken_no_second_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    codes = {"first": visits_code("keep", 1), "second": visits_code("keep", 2)}
+    player = started(monkeypatch, codes)
+    world: Any = player.world
+    for number in range(40):
+        world.write(f"visits#{number}", {"page": "x", "ms": 3})
+    for number in range(1, 40):
+        world.write(f"visits#{number}", None, expired=True)
+    world.settle()
+    world.now += 600
+    world.deploy("second")
+    world.ends = 1  # no invocation has time for more than one fold
+    monkeypatch.setattr(gathering, "_ITEMS_PER_FOLD", 3)
+    buckets, reads = type(world.buckets), Counter[str]()
+    get = buckets.get_object
+
+    def counted(self: Any, **request: Any) -> Any:
+        reads[request["Key"]] += request["Key"].startswith("expired/")
+        return get(self, **request)
+
+    monkeypatch.setattr(buckets, "get_object", counted)
+    assert player._job("build", [("pages", 2)]).job.state == "done"
+    assert row(world) == {"~n": 40, "ms": 120}
+    of_images = [times for key, times in reads.items() if key.startswith("expired/")]
+    assert (len(of_images), min(of_images)) == (39, 1)

@@ -15,12 +15,12 @@ from tailrace.aws.jobs.context import (
     JobEnded,
     Lines,
     boundary_id,
-    boundary_of,
     is_sampled,
     label,
     partition_of,
     spread,
 )
+from tailrace.aws.jobs.expired_items import Taken, expired_below
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.next_step import Next, Now
 from tailrace.aws.jobs.remainder import Remainder
@@ -32,7 +32,6 @@ from tailrace.aws.runtime.telemetry import logger
 from tailrace.backfill import job_phases
 from tailrace.backfill.admission import rows_above
 from tailrace.backfill.base import base_rows, image_at_boundary
-from tailrace.backfill.boundaries import ancestors_of
 from tailrace.backfill.generations import Generation
 from tailrace.backfill.journal import Journal, JournalObject, decode, encode, read_journal
 from tailrace.encoding.json_types import Item
@@ -180,13 +179,15 @@ def compute_base(context: JobContext, job: Job, partition: int) -> None:
         if number < before.get("collection", 0):
             continue
         of = [one for one in spaces if one.aggregate.of is collection]
-        images = _images(context, job, of[0], journal, partition)
-        taken = before.get("items", 0) if number == before.get("collection") else 0
-        for folded in _write_base(context, job, of, islice(images, taken, None), pages):
-            taken += folded
+        taken = Taken()
+        if number == before.get("collection"):
+            taken = Taken(before["items"], before["expired"])
+        images = _images(context, job, of[0], journal, partition, taken)
+        for folded in _write_base(context, job, of, images, pages):
+            taken.items += folded
             if not context.has_time():
                 pages.flush()
-                raise remainder.store(pages=pages.names, collection=number, items=taken)
+                raise remainder.store(pages=pages.names, collection=number, items=taken.items, expired=taken.expired)
     pages.flush()
     pages.end(partition)
     remainder.end()
@@ -236,8 +237,18 @@ def _tell_uncounted(poison: Sequence[Poison]) -> None:
     count_left_out(items=len(poison))
 
 
-def _images(context: JobContext, job: Job, space: RowSpace, journal: Journal, partition: int) -> Iterator[Item]:
-    """Yield a collection's items in a partition as they were at the boundary, including those that have expired."""
+def _images(  # noqa: PLR0913, PLR0917 - of what, and what was taken of it
+    context: JobContext, job: Job, space: RowSpace, journal: Journal, partition: int, taken: Taken
+) -> Iterator[Item]:
+    """Yield a collection's items in a partition as they were at the boundary, then those that have expired."""
+    if not taken.expired:
+        yield from islice(_images_in_table(context, job, space, journal, partition), taken.items, None)
+    yield from expired_below(context, job, space, partition, taken)
+
+
+def _images_in_table(
+    context: JobContext, job: Job, space: RowSpace, journal: Journal, partition: int
+) -> Iterator[Item]:
     throughs = {name: int(number) for name, number in job.data["throughs"].items()}
     prefix = f"{space.aggregate.of.name}#"
     changed = {key for key in journal.old_images if key.startswith(prefix)}
@@ -254,25 +265,3 @@ def _images(context: JobContext, job: Job, space: RowSpace, journal: Journal, pa
         found = image_at_boundary(journal.old_images[key], None, throughs, job.data["parents"])
         if found is not None:
             yield found
-    yield from _expired_below(context, job, space, partition)
-
-
-def _expired_below(context: JobContext, job: Job, space: RowSpace, partition: int) -> Iterator[Item]:
-    """Yield this partition's expired items that were counted below the boundary, and are in no table."""
-    if space.aggregate.of.on_expiry != "keep":
-        return
-    firsts = {name: int(number) for name, number in job.data["firsts"].items()}
-    parents = job.data["parents"]
-    time = boundary_of(space.generation).time
-
-    def is_mine(shard: str, sequence: int) -> bool:
-        return partition_of(f"{shard}\n{sequence}", job.data["partitions"]) == partition
-
-    for one in context.expired.read(space.aggregate.of.name, is_mine):
-        if one.shard in firsts:
-            below = one.position.sequence < firsts[one.shard]
-        else:
-            later = any(ancestor in firsts for ancestor in ancestors_of(one.shard, parents))
-            below = one.position.created < time and not later
-        if below:
-            yield one.fields
