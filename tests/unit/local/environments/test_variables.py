@@ -49,7 +49,7 @@ def test_an_old_python_is_one_sentence(tmp_path: Path) -> None:
     python.write_text(f'#!/bin/sh\necho "$1" >> {tmp_path}/calls\nexit 1\n', encoding="utf-8")
     said = make(python)
     assert said.returncode != 0
-    assert f"setup: {python} does not start, or is older than Python 3.9: install a newer one" in said.stderr
+    assert f"setup: {python} does not start or is older than Python 3.9: install a newer one" in said.stderr
     assert (tmp_path / "calls").read_text() == "-c\n"
 
 

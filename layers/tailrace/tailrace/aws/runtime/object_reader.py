@@ -18,7 +18,7 @@ _MISSING = ("NoSuchKey", "404")
 _REPLACED = ("PreconditionFailed", "412")
 
 REPLACED = "the file was replaced while it was read; the new upload is loaded on its own"
-"""Why the rest of a file is not read although nothing is wrong: nobody has to do anything."""
+"""The reason why the rest of a file is not read although nothing is wrong and no action is needed."""
 
 
 class ObjectReplaced(InvalidMessage):

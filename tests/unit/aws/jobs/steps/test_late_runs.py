@@ -123,7 +123,7 @@ def test_a_part_of_another_step_with_more_parts_changes_nothing(
 @pytest.mark.parametrize(
     ("is_gone", "reason"),
     [
-        (True, "the files of this job are not there any more: run it again"),
+        (True, "the files of this job no longer exist: run it again"),
         (False, "it began more than a week ago, and what it has read may be gone: run it again"),
     ],
 )
