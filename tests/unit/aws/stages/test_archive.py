@@ -169,7 +169,7 @@ def test_what_was_read_is_archived_before_time_runs_out_and_the_rest_comes_again
 
 
 def test_no_object_is_begun_that_might_not_be_written_in_time(cloud: Cloud) -> None:
-    """A bucket that is slow would let the invocation time out, and then all messages come again."""
+    """With a slow bucket, the invocation would time out, and all messages would be redelivered."""
     messages = batch([event(1)], [event(2, time=NEXT_HOUR)])
     assert handler(messages, Context(120, 110, 30, 29)) in (failing("m0"), failing("m1"))
     assert len(archived(cloud)) == 1

@@ -224,7 +224,7 @@ def test_a_damaged_report_is_listed_and_holds_up_no_other(
 def test_a_collection_without_refused_items_is_told_with_those_that_have_some(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Its name may have been mistyped, and then 0 is no good news."""
+    """The name may be mistyped, so 0 is not necessarily good news."""
     break_code(stack)
     stack.stream([record(1, "things", ("a", None, {"n": 1}))])
     place = stack.places(Life())["quarantine"]

@@ -17,7 +17,7 @@ from tests.unit.local.environments.programs import program
 def test_a_package_that_does_not_match_its_lock_is_rejected(
     nothing_installed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    npm = program(nothing_installed / "bin" / "npm", "10.8.2")  # both its version and the name of what it packs
+    npm = program(nothing_installed / "bin" / "npm", "10.8.2")  # both its version and the file that it packs
     packing = 'if [ "$1" = pack ]; then echo other > 10.8.2; fi\n'
     npm.write_text(npm.read_text(encoding="utf-8") + packing, encoding="utf-8")
     monkeypatch.setattr(setup, "TOOLS", nothing_installed / "tools")
@@ -136,7 +136,7 @@ def test_an_installed_npm_is_used(nothing_installed: Path) -> None:
 def test_an_npm_that_cannot_be_used_is_passed_over(
     text: str, nothing_installed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """That of Ubuntu 20.04 is 6, which ended with: Cannot read properties of undefined."""
+    """Ubuntu 20.04 has npm 6, which ended with: Cannot read properties of undefined."""
     npm = program(nothing_installed / "bin" / "npm")
     npm.write_text(text, encoding="utf-8")
     monkeypatch.setattr(setup, "install_into", lambda home, *_: home.mkdir(parents=True))
@@ -149,7 +149,7 @@ def test_an_npm_that_cannot_be_used_is_passed_over(
 
 
 def test_an_outdated_node_gives_way_to_a_usable_npm(nothing_installed: Path) -> None:
-    """For `sam build`, it comes first in PATH, and may name the place from which the checkout was moved."""
+    """For `sam build`, it comes first in PATH, and it may contain the path of the checkout before a move."""
     npm = program(nothing_installed / "bin" / "npm", "10.8.2")
     outdated = program(nothing_installed / "tools" / "node" / "bin" / "npm", "")
     assert setup.npm() == str(npm)
