@@ -68,7 +68,7 @@ def test_panels_out_of_view_are_read_before_they_are_printed(serve: Serve, visit
     expect(page.locator("#notices")).to_be_empty()
 
 
-def test_whoever_prints_again_does_not_wait(serve: Serve, visit: Visit) -> None:
+def test_a_second_press_prints_at_once(serve: Serve, visit: Visit) -> None:
     served = serve_many(serve)
     page = visit(served.url, width=700, height=600)
     page.evaluate(RECORD_PRINTING)

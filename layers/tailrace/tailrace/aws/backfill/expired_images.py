@@ -76,7 +76,7 @@ class ExpiredImages(Struct, frozen=True):
         for some in batched(images, _AT_ONCE, strict=False):
             calls = [partial(self._put, batch.shard, change, at, has_time) for change, at in some]
             run_all(calls, _THREADS, self.executor)
-            self.kept[batch.shard] = start, some[-1][0].sequence - 1  # of which there may be another image
+            self.kept[batch.shard] = start, some[-1][0].sequence - 1  # this change may have another image
         self.kept[batch.shard] = start, max(last, through)
 
     @staticmethod

@@ -60,7 +60,7 @@ class StoredVersion(Struct, frozen=True):
 
         Raises:
             ObjectReplaced: it does not.
-            ObjectDeleted: there is no object any more.
+            ObjectDeleted: the object no longer exists.
         """
         current = StoredVersion.find(client, self.bucket, self.key)
         if current is None:
@@ -103,7 +103,7 @@ class ObjectReader(io.RawIOBase):
 
         Raises:
             ObjectReplaced: the object has another content now.
-            ObjectDeleted: there is no object any more.
+            ObjectDeleted: the object no longer exists.
             Transient: the bucket did not respond, or its response broke off.
         """
         if not self._range:
