@@ -12,12 +12,12 @@ CODE := layers/tailrace/tailrace functions local cli tests benchmarks docs/site
 T ?= tests
 # What a switch may say instead of nothing.
 NO := 0 false no off
-# What Python compiles is kept, whatever the shell says: hundreds of processes would each compile all that they import.
+# The shell's settings do not apply. Bytecode is kept, or hundreds of processes would each compile all their imports.
 unexport PYTHONDONTWRITEBYTECODE
-# Nor does it decide what is imported, whether assertions hold, which are part of a definition, or where packages go.
+# Imports, assertions (which are part of a definition) and the places of packages do not depend on the shell either.
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONOPTIMIZE
 unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON PIP_PLATFORM PIP_REQUIRE_HASHES PIP_DRY_RUN
-# Files, paths and what is printed are UTF-8 in any locale; bytes that are none are shown as a question mark.
+# Files, paths and output are UTF-8 in any locale; whatever cannot be decoded or encoded is replaced.
 export PYTHONUTF8 := 1
 export PYTHONIOENCODING := :replace
 
@@ -28,7 +28,7 @@ help:  ## list the targets
 
 setup:  ## install the tools and environments (other targets do this when needed)
 	@command -v $(PYTHON3) >/dev/null || { echo "setup: $(PYTHON3) not found: install Python 3.9 or newer, or run make PYTHON3=/path/to/python3" >&2; exit 1; }
-	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 9))' || { echo "setup: $(PYTHON3) does not start, or is older than Python 3.9: install a newer one, or run make PYTHON3=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 9))' || { echo "setup: $(PYTHON3) does not start or is older than Python 3.9: install a newer one, or run make PYTHON3=/path/to/python3" >&2; exit 1; }
 	@$(PYTHON3) local/environments/setup.py dev sam emulator dashboard
 
 # TAILRACE_PIPELINE=module:attribute names another pipeline of the layer for every target.

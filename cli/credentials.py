@@ -1,4 +1,4 @@
-"""Credentials that expire: they are refreshed before a call, by programs and files that may take long or fail."""
+"""Temporary credentials, refreshed before a call by programs and files that may be slow or fail."""
 
 from typing import Any
 
@@ -9,15 +9,15 @@ from botocore.session import Session
 from cli.errors import NO_CREDENTIALS, CommandError
 
 _SDKS: Any = RefreshableCredentials
-_TRIED_S, _REQUIRED_S = _SDKS._advisory_refresh_timeout, _SDKS._mandatory_refresh_timeout  # noqa: SLF001
-"""The SDK tries to refresh credentials that expire within the first, and must within the second: 15 and 10 minutes."""
+_ADVISORY_S, _MANDATORY_S = _SDKS._advisory_refresh_timeout, _SDKS._mandatory_refresh_timeout  # noqa: SLF001
+"""The SDK tries to refresh credentials that expire within the first time, and must within the second: 15 and 10 min."""
 
 
 def fresh_credentials(session: Session) -> Credentials | None:
     """Return a session's credentials, refreshed if they expire soon; None if there are none.
 
     Raises:
-        CommandError: a program or file that gives them fails.
+        CommandError: a program or file that provides them fails.
         BotoCoreError, ClientError: they cannot be refreshed.
     """
     try:
@@ -33,10 +33,10 @@ def fresh_credentials(session: Session) -> Credentials | None:
 
 
 def freeze(credentials: Credentials) -> ReadOnlyCredentials:
-    """Return credentials that do not change, after a refresh if they expire soon.
+    """Return a snapshot of credentials, after a refresh if they expire soon.
 
-    The SDK would refresh those that live for less than its ten minutes at each look at them, twice for each call. So
-    they are refreshed when half of their time is over.
+    The SDK would refresh those that live for less than ten minutes at each access, twice for each call. So they are
+    refreshed at half of their lifetime.
     """
     refreshable: Any = credentials
     before = getattr(credentials, "_expiry_time", None)
@@ -44,6 +44,6 @@ def freeze(credentials: Credentials) -> ReadOnlyCredentials:
     after = getattr(credentials, "_expiry_time", None)
     if after is not None and (after != before or "_advisory_refresh_timeout" not in vars(credentials)):
         life = refreshable._seconds_remaining()  # noqa: SLF001
-        refreshable._advisory_refresh_timeout = min(_TRIED_S, life / 2)  # noqa: SLF001
-        refreshable._mandatory_refresh_timeout = min(_REQUIRED_S, life / 3)  # noqa: SLF001
+        refreshable._advisory_refresh_timeout = min(_ADVISORY_S, life / 2)  # noqa: SLF001
+        refreshable._mandatory_refresh_timeout = min(_MANDATORY_S, life / 3)  # noqa: SLF001
     return frozen

@@ -133,7 +133,7 @@ def run_verify(options: argparse.Namespace) -> int:
     found = follow(stack, started["job"])
     status = _say_verdict(found)
     if not found["counts"]["rows"] and options.sample < 1 and not status:
-        say("The sample has no row, so nothing was compared: take a larger one, or leave out --sample.")
+        say("The sample has no row, so nothing was compared: use a larger sample, or omit --sample.")
         status = _NOT_JUDGED
     if options.report is not None:
         _save_report(stack, found["report"], options.report)
@@ -173,7 +173,7 @@ def _describe(one: Mapping[str, Any]) -> str:
 
 
 def _stalled(job: Mapping[str, Any]) -> str:
-    """Return that a running job has made no progress for an hour, if so: its execution is dead, or was stopped."""
+    """Return a note if a running job has made no progress for an hour: its execution has died or was stopped."""
     at = job.get("updated_at")  # functions of earlier releases do not report it
     if not at or (datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds() <= SILENCE_S:
         return ""

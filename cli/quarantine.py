@@ -73,10 +73,10 @@ def run_list(options: argparse.Namespace) -> int:
 
 
 def _say_others(store: ReportStore, collection: str | None) -> None:
-    """Say which collections have refused items if the one that was named has none: its name may be wrong."""
+    """Say which collections have refused items, if the named one has none: its name may be wrong."""
     if collection is not None:
         others = ", ".join(map(visible, store.collections())) or "none"
-        say(f"There is none of {visible(repr(collection))}; collections with refused items: {others}.")
+        say(f"Collection {visible(repr(collection))} has none; collections with refused items: {others}.")
 
 
 def run_show(options: argparse.Namespace) -> int:

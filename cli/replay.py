@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
         if options.restart and not options.dry_run:
             bookmark.remove()
         if after is not None:
-            say(f"Continuing an interrupted replay in the hour {after[0]}; --restart begins again.")
+            say(f"Continuing an interrupted replay at hour {after[0]}; --restart begins again.")
         replay = _replay(stack, options.route)
         paced = Run(dry_run=options.dry_run, limit=options.limit, rate=options.rate)
         try:
@@ -150,9 +150,8 @@ class Bookmark(Struct, frozen=True):
 class Replay(Struct, frozen=True):
     """Sends a route's archived events through fanout, which knows the definition and the queue.
 
-    ``read`` counts the events that the archive has. ``too_long`` has, by hour, the number of events that no call of
-    fanout can hold, and ``undecided`` of those on which the route's predicate fails, with the first of its ``reasons``;
-    the others are sent.
+    ``read`` counts the archive's events. ``too_long`` counts, by hour, the events that no call of fanout can hold, and
+    ``undecided`` those on which the route's predicate fails, with the first of its ``reasons``; the others are sent.
     """
 
     archive: Archive
@@ -210,7 +209,7 @@ class Replay(Struct, frozen=True):
         return str(response["collection"])
 
     def _send(self, batch: Batch, run: Run) -> int:
-        """Send the events that the route gets, and return their number; each is counted as soon as it is sent."""
+        """Send the events that match the route, and return their number; each is counted as soon as it is sent."""
         texts = [event.text for _, event in batch]
         response = self._invoke({"route": self.route, "events": texts, "check": run.dry_run})
         for place, violations in response.get("violations", {}).items():

@@ -182,7 +182,7 @@ def _signed_in(session: Session, region: str | None, endpoint: str | None) -> tu
 def _client(session: Session, service: str, region: str | None, endpoint: str | None, config: Config) -> Any:
     if endpoint is not None:  # an emulator serves all buckets under one host name
         config = config.merge(Config(s3={"addressing_style": "path"}))
-        if urlsplit(endpoint).hostname in _LOOPBACK:  # to a proxy, these names are its own machine
+        if urlsplit(endpoint).hostname in _LOOPBACK:  # to a proxy, these names mean its own machine
             config = config.merge(Config(proxies={}))
     untyped: Any = session  # its stubs require a literal service name
     try:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from local.deployment.check_definition import load_checked_pipeline
 from local.deployment.emulator import REGION
-from local.deployment.processes import end_like_interrupted
+from local.deployment.processes import interrupt_on_termination
 from local.deployment.template import template
 from local.errors import LocalError, file_error_text
 from local.existing_table import TableFile, attach
@@ -48,7 +48,7 @@ class _Options(Struct, frozen=True):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a stack until Ctrl-C."""
     given = _parser().parse_args(arguments)
-    end_like_interrupted()
+    interrupt_on_termination()
     try:
         options = _options(given)
         pipeline = load_checked_pipeline(report=_print)

@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError
 from botocore.loaders import JSONFileLoader
 from hypothesis import HealthCheck, settings
 
-from local.deployment.processes import SupervisedProcess, clean_environment, hosts_without_proxy
+from local.deployment.processes import SupervisedProcess, clean_environment, no_proxy_hosts
 from tailrace.aws.runtime.telemetry import logger
 from tests.worker_groups import Grouped, rank
 
@@ -33,7 +33,7 @@ WORKER_BYTES = 1_200_000_000
 """What a worker may take, with its stack and its browser."""
 
 os.environ.pop("TAILRACE_PIPELINE", None)  # each test chooses its own
-os.environ["NO_PROXY"] = os.environ["no_proxy"] = hosts_without_proxy()  # of this machine: a test reaches no other
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = no_proxy_hosts()  # of this machine: a test reaches no other
 
 settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("dev", deadline=None)

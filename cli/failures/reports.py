@@ -114,7 +114,7 @@ class Report(Struct, frozen=True):
 
 
 class Entry(Struct, frozen=True):
-    """What is held of a report in memory while all are sorted: its key, its order, its item and a digest of that."""
+    """The part of a report that is held in memory while all are sorted: its key, order, item key and digest."""
 
     key: str
     order: tuple[str, int]
@@ -129,7 +129,7 @@ class Entry(Struct, frozen=True):
 
     @classmethod
     def of(cls, report: Report) -> Self:
-        """Return what is held of a report."""
+        """Return the entry of a report."""
         row = report.row
         key = report.item_key if row is None else json.dumps(row[0], sort_keys=True)
         return cls(report.key, report.order, key, report.digest, report.entrance == "stream")

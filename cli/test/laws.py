@@ -18,7 +18,7 @@ from tailrace.encoding.tagged_json import canonical_json
 from tailrace.errors import InvalidItem
 
 FAILS = "fails"
-"""The law that all items are tried for; the others take longer."""
+"""The law for which all items are tried; the others take longer."""
 
 _UNCOUNTED = frozenset(["each", "group", "measure", "time", "digits", "key"])
 

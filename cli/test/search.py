@@ -61,10 +61,10 @@ class Search(Struct):
 
     Attributes:
         found: the problems, each with the smallest item.
-        counts: the number of items that showed each, by the problem's key: of all items for what fails, and of the
+        counts: the number of items that showed each, by the problem's key: among all items for failures, and among the
             compared ones for all other laws.
-        tried: the number of items. For all, it is known whether the transform or a predicate fails.
-        compared: the number of those that were tried with all laws, and compared with another process.
+        tried: the number of items. Each is tried for failures of the transform and the predicates.
+        compared: the number of those that were tried for all laws, and compared with another process.
         pool: valid items that are not refused, for histories.
     """
 

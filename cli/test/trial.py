@@ -155,9 +155,9 @@ def lines(trial: Trial) -> list[str]:
 
 
 def _among(problem: Problem, search: Search) -> str:
-    """Return how many items showed a problem, and among how many, if not all were tried for it."""
+    """Return how many items showed a problem, and among how many if not all were tried for it."""
     name, count = search.subject.collection.name, search.counts[problem.key]
-    if not count:  # only an item showed it that was tried for failures
+    if not count:  # shown only by an item that was tried for failures alone
         return f"such item of {name!r}"
     of_all = problem.law == FAILS or search.compared == search.tried
     return f"of {counted(count, 'such item')} {'of' if of_all else f'among {search.compared:,} of'} {name!r}"

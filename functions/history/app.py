@@ -13,7 +13,7 @@ from tailrace.aws.runtime.deadlines import remaining_time_ms
 from tailrace.aws.runtime.settings import HistorySettings
 
 _RESERVE_MS = 300_000
-"""A part begins nothing in the last five minutes of its fifteen: the next invocation continues."""
+"""A part begins nothing in the last five of its fifteen minutes: the next invocation continues."""
 
 
 @cache

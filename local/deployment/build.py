@@ -191,7 +191,7 @@ def _run_sam(action: str, arguments: Sequence[str | Path], environment: Mapping[
 
 def _sam_environment() -> dict[str, str]:
     return clean_environment(
-        PATH=f"{NODE}{os.pathsep}{os.environ.get('PATH', os.defpath)}",  # it is there if no other npm can be used
+        PATH=f"{NODE}{os.pathsep}{os.environ.get('PATH', os.defpath)}",  # has npm if PATH has no usable one
         AWS_ACCESS_KEY_ID="test",
         AWS_SECRET_ACCESS_KEY="test",  # noqa: S106 - the emulator's
         AWS_DEFAULT_REGION=REGION,
@@ -203,7 +203,7 @@ def _sam_environment() -> dict[str, str]:
         SAM_CLI_POLL_DELAY="0.3",
         AWS_ENDPOINT_URL="http://127.0.0.1:9",  # `sam build` may ask STS for the account: fail fast
         AWS_MAX_ATTEMPTS="1",
-        LC_ALL="C.UTF-8",  # it reads what `make` says, in the user's language, as UTF-8
+        LC_ALL="C.UTF-8",  # sam decodes the output of `make` as UTF-8
     )
 
 
@@ -236,7 +236,7 @@ def engine_fingerprint() -> str:
         host_architecture(),
         sys.version,
         str(SAM.resolve()),
-        str(ROOT),  # builds hold their own paths
+        str(ROOT),  # builds contain their own paths
         digest_of(file for file in files if file not in definition),
     )
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()

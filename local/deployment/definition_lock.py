@@ -45,7 +45,7 @@ def check_lock(
 
 
 def write_lock(pipeline: Pipeline, reference: str, report: Report) -> None:
-    """Accept the pipeline's present meaning. Raises InvalidDefinition and MeaningChanged (it cannot be written)."""
+    """Accept the pipeline's present meaning. Raises InvalidDefinition, or MeaningChanged if it cannot be written."""
     path = _own_path(reference)
     if path is None:
         raise MeaningChanged(
@@ -98,7 +98,7 @@ def _read(reference: str, path: Path) -> MeaningLock:
 
 
 def _write(path: Path, lock: MeaningLock) -> str:
-    """Write the file; return a sentence if that is not possible."""
+    """Write the file; return the error as a sentence, or an empty string."""
     try:
         path.write_text(lock.text(), encoding="utf-8")
     except OSError as error:

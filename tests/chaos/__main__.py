@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from local.deployment.processes import end_like_interrupted
+from local.deployment.processes import interrupt_on_termination
 from tests.chaos.players import playing
 from tests.chaos.proxy.faults import KINDS
 from tests.chaos.rounds import COMBINATIONS, Outcome
@@ -24,7 +24,7 @@ from tests.chaos.summary import describe, summary
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line and return the exit status."""
     options = _options(arguments)
-    end_like_interrupted()
+    interrupt_on_termination()
     console = Console(highlight=False, soft_wrap=True, markup=False)
     seeds = range(options.first, options.first + options.rounds)
     began, outcomes = time.monotonic(), list[Outcome]()

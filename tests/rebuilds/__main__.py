@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from local.deployment.processes import end_like_interrupted
+from local.deployment.processes import interrupt_on_termination
 from local.errors import LocalError
 from local.options import MAX_SHARDS
 from tests.rebuilds import verifications
@@ -22,7 +22,7 @@ _SHOWN = 20
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line and return the exit status."""
     options = _options(arguments)
-    end_like_interrupted()  # and with it the stack of the round
+    interrupt_on_termination()  # and with it the stack of the round
     try:
         return _verifications(options) if options.verify else _rounds(options)
     except (LocalError, KeyboardInterrupt) as error:

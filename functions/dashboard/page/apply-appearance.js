@@ -7,7 +7,7 @@
   } catch {
     // storage is blocked: the system's appearance applies
   }
-  // high contrast has the system's ground, whatever is chosen here
+  // in high contrast, the background is the system's, whatever is selected here
   const forced = matchMedia("(forced-colors: active)");
   const mark = () => root.toggleAttribute("data-forced-colors", forced.matches);
   forced.addEventListener("change", mark);

@@ -1,12 +1,12 @@
 /**
- * Printing: dark on white, with charts as wide as paper, and with the panels that are not in view. A canvas stays as it was
- * drawn for the screen, and is printed in the same step as `beforeprint`.
+ * Printing: dark on white, with charts as wide as paper, including panels out of view. A canvas stays as it was drawn, and
+ * is printed right after `beforeprint`, so it is redrawn then.
  */
 
 import { countOf } from "./values/format.js";
 
 /**
- * Prepare for printing. A browser's menu does not wait: what it makes the page read is printed the next time.
+ * Prepare for printing. The browser's menu does not wait: what the page then reads appears in the next print.
  *
  * @param {object[]} panels with `visible`, `isUnread`, `refreshed()` and `onAppearanceChange(isPrinted)`
  * @param {() => boolean} isPaused
@@ -31,7 +31,7 @@ export function preparePrinting(panels, isPaused, showNotice) {
   addEventListener("keydown", (event) => {
     const isShortcut =
       event.key.toLowerCase() === "p" && (event.ctrlKey || event.metaKey) && !(event.altKey || event.shiftKey);
-    // whoever presses the keys again does not want to wait
+    // a second press prints at once
     const some = isShortcut && waiting === null ? outdated() : [];
     if (some.length === 0) return;
     event.preventDefault();

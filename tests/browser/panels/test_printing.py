@@ -29,7 +29,7 @@ def serve_many(serve: Serve) -> Site:
 
 def test_a_chart_of_a_wide_screen_fits_on_paper(serve: Serve, visit: Visit) -> None:
     page = visit(serve(FakeApi(rows=day()).respond).url, width=3000)
-    # a browser lays out a page for paper without telling anybody
+    # a browser lays out a page for paper without any event
     page.add_init_script("window.ResizeObserver = class { observe() {} }")
     page.reload()
     wait_for(page, PAGE_READY)
@@ -46,7 +46,7 @@ def test_a_chart_of_a_wide_screen_fits_on_paper(serve: Serve, visit: Visit) -> N
     )
     assert PAPER_WIDTH - 80 < size[0] < PAPER_WIDTH - 20
     assert fit == "contain"
-    assert min(size[0] / drawn[0], size[1] / drawn[1]) > 0.7  # or else nobody can read its text
+    assert min(size[0] / drawn[0], size[1] / drawn[1]) > 0.7  # otherwise, its text is too small to read
     assert page.locator(".plot").evaluate("(one) => one.clientHeight") == size[1]
     page.emulate_media(media="screen")
     page.set_viewport_size({"width": 3000, "height": 900})
@@ -68,7 +68,7 @@ def test_panels_out_of_view_are_read_before_they_are_printed(serve: Serve, visit
     expect(page.locator("#notices")).to_be_empty()
 
 
-def test_whoever_prints_again_does_not_wait(serve: Serve, visit: Visit) -> None:
+def test_a_second_press_prints_at_once(serve: Serve, visit: Visit) -> None:
     served = serve_many(serve)
     page = visit(served.url, width=700, height=600)
     page.evaluate(RECORD_PRINTING)

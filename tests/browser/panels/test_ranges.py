@@ -114,7 +114,7 @@ def test_a_custom_range_that_is_changed_has_no_zoom_to_reset(serve: Serve, visit
 
 
 def test_a_start_that_is_typed_after_the_end_keeps_the_focus(serve: Serve, visit: Visit) -> None:
-    """Keys went to the other field as soon as one of them made the start later than the end."""
+    """Before, the focus moved to the other field when a key made the start later than the end."""
     page = visit(serve(FakeApi(rows=day(hour_count=240)).respond).url)
     page.get_by_role("combobox", name="Range").select_option("Custom range")
     start, end = page.get_by_label("From"), page.get_by_label("To", exact=True)
@@ -124,7 +124,7 @@ def test_a_start_that_is_typed_after_the_end_keeps_the_focus(serve: Serve, visit
     assert start.input_value() in ("2024-02-05T00:00", "2024-05-02T00:00")
     expect(end).to_have_value("2024-01-10T23:00")
     expect(end).to_have_attribute("aria-invalid", "true")
-    expect(end).to_have_accessible_description("The end must not be before the start. The range of before is shown.")
+    expect(end).to_have_accessible_description("The end must not be before the start. Showing the previous range.")
     end.fill("2024-06-01T00:00")
     expect(end).not_to_have_attribute("aria-invalid", "true")
     expect(page.get_by_text("must not be before")).to_have_count(0)

@@ -58,7 +58,7 @@ def test_nothing_is_requested_again_before_the_api_says(serve: Serve, visit: Vis
     served.requests.clear()
 
     def asked() -> list[str]:
-        """Return who has sent a request: the panel, the strip of stages, and what watches the list."""
+        """Return the senders of requests: the panel, the strip of stages, and the watch on the list."""
         return sorted("panel" if "/sensor_hours/" in target else target for target in served.requests)
 
     def let_pass(seconds: int) -> None:

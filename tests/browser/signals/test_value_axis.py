@@ -1,4 +1,4 @@
-"""The value axis of a chart: its scale and its ticks, for numbers of any size that differ by anything."""
+"""The value axis of a chart: its scale and ticks, for numbers of any size and difference."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -21,7 +21,7 @@ WRITTEN = """() => {
         return fillText.call(this, text, ...others);
     };
 }"""
-"""A function that lists from now on what is written on a chart."""
+"""A function that records the texts drawn on a chart from now on."""
 
 
 @pytest.mark.parametrize("power", [-120, -30, -14, 26, 40, 120])
@@ -41,7 +41,7 @@ def test_the_value_axis_of_tiny_and_huge_numbers_has_ticks(serve: Serve, visit: 
 
 
 def show_means(serve: Serve, visit: Visit, lines: list[list[str]]) -> Page:
-    """Open a page with a line of means for each list, and record what is written on the chart from then on."""
+    """Open a page with a line of means for each list, and record the texts drawn on the chart from then on."""
     rows = [
         row(f"s{line}", hour, len(lines) - line) | {"celsius": Decimal(text)}
         for line, texts in enumerate(lines)

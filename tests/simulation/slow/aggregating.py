@@ -1,4 +1,4 @@
-"""The aggregate stage on slow services: it is started, and handed batches and windows until all are absorbed."""
+"""The aggregate stage on slow services: it receives batches and windows until all are absorbed."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -29,7 +29,7 @@ ORDERS = Collection("orders", schema={"type": "object"})
 
 
 class Outcome(Struct):
-    """What it took: deliveries, and processes that were killed."""
+    """The cost: deliveries, and processes that were killed."""
 
     deliveries: int = 0
     killed: int = 0
@@ -86,7 +86,7 @@ class SlowStage:
         raise AssertionError(f"{len(left)} changes of a window are left after {most} deliveries")
 
     def rows(self) -> dict[str, list[Json]]:
-        """Return each aggregate's rows, as readers get them."""
+        """Return each aggregate's rows, as readers see them."""
         found: dict[str, list[Json]] = {}
         stored = [decode_item(row) for row in self.database.rows("aggregates")]
         for aggregate in self.pipeline.newest_aggregates:
@@ -95,7 +95,7 @@ class SlowStage:
         return found
 
     def recomputed(self) -> dict[str, list[Json]]:
-        """Return what the rows must be."""
+        """Return the expected rows."""
         found = rows(self.records, self.pipeline)
         return {name: [_plain(row) for row in of] for name, of in found.items()}
 

@@ -1,7 +1,6 @@
-"""Services that are slow: each call takes time of a clock that calls advance, and a table serves so many rows a second.
+"""Slow services: each call advances a clock, and a table serves a limited number of rows per second.
 
-The SDK's attempts are part of a call, and so is the end of a process that is killed in the middle of one, before or
-after the call has had its effect.
+A call includes the SDK's attempts, and may kill the process, before or after it takes effect.
 """
 
 import io
@@ -21,17 +20,17 @@ _PAUSE_MS = 1_000  # between two deliveries
 _ATTEMPTS = 4
 _DIES = 0.01
 _ROWS_OF_A_READ = 25  # of a query, which is charged for the size of its page
-_SAVED_UP_MS = 5_000  # what a table does not serve for so long, it can serve later
+_SAVED_UP_MS = 5_000  # capacity that a table has not used for so long is available later
 _PAGE = 100
 _BUSY = {"Code": "ThrottlingError", "Message": "too fast"}
 
 
 class Killed(BaseException):
-    """Lambda has ended the process, and what it remembered is gone."""
+    """Lambda has ended the process, and its memory is gone."""
 
 
 class Clock(Struct):
-    """The time of all services, and of the invocation that runs; also Lambda's context, and what waits."""
+    """The time of all services and of the running invocation; also serves as Lambda's context."""
 
     now_ms: float = 0
     ends_ms: float = 0
@@ -58,10 +57,10 @@ class Clock(Struct):
 
 
 class Speed(Struct):
-    """How slow a service is now.
+    """The present slowness of a service.
 
     Attributes:
-        call_s: what each call takes, apart from its rows.
+        call_s: the time of a call, apart from its rows.
         reads: rows that can be read in a second; None for any number.
         writes: rows that can be written in a second.
     """
@@ -74,7 +73,7 @@ class Speed(Struct):
 class SlowCalls(Struct):
     """Makes calls that take time; ``lanes`` is the number of calls that run at the same time.
 
-    The process dies at some call, whatever the time, as long as there are ``deaths``.
+    The process dies at a random call while there are ``deaths`` left.
     """
 
     clock: Clock
@@ -89,7 +88,7 @@ class SlowCalls(Struct):
         takes_ms = self.chance.uniform(0.5, 1.5) * self.speed.call_s * 1000 / self.lanes
         dies = self.deaths > 0 and self.chance.random() < _DIES
         if dies or self.clock.now_ms + takes_ms >= self.clock.ends_ms:
-            with suppress(Exception):  # nobody hears of it
+            with suppress(Exception):  # the process is gone
                 if self.chance.random() < 0.5:
                     effect()
         if dies:
@@ -99,7 +98,7 @@ class SlowCalls(Struct):
         return effect()
 
     def granted(self, kind: str, wanted: int) -> int:
-        """Return how many of some rows can be read or written now."""
+        """Return how many of the rows can be read or written now."""
         rate = self.speed.reads if kind == "reads" else self.speed.writes
         if rate is None:
             return wanted
@@ -116,7 +115,7 @@ class SlowCalls(Struct):
                 self.clock.sleep(self.chance.random() * 2 ** (attempt - 1) / self.lanes)
             granted = self.granted(kind, 1)
             if granted:
-                if kind in self._free_ms:  # the bucket may owe what a call takes beyond its first row
+                if kind in self._free_ms:  # a call may overdraw the bucket beyond its first row
                     rate = self.speed.reads if kind == "reads" else self.speed.writes
                     self._free_ms[kind] += (rows - 1) * 1000 / rate if rate else 0
                 return self.call(effect)
@@ -169,7 +168,7 @@ class SlowTable(Struct):
         return self.calls.all_or_none("GetItem", "reads", 1, lambda: self.database.get_item(**request))
 
     def query(self, **request: Any) -> Json:
-        """Read a page; what it takes depends on its size."""
+        """Read a page; its cost depends on its size."""
         rows = -(-len(self.database.query(**request)["Items"]) // _ROWS_OF_A_READ) or 1
         return self.calls.all_or_none("Query", "reads", rows, lambda: self.database.query(**request))
 
@@ -211,7 +210,7 @@ class SlowTable(Struct):
         return self.calls.call(lambda: self._read(RequestItems, wanted[:granted], wanted[granted:]))
 
     def _granted(self, operation: str, kind: str, wanted: int) -> int:
-        """Return how many of some rows are served, one at least, after the SDK's attempts."""
+        """Return how many of the rows are served, at least one, after the SDK's attempts."""
         for attempt in range(_ATTEMPTS):
             if attempt:
                 self.calls.clock.sleep(self.calls.chance.random() * 2 ** (attempt - 1) / self.calls.lanes)

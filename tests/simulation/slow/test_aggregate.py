@@ -1,4 +1,4 @@
-"""The aggregate stage on a slow table or bucket: no process is killed, deliveries get further, and rows are exact."""
+"""The aggregate stage on a slow table or bucket: no process is killed, deliveries advance, and rows are exact."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""The base of a build on a slow table: a part that is killed goes on where it was, and what is busy is tried again."""
+"""The base of a build on a slow table: a killed part resumes where it stopped, and refused rows are retried."""
 
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -30,7 +30,7 @@ JOB = Job("build-1", "build", (("shops", 1),), "2026-01-01T00:00:00Z")
 
 
 class Slow(Struct):
-    """A job's context whose table takes some rows of each commit, at so many a second."""
+    """A job's context whose table takes some rows of each commit, at a limited rate."""
 
     a_second: float
     takes: int = ROWS
@@ -51,7 +51,7 @@ class Slow(Struct):
         return SimpleNamespace(rows_at_once=ROWS)
 
     def has_time(self) -> bool:
-        return True  # how an invocation ends that has been slower than anybody thought
+        return True  # an invocation that is slower than expected is killed
 
     def aggregate(self, _name: Any) -> Aggregate:
         return AGGREGATE

@@ -1,4 +1,4 @@
-"""The fanout stage on slow queues or a slow bucket: deliveries get further, so that no retries are used up."""
+"""The fanout stage on slow queues or a slow bucket: deliveries advance, so that retries do not run out."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack

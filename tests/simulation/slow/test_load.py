@@ -1,4 +1,4 @@
-"""Lines of a file, on a table that serves few writes: they are written in the time of an invocation."""
+"""Lines of a file, on a table that serves few writes: an invocation has time to write them."""
 
 from collections.abc import Iterator
 from random import Random
@@ -24,7 +24,7 @@ def without_threads() -> Iterator[None]:
 
 
 def written(writes: float) -> int:
-    """Write the lines that are held at once, and return how many are there when the time is up."""
+    """Write the lines that are held at once, and return how many are stored when the time is up."""
     clock, database = Clock(), Database()
     database.create("items", "pk")
     chance = Random(1)  # noqa: S311 - not a secret

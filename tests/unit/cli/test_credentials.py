@@ -126,7 +126,7 @@ def test_credentials_that_cannot_be_refreshed_are_one_sentence(  # noqa: PLR0917
 
 @pytest.mark.parametrize(("minutes", "calls"), [(1, 3), (9, 3), (14, 3), (60, 2)])
 def test_short_lived_credentials_are_not_refreshed_for_each_call(minutes: int, calls: int) -> None:
-    """A program that gives them may take a second, and ask for a code. The SDK refreshes at every look at them."""
+    """A program that provides them may take a second, and ask for a code. The SDK refreshes at every access."""
     now, refreshed = datetime.now(UTC), 0
 
     def refresh() -> dict[str, str]:

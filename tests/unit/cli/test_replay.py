@@ -72,7 +72,7 @@ def test_a_dry_run_counts_and_sends_nothing(world: World) -> None:
 def test_what_continues_and_what_finds_nothing_is_told(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     world.archive([change(1, "a"), change(2, "a")])
     ask = ["replay", "even", "--from", "2026-11-25", "--to", "2026-11-26", "--stack", "s"]
-    continuing = "Continuing an interrupted replay in the hour 2026-11-25T10; --restart begins again."
+    continuing = "Continuing an interrupted replay at hour 2026-11-25T10; --restart begins again."
     for option, told in (("--limit=1", "1 event sent"), ("--dry-run", f"{continuing}\n1 event would be sent")):
         assert main([*ask, option]) == 0
         assert capsys.readouterr().out.endswith(f"{told} to even\n")

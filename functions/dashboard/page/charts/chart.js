@@ -52,7 +52,7 @@ export class Chart {
     return this.#plot?.over ?? null;
   }
 
-  /** Draw chart data, as wide as the element or as paper. The plot is rebuilt only if more than the numbers has changed. */
+  /** Draw chart data, as wide as the element or paper. The plot is rebuilt only if more than the numbers has changed. */
   draw(data, isPrinted = false) {
     this.#data = data;
     this.#maxWidth = isPrinted ? PAPER_WIDTH : Number.POSITIVE_INFINITY;
@@ -66,7 +66,7 @@ export class Chart {
     if (structure !== this.#structure || this.#plot === null) {
       this.#plot?.destroy();
       this.#plot = new uPlot(this.#options(), this.#columns(), this.host);
-      // now, not in a microtask: it may be printed before
+      // draws now: printing does not wait for a microtask
       this.#plot.batch(() => {});
       this.#structure = structure;
       this.#plot.root.setAttribute("aria-hidden", "true");

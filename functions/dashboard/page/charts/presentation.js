@@ -1,6 +1,6 @@
 /** How chart data are presented: as a chart, bars or lists, in which time window, with which intervals on offer. */
 
-import { mostBuckets } from "../data/ranges.js";
+import { maxBuckets } from "../data/ranges.js";
 import { countOf, formatList, humanize, spaced } from "../values/format.js";
 import { bucketCount, bucketLengthS } from "../values/times.js";
 import { bucketText, openText, periodText } from "./bucket-text.js";
@@ -72,10 +72,10 @@ export function limitNote(rows) {
   return `Showing only the first ${countOf(rows.length, "row")}. Narrow the range or select a longer interval.`;
 }
 
-/** Return a remark that a panel shows a part of a range, because each bucket is a query; empty if it shows all of it. */
+/** Return a remark that a panel shows only a part of a range, because each bucket is a query; empty otherwise. */
 export function cutNote({ isCut }, { unit }) {
   if (!isCut) return "";
-  const newest = bucketCount(mostBuckets(unit).toLocaleString("en"), unit);
+  const newest = bucketCount(maxBuckets(unit).toLocaleString("en"), unit);
   return `Showing only the newest ${newest} of the range. Select a custom range to see others.`;
 }
 

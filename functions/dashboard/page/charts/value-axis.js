@@ -1,6 +1,6 @@
 /**
  * The value axis: its scale and its ticks, and the power of ten by which huge and tiny numbers are divided. uPlot's own
- * functions take 0.9999995 for 1, so that a scale could have no length.
+ * functions treat 0.9999995 as 1, so that a scale could have no length.
  */
 
 /** Distances between ticks of a count, which has no fractions. */
@@ -8,14 +8,14 @@ export const INTEGER_STEPS = Array.from({ length: 16 }, (_, power) =>
   [1, 2, 5].map((step) => step * 10 ** power),
 ).flat();
 
-/** The share of the values' range that is free above and below them. */
+/** The padding above and below the values, as a share of their range. */
 const PADDING = 0.06;
-/** Closer numbers are one: their difference is lost in a float. */
+/** Closer numbers count as equal: floats lose their difference. */
 const MIN_DIFFERENCE = 1e-10;
 
 /**
- * Return the scale of values from a least to a greatest one, which are null without values. It includes zero if the values
- * are near it, or always.
+ * Return the scale for values between a minimum and a maximum, which are null without values. It includes zero if the
+ * values are near it, or always.
  */
 export function valueRange(min, max, includesZero) {
   if (min === null) return [0, 1];
@@ -42,7 +42,7 @@ export function valueTicks(from, to, step) {
   );
 }
 
-/** Between these, uPlot finds ticks; it takes smaller numbers for 0. */
+/** Between these, uPlot finds ticks; it treats smaller numbers as 0. */
 const [SMALLEST, LARGEST] = [1e-12, 1e24];
 
 /** Return the power of ten by which values are divided to draw them: 0 unless all are tiny, or one is huge. */

@@ -4,7 +4,7 @@ import { parse } from "../values/exact.js";
 
 const TIMEOUT_MS = 30_000;
 
-/** A timer of a month would fire at once. */
+/** A timer longer than 24 days would fire at once. */
 const MAX_RETRY_S = 3600;
 
 /** A failed request: the API's problem document (RFC 9457), or no response at all. */

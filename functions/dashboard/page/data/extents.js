@@ -160,7 +160,7 @@ export class Extents {
 
 /**
  * Return an extent with the rows that were read: `ends` are the seconds of the first and the last, and `leftOut` those of
- * outliers. A range that leaves out nothing says nothing about what the others show.
+ * outliers. A range that leaves out nothing tells nothing about the others.
  */
 export function extendedBy(extent, { ends, leftOut }, leavesOut) {
   const [first, last] = ends.map((second) => second * 1000);

@@ -115,23 +115,23 @@ export function widenRange(range, closed, unit) {
 }
 
 /**
- * Return how many buckets are read at once if each is a query. The API counts months as if all had 28 days, and intervals
- * reach beyond both ends of a range.
+ * Return how many buckets are read at once if each is a query. The API counts every month as 28 days, and intervals
+ * extend beyond both ends of a range.
  */
-export function mostBuckets(unit) {
+export function maxBuckets(unit) {
   return bucketLengthS(unit) > 7 * DAY_S ? 9000 : 9700;
 }
 
-/** Return how long a range may be, in ms. */
-export function longestRange({ unit, isBucketFirst }) {
-  return isBucketFirst ? mostBuckets(unit) * bucketLengthS(unit) * 1000 : Number.POSITIVE_INFINITY;
+/** Return the maximum length of a range, in ms. */
+export function maxRangeMs({ unit, isBucketFirst }) {
+  return isBucketFirst ? maxBuckets(unit) * bucketLengthS(unit) * 1000 : Number.POSITIVE_INFINITY;
 }
 
-/** Return a range, or its newest part if it has more buckets than are read at once; that says so, as `isCut`. */
+/** Return a range, or its newest part, marked `isCut`, if it has more buckets than are read at once. */
 export function readableRange(range, extent, aggregate) {
   const whole = widenRange(range, closeRange(range, extent), aggregate.unit);
-  const longest = longestRange(aggregate);
-  return whole.to - whole.from > longest ? { ...range, from: whole.to - longest, isCut: true } : range;
+  const maxMs = maxRangeMs(aggregate);
+  return whole.to - whole.from > maxMs ? { ...range, from: whole.to - maxMs, isCut: true } : range;
 }
 
 /**

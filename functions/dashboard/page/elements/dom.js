@@ -64,8 +64,8 @@ export function passFocus(element) {
 }
 
 /**
- * Let the first of other elements that is visible take over the focus of what is hidden in an element. Chromium takes it
- * away at once; other browsers do so with the next frame, for which the function that is returned is to be called.
+ * When something in an element is hidden, pass its focus to the first visible successor. Chromium removes the focus at
+ * once; other browsers do so with the next frame, before which the returned function must be called.
  */
 export function keepFocus(element, successors) {
   const pass = () => passFocus(successors().find((one) => !one.closest("[hidden]")));

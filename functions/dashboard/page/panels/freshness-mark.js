@@ -24,7 +24,7 @@ export class FreshnessMark {
     this.warning = el("p", { class: "warning", role: "status", hidden: true });
   }
 
-  /** Whether there was a response. */
+  /** Whether a response has arrived. */
   get isRead() {
     return this.#read !== null;
   }

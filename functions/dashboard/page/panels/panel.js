@@ -18,13 +18,13 @@ const MAX_BACK_OFF_S = 30;
  */
 export class Panel {
   #request = null;
-  /** What resolves when the request in flight has ended. */
+  /** A promise that resolves when the request in flight has ended. */
   #ended = null;
   #failures = 0;
   #isDownloading = false;
   #passFocus;
 
-  /** What takes over the focus of what is hidden, if it is visible. */
+  /** The elements that take over the focus of a hidden one. */
   successors = [];
   /** Whether it is in view; set by Refresh. */
   visible = false;
@@ -76,10 +76,10 @@ export class Panel {
     return [head, controls, ...notes, problem, stage, notice, foot, table.element];
   }
 
-  /** Called when colors change, and before and after printing: the stylesheet colors and sizes everything but charts. */
+  /** Called when colors change, and before and after printing: the stylesheet handles everything but charts. */
   onAppearanceChange(_isPrinted = false) {}
 
-  /** Whether there are rows to read that were never read. */
+  /** Whether there are rows, but none were ever read. */
   get isUnread() {
     return this.aggregate.isBuilt && !this.freshness.isRead;
   }
@@ -117,7 +117,7 @@ export class Panel {
     await this.#ended;
   }
 
-  /** Load, or wait for what is being loaded. */
+  /** Refresh, or wait for the refresh in progress. */
   async refreshed() {
     await (this.#request === null ? this.refresh() : this.#ended);
   }

@@ -1,6 +1,6 @@
 /** The time range of a panel: presets, a custom range, and buttons to zoom and shift. */
 
-import { EVERYTHING, localTimesOf, longestRange, rangeOf, rangeOptions, transformRange } from "../data/ranges.js";
+import { EVERYTHING, localTimesOf, maxRangeMs, rangeOf, rangeOptions, transformRange } from "../data/ranges.js";
 import {
   button,
   el,
@@ -43,7 +43,7 @@ export class RangeControls {
       element.hidden = true;
       return { input, element };
     });
-    this.order = el("p", { class: "misfit", id: uniqueId("order"), role: "status", hidden: true });
+    this.order = el("p", { class: "range-error", id: uniqueId("order"), role: "status", hidden: true });
     setAttribute(this.to.input, "aria-describedby", this.order.id);
     this.resetButton = button("Reset zoom", () => this.reset(), { disabled: true, icon: "⤢" });
     this.zoomOutButton = button("Zoom out", () => this.zoom(2), { icon: "−" });
@@ -101,7 +101,7 @@ export class RangeControls {
   #transform(factor, shift) {
     if (!this.#shown) return;
     // both ends are rounded
-    const room = (longestRange(this.aggregate) - 1) / (this.#shown.to - this.#shown.from);
+    const room = (maxRangeMs(this.aggregate) - 1) / (this.#shown.to - this.#shown.from);
     if (factor > 1 && room <= 1) return;
     const range = transformRange(this.#shown, Math.min(factor, room), shift);
     if (range.to - range.from < Math.min(MIN_BUCKETS * bucketLengthS(this.aggregate.unit) * 1000, MAX_MIN_RANGE_MS))
@@ -126,10 +126,10 @@ export class RangeControls {
     } else this.onChange();
   }
 
-  /** Say that the end comes before the start. The focus stays: whoever types the start changes it with each key. */
+  /** Say that the end precedes the start. The focus stays: the user may still be typing. */
   #noteOrder(isReversed) {
     this.order.hidden = !isReversed;
-    setText(this.order, isReversed ? "The end must not be before the start. The range of before is shown." : "");
+    setText(this.order, isReversed ? "The end must not be before the start. Showing the previous range." : "");
     setAttribute(this.to.input, "aria-invalid", isReversed ? "true" : null);
   }
 

@@ -292,7 +292,7 @@ export class TimePanel extends Panel {
     this.reload();
   }
 
-  /** Redraw the chart in the new colors, as wide as its element, or as paper. */
+  /** Redraw the chart in the new colors, as wide as its element or paper. */
   onAppearanceChange(isPrinted = false) {
     if (this.#chartData && this.form === "chart") this.chart.draw(this.#chartData, isPrinted);
   }

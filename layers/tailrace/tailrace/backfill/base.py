@@ -60,7 +60,7 @@ def base_rows(
 
     Each row's steps have one and the same number, so that the committer writes a row once under
     :func:`base_lineage`. An item that is invalid, or that an aggregate cannot count, adds nothing there; the result's
-    ``poison`` has the latter. With ``most``, no item is taken once there are so many steps of rows and value rows. The
+    ``poison`` has the latter. With ``most``, it stops once the items touch that many rows and value rows. The
     result's ``records`` is the number of items that were taken.
     """
     rows = RowAccumulator(lane_hash)

@@ -101,7 +101,7 @@ class DataRef(Struct, frozen=True):
 def parse_events(body: str) -> list[Event | DataRef | InvalidMessage]:
     """Parse a message of the archive queue: a CloudEvents batch, which is a JSON array of events.
 
-    What is not an event of Tailrace's is returned as the reason, so that it does not keep the others from the archive.
+    For an element that is no event of Tailrace's, the list has the error, so that the others can be archived.
 
     Raises:
         InvalidMessage: the message is not a batch.

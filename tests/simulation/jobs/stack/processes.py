@@ -56,9 +56,9 @@ class Processes(Tables, ABC):
         self.died = 0
         self.dies = self.random.choice((0, 0, 0.002, 0.01))
         self.busy = self.random.choice((0.02, 0.1, 0.25))
-        self.haste = Random(seed)  # noqa: S311 - of its own, so that the rest of a history is the same without it
-        self.ends = self.haste.choice((0, 0.1, 0.7))
-        self.rows_at_once = self.haste.choice((1, 4, 1_000))
+        self.time_random = Random(seed)  # noqa: S311 - separate, so that the rest of a history stays the same
+        self.ends_early = self.time_random.choice((0, 0.1, 0.7))
+        self.rows_at_once = self.time_random.choice((1, 4, 1_000))
         self.windows = Windows(self) if carries else None
 
     @abstractmethod
@@ -127,7 +127,7 @@ class Processes(Tables, ABC):
             clock=self.clock,
             attached_stream="stream" if self.attached else "",
             new_name=lambda: f"{next(self.names):012}",
-            has_time=lambda: self.haste.random() >= self.ends,
+            has_time=lambda: self.time_random.random() >= self.ends_early,
         )
 
     def deploy(self, name: str) -> None:

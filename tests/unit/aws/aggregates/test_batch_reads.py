@@ -27,7 +27,7 @@ class BusyTable:
 
 
 class EmptyTable:
-    """A table without rows, which looks for two keys in a call."""
+    """A table without rows, which looks up two keys per call."""
 
     def batch_get_item(self, **request: Any) -> dict[str, Any]:
         """Return no row, and what is left."""

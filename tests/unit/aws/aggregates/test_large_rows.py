@@ -98,7 +98,7 @@ def test_a_row_that_becomes_too_large_loses_what_lists_values_and_goes_on(proces
     (again,) = shops.absorb((None, long[2]), process=process)
     assert isinstance(again, RowTooLarge)
     assert (shops.row("a")["sum"], shops.row("a")["kinds"], shops.row("a")["~inexact"]) == (15, 3, 2)
-    # its sums go on, and it stays flagged until a verification repairs it
+    # its sums continue, and it stays flagged until a verification repairs it
     assert shops.absorb(*((one, None) for one in long[:2]), process=process) == []
     row = shops.row("a")
     assert (row["sum"], row["kinds"], row["~inexact"]) == (5, 1, 2)

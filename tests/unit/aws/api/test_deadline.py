@@ -29,7 +29,7 @@ def test_no_write_begins_after_a_read_that_took_nearly_all_the_time(  # noqa: PL
     status: int,
     is_late: bool,
 ) -> None:
-    """It might be killed, and nobody would know whether it was carried out."""
+    """It might be killed, with an unknown effect."""
     etag = send("PUT", PATH, ORDER)["headers"]["ETag"]
     before, context = cloud.items(), SimpleNamespace(left_ms=28_900)
     context.get_remaining_time_in_millis = lambda: context.left_ms

@@ -1,4 +1,4 @@
-"""A table that takes long for each call: who waits for an answer gets one before the function's time is up."""
+"""A slow table: each request gets a response before the function times out."""
 
 from collections.abc import Iterator
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""The images of expired items: each is stored before its batch is committed, however often that takes a delivery."""
+"""The images of expired items: each is stored before its batch is committed, however many deliveries that takes."""
 
 import io
 from random import Random
@@ -60,7 +60,7 @@ def test_a_batch_is_kept_in_whatever_parts_it_comes(seed: int) -> None:
             chance.choice(processes).keep(part, PIPELINE)
         except Transient:
             continue
-        first = part.positions[-1].sequence + chance.choice((0, 1))  # what is done may be delivered once more
+        first = part.positions[-1].sequence + chance.choice((0, 1))  # finished changes may be redelivered
         if first > last:
             break
     assert ids(processes[0]) == [n for n in range(1, 401) if n % 3]

@@ -1,4 +1,4 @@
-"""An aggregate that is not fed any more, or not known to be exact, raises the alarm whatever responses are lost."""
+"""An aggregate that is no longer fed, or not known to be exact, raises the alarm even if responses are lost."""
 
 from copy import replace
 from typing import Any

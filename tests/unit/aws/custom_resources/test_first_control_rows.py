@@ -81,7 +81,7 @@ def test_after_another_stream_of_the_table_nothing_is_known_to_be_exact(
     assert (found["b"].state, found["b"].reason) == (State.INTERRUPTED, ANOTHER_STREAM)
     assert found["c"] == GENERATIONS[2]
     metrics = map(json.loads, capsys.readouterr().out.splitlines())
-    # for the alarm, which watches the stage that the rows are of
+    # for the alarm, which watches the stage that writes the rows
     assert [(one["service"], one["GenerationsInterrupted"]) for one in metrics] == [("aggregate", [1.0])] * 2
 
 
@@ -93,7 +93,7 @@ def test_a_stack_from_before_streams_were_recorded_is_left_alone(control: Contro
 
 
 def deploy(world: World, kind: str, stack: str) -> None:
-    """Do what the resource of the control rows does for a stack."""
+    """Act as the custom resource of the control rows."""
     context = world.job_context()
     write_first_control_rows(context, ("items", "aggregates", "progress"), stack=stack)
     see_stack(context, {"RequestType": kind, "StackId": stack})
@@ -104,7 +104,7 @@ def exact(world: World) -> set[str]:
 
 
 def test_after_another_stack_nothing_is_known_to_be_exact() -> None:
-    """The tables were retained, and the stream has forgotten what was written more than a day ago."""
+    """The tables were retained, and the stream has dropped changes that are more than a day old."""
     world = World(1)
     deploy(world, "Create", "one")
     world.write("visits#1", {"page": "x", "ms": 1})

@@ -43,7 +43,7 @@ def test_an_item_that_fits_without_its_other_attributes_only_is_too_large(name: 
 
 
 def test_a_patch_counts_the_expiry_that_the_item_keeps() -> None:
-    """Otherwise the table refuses it, in words that do not say the size."""
+    """Otherwise the table refuses it, with a message that does not name the size."""
     pipeline = Pipeline([Collection("orders", schema={})])
     table = Database()
     table.create("items", "pk")

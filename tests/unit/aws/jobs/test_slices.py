@@ -1,4 +1,4 @@
-"""Slices of a partition: together they are the whole, and none holds more than it may."""
+"""Slices of a partition: together they are the whole, and none exceeds its maximum."""
 
 from collections.abc import Iterator
 from random import Random
@@ -28,7 +28,7 @@ MOST_OF_A_ROW = 13
 
 
 def lines() -> Iterator[bytes]:
-    """Return what parts write that fold the items in several portions."""
+    """Return the lines of parts that fold the items in several portions."""
     for start in range(0, len(ITEMS), 100):
         found = base_rows(ITEMS[start : start + 100], Evaluator(orders, [sales]))
         for row in (*found.rows, *found.group_list_changes):

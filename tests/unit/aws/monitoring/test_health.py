@@ -248,7 +248,7 @@ def test_a_route_without_a_queue_hinders_nothing_else(cloud: Cloud, monkeypatch:
 
 
 def test_what_there_is_no_time_to_ask_for_is_not_known(health: HealthMonitor) -> None:
-    """Otherwise the function would time out when a queue or bucket does not respond, and nobody would know anything."""
+    """Otherwise the function would time out when a queue or bucket does not respond, and report nothing."""
     document = health.document(lambda: 5_000)
     assert document["given_up"] is document["files_failed"] is document["quarantined_today"] is None
     assert document["routes"] == [

@@ -168,8 +168,8 @@ def test_what_was_read_is_archived_before_time_runs_out_and_the_rest_comes_again
     assert archived(cloud) == {"archive/orders/date=2024-10-27/hour=00": [event(1), event(2)]}
 
 
-def test_no_object_is_begun_that_might_not_be_written_in_time(cloud: Cloud) -> None:
-    """A bucket that is slow would let the invocation time out, and then all messages come again."""
+def test_no_object_is_started_without_time_to_write_it(cloud: Cloud) -> None:
+    """With a slow bucket, the invocation would time out, and all messages would be redelivered."""
     messages = batch([event(1)], [event(2, time=NEXT_HOUR)])
     assert handler(messages, Context(120, 110, 30, 29)) in (failing("m0"), failing("m1"))
     assert len(archived(cloud)) == 1

@@ -1,4 +1,4 @@
-"""archive: a message that refers to more data than can be read in one invocation is continued when it comes again."""
+"""archive: a message that refers to more data than one invocation can read is continued when it is redelivered."""
 
 import gzip
 from itertools import chain, repeat
@@ -21,7 +21,7 @@ AGAIN = {"batchItemFailures": [{"itemIdentifier": "m0"}]}
 def test_a_message_that_refers_to_more_than_there_is_time_for_is_continued_when_it_comes_again(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It began with the first reference each time, until it was dead-lettered."""
+    """Before, it began with the first reference each time, until it was dead-lettered."""
     monkeypatch.setattr(archiving, "_THREADS", 2)
     events, lights = [event(number, new={"text": "x" * 300_000}) for number in range(7)], []
     for one in events:

@@ -117,7 +117,7 @@ def test_an_object_that_never_ends_its_line_is_not_kept_in_memory(cloud: Cloud) 
 
 
 def test_an_object_that_is_gone_is_told_and_is_not_foreign(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
-    """ArchiveDays or a person may delete it before its notification is put back."""
+    """ArchiveDays or a person may delete it before its notification is redriven."""
     gone, good = archived(cloud, event(1), event(2, time=NEXT_HOUR))
     cloud.s3.delete_object(Bucket="the-archive", Key=gone)
     handler(created(gone, good), None)

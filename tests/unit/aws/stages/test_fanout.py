@@ -224,7 +224,7 @@ def test_what_there_is_no_time_for_comes_again(
 ) -> None:
     """Cut off by the timeout, the whole batch came again, in halves."""
     records = history("orders", [(str(n), LARGE if n == 2 else SMALL) for n in range(4)])
-    stage.cache_clear()  # what earlier deliveries have taught the process
+    stage.cache_clear()  # with its pace from earlier deliveries
     answer = handler(event(records), Context(*left_s))
     assert (len(archived(cloud)), len(received(cloud, "stack_LargeOrders"))) == (sent, routed)
     left = records[checkpoint : checkpoint + 1] if checkpoint is not None else []

@@ -19,7 +19,7 @@ HUGE = ORDER | {"notes": {"text": "x" * 300_000}}
 
 @pytest.fixture(autouse=True)
 def new_process() -> None:
-    """Forget what earlier deliveries have taught the process."""
+    """Reset what the process has learned from earlier deliveries."""
     stage.cache_clear()
 
 

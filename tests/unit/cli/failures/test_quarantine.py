@@ -224,7 +224,7 @@ def test_a_damaged_report_is_listed_and_holds_up_no_other(
 def test_a_collection_without_refused_items_is_told_with_those_that_have_some(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Its name may have been mistyped, and then 0 is no good news."""
+    """The name may be mistyped, so 0 is not necessarily good news."""
     break_code(stack)
     stack.stream([record(1, "things", ("a", None, {"n": 1}))])
     place = stack.places(Life())["quarantine"]
@@ -232,7 +232,7 @@ def test_a_collection_without_refused_items_is_told_with_those_that_have_some(
     monkeypatch.setattr(places, "report_store", lambda _stack: place.store)
     monkeypatch.setattr(places, "quarantine", lambda _stack, _policy: place)
     capsys.readouterr()
-    told = "There is none of 'thing'; collections with refused items: things."
+    told = "Collection 'thing' has none; collections with refused items: things."
     for action, first in (("list", "0 refused items"), ("replay", "quarantine  0 put back")):
         assert main(["quarantine", action, "--collection", "thing", "--stack", "s"]) == 0
         assert capsys.readouterr().out.splitlines() == [first, told]

@@ -130,8 +130,8 @@ def test_times_are_parsed_as_in_time_buckets() -> None:
 @pytest.mark.parametrize("kind", [first, last])
 @pytest.mark.parametrize("options", [{"tz": "Europe/Berlin"}, {"by_unit": "ms"}, {"tz": "Asia/Tokyo", "by_unit": "ns"}])
 def test_values_are_no_times_and_have_neither_zone_nor_unit(kind: Any, options: dict[str, str]) -> None:
-    """They had no effect: whoever gave them expected times."""
-    with pytest.raises(DefinitionError, match="tz= and by_unit= are for the times of by="):
+    """They had no effect, although the caller expected times."""
+    with pytest.raises(DefinitionError, match="tz= and by_unit= apply only to by="):
         kind("x", by_value="version", **options)
     assert kind("x", by_value="version", tz="UTC", by_unit="s") == kind("x", by_value="version")
     assert kind("x", by="version", **options) != kind("x", by="version")

@@ -11,7 +11,7 @@ import pytest
 import local
 from local import run_stack
 from local.demo import run
-from local.deployment.processes import end_like_interrupted
+from local.deployment.processes import interrupt_on_termination
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +81,7 @@ def test_another_runtime_error_is_raised(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_what_ends_a_command_acts_like_an_interruption() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in a shell's background job
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    end_like_interrupted()
+    interrupt_on_termination()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(number)
@@ -90,7 +90,7 @@ def test_what_ends_a_command_acts_like_an_interruption() -> None:
 def test_under_nohup_the_end_of_the_terminal_stays_ignored() -> None:
     """Before, `nohup make stack &` ended with it."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    end_like_interrupted()
+    interrupt_on_termination()
     signal.raise_signal(signal.SIGHUP)
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGTERM)

@@ -244,7 +244,7 @@ def test_sam_build_runs_in_a_locale_that_is_utf_8(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_checkout_that_was_moved_has_other_builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Builds hold their own paths, and the tools may be a link to those of another checkout."""
+    """Builds contain their own paths, and `.tools` may be a link to another checkout's."""
     monkeypatch.setattr(build, "SOURCES", ())
     monkeypatch.setattr(build, "definition_files", lambda: iter(()))
     before = build.engine_fingerprint()

@@ -62,7 +62,7 @@ def test_a_lock_that_may_not_be_read_is_written_anew(checkout: Checkout, monkeyp
 
 
 def test_a_lock_that_cannot_be_written_is_said(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A start continues; `make definition-lock` fails, so that nothing that follows it takes the lock for written."""
+    """A start continues; `make definition-lock` fails, so that no later step assumes a written lock."""
 
     def refuse(*_: Any, **__: Any) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))

@@ -78,7 +78,7 @@ def test_a_configuration_of_another_form_is_one_sentence(config: str) -> None:
 @pytest.mark.parametrize("section", ["deploy", "global"])
 @pytest.mark.parametrize("name", ["a" * 26, "Shop", "shop_1", "1shop", ""])
 def test_a_saved_name_that_no_bucket_can_have_is_refused_before_anything_is_created(name: str, section: str) -> None:
-    with pytest.raises(DeployFailed, match=f"No stack can be named '{name}', as samconfig.toml has it: .* at most 25"):
+    with pytest.raises(DeployFailed, match=f"The stack name '{name}' in samconfig.toml is invalid: .* at most 25"):
         passed(f'[default.{section}.parameters]\nstack_name = "{name}"')
     assert passed(f'[default.{section}.parameters]\nstack_name = "{"a" * 22}-1b"')
 

@@ -61,7 +61,7 @@ def test_a_second_setup_waits_for_the_first(tmp_path: Path) -> None:
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a setup whose command runs until it is ended; it has written its number."""
+    """Start a setup whose command runs until it is ended, and has written its process id."""
     script = (
         "import sys; from pathlib import Path; from local.environments import environment\n"
         "environment.prepare_process()\n"
@@ -135,7 +135,7 @@ def test_complete_environments_of_another_user_can_be_locked(
 
 
 def test_a_path_is_the_same_whatever_the_locale(tmp_path: Path) -> None:
-    """In an ASCII locale, an umlaut is two bytes that are no characters."""
+    """In an ASCII locale, the two bytes of an umlaut cannot be decoded."""
     script = (
         "import os, sys; from pathlib import Path; from local.environments import environment\n"
         "environment.write_if_changed(Path(sys.argv[1]), os.environ['NAME'])\n"

@@ -1,7 +1,9 @@
 """The setup: what it downloads and builds, and messages about what is missing."""
 
 import ast
+import platform
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +17,7 @@ from tests.unit.local.environments.programs import program
 def test_a_package_that_does_not_match_its_lock_is_rejected(
     nothing_installed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    npm = program(nothing_installed / "bin" / "npm", "10.8.2")  # both its version and the name of what it packs
+    npm = program(nothing_installed / "bin" / "npm", "10.8.2")  # both its version and the file that it packs
     packing = 'if [ "$1" = pack ]; then echo other > 10.8.2; fi\n'
     npm.write_text(npm.read_text(encoding="utf-8") + packing, encoding="utf-8")
     monkeypatch.setattr(setup, "TOOLS", nothing_installed / "tools")
@@ -25,6 +27,18 @@ def test_a_package_that_does_not_match_its_lock_is_rejected(
 
 
 SWAGGER_UI = ["swagger-ui-bundle.js", "swagger-ui-bundle.js.LICENSE.txt", "swagger-ui.css", "LICENSE", "NOTICE"]
+
+
+def test_windows_is_refused_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delattr(signal, "SIGHUP")
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(platform, "system", lambda: "Windows")
+    monkeypatch.setattr(sys, "argv", ["setup.py", "dev"])
+    environment.prepare_process()
+    assert setup.main() == 1
+    assert capsys.readouterr().err == "setup: only Linux and macOS are supported (on Windows, use WSL).\n"
 
 
 def test_an_unwritable_folder_is_reported_in_one_sentence(
@@ -122,7 +136,7 @@ def test_an_installed_npm_is_used(nothing_installed: Path) -> None:
 def test_an_npm_that_cannot_be_used_is_passed_over(
     text: str, nothing_installed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """That of Ubuntu 20.04 is 6, which ended with: Cannot read properties of undefined."""
+    """Ubuntu 20.04 has npm 6, which ended with: Cannot read properties of undefined."""
     npm = program(nothing_installed / "bin" / "npm")
     npm.write_text(text, encoding="utf-8")
     monkeypatch.setattr(setup, "install_into", lambda home, *_: home.mkdir(parents=True))
@@ -132,6 +146,14 @@ def test_an_npm_that_cannot_be_used_is_passed_over(
     assert setup.npm(is_known=True) != str(npm)
     (nothing_installed / "tools" / "node" / environment.STAMP).unlink()
     assert setup.npm() == setup.npm(is_known=True) == str(npm)
+
+
+def test_an_outdated_node_gives_way_to_a_usable_npm(nothing_installed: Path) -> None:
+    """For `sam build`, it comes first in PATH, and it may contain the path of the checkout before a move."""
+    npm = program(nothing_installed / "bin" / "npm", "10.8.2")
+    outdated = program(nothing_installed / "tools" / "node" / "bin" / "npm", "")
+    assert setup.npm() == str(npm)
+    assert not outdated.exists()
 
 
 def test_npm_is_downloaded_with_node_if_there_is_none(nothing_installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:

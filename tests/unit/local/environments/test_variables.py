@@ -1,4 +1,4 @@
-"""What a stranger's shell has set changes neither what `make` and `tailrace` run nor what they install."""
+"""Variables of the shell change neither what `make` and `tailrace` run nor what they install."""
 
 import os
 import shutil
@@ -32,7 +32,7 @@ def make(python: Path, **variables: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_make_passes_on_no_variable_that_changes_what_runs_or_where_packages_go(tmp_path: Path) -> None:
-    """Of a package for another Python in PYTHONPATH, everything ended in a traceback; assertions did not hold."""
+    """A package for another Python in PYTHONPATH ended everything in a traceback; assertions were disabled."""
     python = program(tmp_path / "python3")
     python.write_text(f"#!/bin/sh\nenv > {tmp_path}/env\n", encoding="utf-8")
     said = make(python, **HOSTILE, PIP_INDEX_URL="https://pypi.company", PYTHONIOENCODING="ascii")
@@ -44,12 +44,12 @@ def test_make_passes_on_no_variable_that_changes_what_runs_or_where_packages_go(
 
 
 def test_an_old_python_is_one_sentence(tmp_path: Path) -> None:
-    """That of RHEL 8 is 3.6, which said: future feature annotations is not defined."""
+    """RHEL 8 has Python 3.6, which said: future feature annotations is not defined."""
     python = program(tmp_path / "python3")
     python.write_text(f'#!/bin/sh\necho "$1" >> {tmp_path}/calls\nexit 1\n', encoding="utf-8")
     said = make(python)
     assert said.returncode != 0
-    assert f"setup: {python} does not start, or is older than Python 3.9: install a newer one" in said.stderr
+    assert f"setup: {python} does not start or is older than Python 3.9: install a newer one" in said.stderr
     assert (tmp_path / "calls").read_text() == "-c\n"
 
 
@@ -67,7 +67,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_command_runs_with_assertions_and_with_the_modules_of_this_checkout(checkout: Path) -> None:
-    """A definition's assertions are part of its meaning: without them, its fingerprint was another one."""
+    """A definition's assertions are part of its meaning: without them, its fingerprint differed."""
     command = [str(checkout / ".venv" / "bin" / "tailrace"), "plan", "a b"]
     said = subprocess.run(command, env=os.environ | HOSTILE, capture_output=True, text=True, check=True)
     assert said.stdout == f"{checkout}||-P -m cli plan a b\n"
@@ -83,7 +83,7 @@ def test_the_layer_is_that_of_the_checkout_wherever_it_is(checkout: Path) -> Non
 
 
 def test_a_complete_environment_is_only_read(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may be another user's, and others may be reading it: a command that is written again is empty for a moment."""
+    """It may be another user's, and in use: a command that is rewritten is empty for a moment."""
 
     def refused(self: Path, *_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied", str(self))
@@ -119,7 +119,7 @@ def test_the_output_of_a_command_may_be_in_any_encoding() -> None:
 
 @pytest.mark.parametrize("architecture", ["x86_64", "arm64"])
 def test_the_layer_is_built_where_it_belongs(architecture: str, tmp_path: Path) -> None:
-    """With PYTHONPYCACHEPREFIX, it had no bytecode, and each cold start compiled all that it imports."""
+    """With PYTHONPYCACHEPREFIX, it had no bytecode, and each cold start compiled all its imports."""
     layer = tmp_path / "layer"
     shutil.copytree(setup.ROOT / "layers" / "tailrace" / "platforms", layer / "platforms")
     shutil.copy(setup.ROOT / "layers" / "tailrace" / "Makefile", layer)

@@ -35,7 +35,7 @@ def rows_by_key(
         with map_aws_errors():
             answer = client.batch_get_item(RequestItems=request)
         yield from answer.get("Responses", {}).get(table, [])
-        # by what is left, not by what was found: a row that does not exist takes as long to read as any other
+        # by what is left, not by what was found: reading a missing row takes as long as any other
         asked, left = len(request[table]["Keys"]), answer.get("UnprocessedKeys")
         if left and len(left[table]["Keys"]) >= asked:
             raise Transient("the table is too busy to read rows")

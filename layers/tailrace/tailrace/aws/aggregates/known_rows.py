@@ -11,12 +11,12 @@ _MAX_KNOWN_ROWS = 200_000
 
 
 class KnownRows(Struct):
-    """Rows that this process has written: up to which change, by mark, and what they say about their order measures.
+    """Rows that this process has written: the last change of each, by mark, and the state of their order measures.
 
     ``keys`` are those of ``rows``, whatever the mark.
 
     A mark never falls, so what a row has absorbed needs no call when it is delivered again. Otherwise a busy table
-    would refuse some of all rows each time, and be as busy with those that have absorbed it. That a row exists is only
+    would refuse some rows each time, and stay as busy with those that are already written. That a row exists is only
     a hint: one that a batch rejects is written individually, under the same condition.
     """
 

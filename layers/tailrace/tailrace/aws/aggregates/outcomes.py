@@ -30,7 +30,7 @@ class SumOverflow(Struct, frozen=True):
 
 
 class RowTooLarge(SumOverflow, frozen=True):
-    """Changes with which a row's order measures would exceed 400 KB; it counts them, and is inexact without these."""
+    """Changes with which a row's order measures would exceed 400 KB; it counts them without these, and is inexact."""
 
 
 class LateChanges(Struct, frozen=True):

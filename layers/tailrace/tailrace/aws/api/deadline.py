@@ -10,15 +10,15 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _LONGEST_CALL_MS = 27_500
-"""What a call takes that gets no response, with all its attempts; the first call of a request has more."""
+"""The time of a call without a response, with all attempts; the first call of a request has more."""
 
 _LONGEST_LATE_CALL_MS = 11_500
 
 
 def time_requirement(remaining_ms: Callable[[], int]) -> "Callable[[], DynamoDBClient | None]":
-    """Return what is asked before each call of the items table.
+    """Return the check before each call of the items table.
 
-    It returns the client for a call that has to be short, and None for others.
+    The check returns a client for a call that must be short, and None for others.
     """
 
     def require_time() -> "DynamoDBClient | None":
@@ -26,7 +26,7 @@ def time_requirement(remaining_ms: Callable[[], int]) -> "Callable[[], DynamoDBC
         if left >= _LONGEST_CALL_MS:
             return None
         if left < _LONGEST_LATE_CALL_MS:
-            raise Transient("the items table took too long for another call: nothing was written since")
+            raise Transient("the items table was too slow for another call, which was not made")
         return impatient_client("dynamodb")
 
     return require_time

@@ -35,7 +35,7 @@ _ITEM = f"{_ITEMS}/<escaped>"
 _CATCH_ALL = "$default"
 
 _LONGEST_CALL_MS = 8_000
-"""What a call of a table takes that is throttled: the SDK's pauses add up to 7 s."""
+"""The time of a call of a throttled table: the SDK's pauses add up to 7 s."""
 
 
 class Router:

@@ -47,8 +47,8 @@ class ExpiredImages(Struct, frozen=True):
     """Writes and reads the images of expired items.
 
     TTL deletes many items at once, so a batch may have thousands of images. They are stored and read several at a time.
-    ``kept`` says for each shard from which change to which this process has stored them, so that a redelivery goes on
-    where an invocation has run out of time. ``executor`` makes the executor for the calls; simulations use no threads.
+    ``kept`` is, for each shard, the range of changes whose images this process has stored: a redelivery continues where
+    an invocation ran out of time. ``executor`` makes the executor for the calls; simulations use no threads.
 
     Raises (each method):
         Transient: the bucket cannot be used now.
@@ -76,7 +76,7 @@ class ExpiredImages(Struct, frozen=True):
         for some in batched(images, _AT_ONCE, strict=False):
             calls = [partial(self._put, batch.shard, change, at, has_time) for change, at in some]
             run_all(calls, _THREADS, self.executor)
-            self.kept[batch.shard] = start, some[-1][0].sequence - 1  # of which there may be another image
+            self.kept[batch.shard] = start, some[-1][0].sequence - 1  # this change may have another image
         self.kept[batch.shard] = start, max(last, through)
 
     @staticmethod

@@ -116,7 +116,7 @@ class Feeder(Struct, frozen=True):
         for one in admission.interrupts:
             reason = "code with another definition ran"
             logger().warning("generation interrupted", extra={"aggregate": one.aggregate, "version": one.version})
-            # before it is written: if that succeeds without a response, nobody finds it again
+            # before the write: if that succeeds without a response, no later attempt counts it
             count_metrics(GenerationsInterrupted=1)
             if not self.control.replace(one, interrupt(one, reason)):
                 raise Transient("a control row has changed; the control rows are read again")
@@ -252,8 +252,8 @@ def distrust(table: ControlTable, control: Control, progress: ProgressRows) -> N
 def distrust_one(table: ControlTable, one: Generation, reason: str) -> bool:
     """Record that a generation may have missed something, and raise the alarm; False if its control row has changed.
 
-    One that is not exact was counted when it ceased to be. A job or a deployment may find it, too: the alarm watches
-    the stage that the rows are of.
+    A generation that is already inexact was counted then. Jobs and deployments call this, too, but the alarm watches
+    the stage that writes the rows.
     """
     after = distrusted(one, reason)
     count_metrics({"service": "aggregate"}, GenerationsInterrupted=int(one.exact or one.state is State.BUILDING))

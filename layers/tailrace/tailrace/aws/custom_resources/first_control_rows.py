@@ -7,8 +7,8 @@ table that is not the stack's own has a past that its stream has forgotten: its 
 Which table's items the rows count is recorded then, and compared at every deployment. CloudFormation rolls a refused
 update back with an update of its own, which looks like a change the other way round; the record tells the two apart.
 
-A stack that is created over control rows has the tables of one that was deleted. What was written meanwhile may be
-missing, since the stream keeps a change for a day; so nothing is known to be exact until it is verified.
+A stack that finds control rows when it is created has the tables of a deleted one. Changes in between may be missing,
+since the stream keeps them for a day; so nothing is known to be exact until it is verified.
 """
 
 from collections.abc import Mapping
@@ -58,9 +58,9 @@ def _has_items(context: JobContext, table: str) -> bool:
 
 
 def see_stack(context: JobContext, event: Mapping[str, Any]) -> None:
-    """Leave no row known to be exact that another stack has maintained before this one was created.
+    """Mark the rows of a stack that was deleted before this one was created as not known to be exact.
 
-    Nor are the images of all expired items kept: TTL deletes items without a stack, too. CloudFormation may send a
+    Images of expired items may be missing, since TTL also deletes items without a stack. CloudFormation may send a
     request twice, so the id of the stack tells whether the control rows are its own.
 
     Raises:

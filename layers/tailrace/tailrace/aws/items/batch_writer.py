@@ -127,7 +127,7 @@ class _BatchWriter(Struct, frozen=True):
         return [Unprocessed(one) for one in positions if [rows[one][name] for name in names] in keys]
 
     def _put_own(self, row: Row, position: int, condition: Condition) -> RefusedItem | Unprocessed | None:
-        """Store a row unless its key is that of another collection's item; the SDK retries, and who is patient, too."""
+        """Store a row unless its key is that of another collection's item; the SDK retries, as do patient writers."""
         for attempt in range(self.max_attempts if self.is_patient else 1):
             self._pause(attempt)
             if not self.has_time():

@@ -66,10 +66,10 @@ class JobContext(Struct, frozen=True):
     new_name: Callable[[], str] = lambda: secrets.token_hex(6)
     """Returns a name that no other run of the same part has."""
     has_time: Callable[[], bool] = lambda: True
-    """Tells whether the invocation may begin another piece of work."""
+    """Whether the invocation has time to begin more work."""
 
     def within(self, has_time: Callable[[], bool]) -> "JobContext":
-        """Return the same for one invocation."""
+        """Return the context for one invocation."""
         return replace(self, has_time=has_time)
 
     @property
@@ -90,24 +90,24 @@ class JobContext(Struct, frozen=True):
         """Return all control rows.
 
         Raises:
-            Transient: the rows count another table. A deployment with this one is refused; until it is rolled back,
-                this function has it.
+            Transient: the rows count another table. The deployment with this one will be refused, and this function has
+                it until the rollback.
         """
         control = self.control.read()
         table = self.items_table if self.attached_stream else ""
         if control.counted is not None and control.counted.table != table:
-            raise Transient("the rows count another table than the one that is deployed now")
+            raise Transient("the rows count another table than the deployed one")
         return control
 
     def lines(self, job: Job, path: str) -> list[bytes]:
-        """Return the lines of an object that an earlier step has written into a job's folder.
+        """Return the lines of an object that an earlier step wrote into a job's folder.
 
         Raises:
-            JobEnded: it is gone, or another release has done that step.
+            JobEnded: it is gone, or another release did that step.
         """
         lines = self.folder(job).lines_if_any(path)
         if lines is None:
-            raise JobEnded("the files of this job are not there any more: run it again")
+            raise JobEnded("the files of this job no longer exist: run it again")
         return lines
 
     def generations(self, job: Job) -> list[Generation]:

@@ -129,7 +129,7 @@ class JobTable(Struct, frozen=True):
         return after
 
     def count_part(self, job: Job, *, is_done: bool = True) -> None:
-        """Count a part of the phase, for readers of the progress; one that is to be continued shows that it lives."""
+        """Count a part of the phase, for readers of the progress; an unfinished one only updates the time."""
         try:
             self.client.update_item(
                 TableName=self.table,
@@ -179,9 +179,9 @@ class JobTable(Struct, frozen=True):
                 raise Overtaken(f"another execution has written job {job.id}") from error
 
     def _has_ended_so(self, job: Job, row: Mapping[str, Any]) -> bool:
-        """Tell whether an earlier attempt has written a job's end, and its response was lost.
+        """Tell whether an earlier attempt wrote a job's end, and its response was lost.
 
-        Whoever repeats the call finds a job that has ended, and counts nothing.
+        Otherwise, a repeated call would find a job that has ended, and count nothing.
         """
         if job.state == "running":  # another execution may have taken the same step in the same second
             return False

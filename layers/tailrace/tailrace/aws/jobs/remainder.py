@@ -1,7 +1,7 @@
-"""What is left of a part that ran out of time: the next invocation continues there.
+"""The remainder of a part that ran out of time: the next invocation continues there.
 
-A part that has more work than an invocation has time for stores how far it is, and the job lists it again with the
-others of its kind, until none is left.
+A part with more work than fits into an invocation stores its progress, and the job lists it again with the others of
+its kind, until none is left.
 """
 
 import json
@@ -15,29 +15,29 @@ from tailrace.errors import Transient
 
 
 class OutOfTime(Transient):
-    """A part has stored how far it is, and is to be worked on again."""
+    """A part has stored its progress, for the next invocation."""
 
 
 class Remainder(Struct, frozen=True):
-    """How far a part of a job's step is, in the job's folder."""
+    """The progress of a part of a job's step, in the job's folder."""
 
     folder: Folder
     step: str
     part: int
 
     def read(self) -> dict[str, Any]:
-        """Return what was stored; nothing for a part that begins, or that has ended."""
+        """Return the stored progress; empty for a part that begins or has ended."""
         for line in self.folder.all_lines(self._path):
             return dict(json.loads(line))
         return {}
 
     def store(self, **progress: Any) -> OutOfTime:
-        """Store how far the part is, and return what it raises."""
+        """Store the progress, and return the error for the part to raise."""
         self.folder.write(f"{self._path}/progress", [json.dumps(progress).encode()])
         return OutOfTime(f"part {self.part} of step {self.step!r} is continued by the next invocation")
 
     def end(self) -> None:
-        """Forget what was stored, if anything was: the part has ended."""
+        """Clear the stored progress, if any: the part has ended."""
         if self.read():
             self.folder.write(f"{self._path}/progress", [])
 
@@ -47,7 +47,7 @@ class Remainder(Struct, frozen=True):
 
 
 def parts_left(folder: Folder, job: Job) -> list[int]:
-    """Return the parts of a job's step that are to be worked on again."""
+    """Return the unfinished parts of a job's step."""
     root = f"{folder.root}/left/{job.step}/"
     parts = {int(key.removeprefix(root).partition("/")[0]) for key in folder.keys(f"left/{job.step}")}
     return [part for part in sorted(parts) if Remainder(folder, job.step, part).read()]

@@ -78,9 +78,9 @@ def encode_row(row: RowChange) -> bytes:
 
 
 def merge_row(found: dict[RowKey, RowChange], space: RowSpace, line: bytes) -> int:
-    """Add a row that some part wrote to the sums by key, and return how many rows and value rows were not among them.
+    """Add a row that some part wrote to the sums by key, and return the number of new rows and value rows.
 
-    The caller's decimal context is exact.
+    The caller must have set an exact decimal context.
     """
     pk, sk, labels, expires_at, deltas, values = loads_own(line)
     rows = len(found)

@@ -1,9 +1,9 @@
-"""Slices of a partition of rows: main rows, with everything that belongs to them, as many as memory holds.
+"""Slices of a partition of rows: main rows with everything that belongs to them, as many as fit into memory.
 
-How many rows a partition has follows from its items, and is known only when they were counted. So it is worked on in
-slices, in the order of a hash of the main rows' keys. Each slice is collected by reading the partition's files from
-their beginning: if it grows too large, its end moves down, and what lies beyond is left to the next slice. The rows of
-one main row are never divided.
+The number of a partition's rows follows from its items, and is known only once they are counted. So it is processed in
+slices, ordered by a hash of the main rows' keys. Each slice is collected by reading the partition's files from their
+beginning: if it grows too large, its end moves down, and the next slice takes the rest. The rows of one main row are
+never divided.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from tailrace.encoding.keys import RowKey
 from tailrace.encoding.numbers import EXACT
 
 FIRST, LAST = b"", b"g"
-"""Before all places, and after them: a place is 16 hexadecimal digits."""
+"""Before all places, and after them: a place has 16 hexadecimal digits."""
 
 _DIGITS = 16
 _BEFORE_SPACE = _DIGITS + 1
@@ -37,7 +37,7 @@ def placed(main: RowKey, line: bytes) -> bytes:
 
 
 class Slice(Struct):
-    """The rows between two places, the first of which is included; the end falls if they are too many."""
+    """The rows from one place to before another one; the end moves down if they are too many."""
 
     start: bytes = FIRST
     end: bytes = LAST
@@ -54,7 +54,7 @@ class Slice(Struct):
 
 
 def end_of(weights: Mapping[bytes, int], most: int) -> bytes:
-    """Return the place before which there are at most so many rows; but all of the first place in any case."""
+    """Return the end of a slice of at most ``most`` rows; it includes the whole first place in any case."""
     total = 0
     for place, weight in sorted(weights.items()):
         total += weight
@@ -68,8 +68,8 @@ class SliceOfKeys(Struct):
 
     Attributes:
         spaces: the generations.
-        most: how many keys are held.
-        slice: where they are; its end falls while they are collected.
+        most: the maximum number of keys.
+        slice: their places; its end may move down while they are collected.
     """
 
     spaces: Sequence[RowSpace]
@@ -108,13 +108,13 @@ class SliceOfKeys(Struct):
             keys = self._found[position]
             self._found[position] = {key for key in keys if self.slice.holds(place_of(space.main_key(key)))}
         self._count = sum(map(len, self._found))
-        self._limit = max(self.most, 2 * self._count)  # a main row may have more rows than are held otherwise
+        self._limit = max(self.most, 2 * self._count)  # a single main row may exceed the maximum
 
 
 def slice_of_base(
     lines: Iterable[bytes], space: RowSpace, where: Slice, most: int | None = None
 ) -> dict[RowKey, RowChange]:
-    """Return the sums of a slice of a base by key; where they are more than ``most`` rows, the slice's end falls."""
+    """Return the sums of a slice of a base by key; the slice's end moves down if they are more than ``most`` rows."""
     found: dict[RowKey, RowChange] = {}
     count, limit = 0, most
     with localcontext(EXACT):
@@ -135,9 +135,9 @@ def slice_of_base(
 def together[Row: tuple[Any, ...]](
     rows: Sequence[Row], end: bytes, number: int
 ) -> Iterator[tuple[Sequence[Row], bytes]]:
-    """Yield about so many rows at a time, and the place of the next one; the last time, the end.
+    """Yield about ``number`` rows at a time, and the place of the next one; with the last rows, the end.
 
-    The rows begin with their places, and are in the order of these; those at one place are not divided.
+    The rows begin with their places, and are ordered by them; those at one place are not divided.
     """
     start = 0
     while True:

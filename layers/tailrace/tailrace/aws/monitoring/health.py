@@ -34,7 +34,7 @@ _LISTING_TTL = timedelta(seconds=30)
 _THREADS = 8
 
 _LONGEST_CALL_MS = 10_000
-"""What a call takes that gets no response, and a little more: none is begun later, so that the others' are reported."""
+"""The time of a call without a response, and a little more: no call begins later, so that the others are reported."""
 
 DISCARDED_PREFIX, QUARANTINE_PREFIX = "aws/lambda/", "quarantine/"
 UNKNOWN_COLLECTION = "unknown"

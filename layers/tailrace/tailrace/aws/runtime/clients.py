@@ -35,12 +35,12 @@ _CONFIG = Config(
 # For writes that matter less than the work that waits for them: a second and a half at most, without a retry.
 _BEST_EFFORT = Config(connect_timeout=0.5, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 1})
 
-# For what is only shown, and for calls of a request that has taken long: nine seconds and the pauses at most, so that
-# several calls, one after the other, fit into a request.
+# For values that are only displayed, and for late calls of a slow request: nine seconds and the pauses at most, so that
+# several sequential calls fit into a request.
 _IMPATIENT = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 3})
 
-# Objects are read as a stream that may pause for a while. Who stores objects, or reads small ones, must not wait for so
-# long: a call without a response would take longer than a whole invocation of ingest.
+# Objects are read as a stream that may pause for a while. Clients that store objects or read small ones must not wait
+# for so long: a call without a response would take longer than a whole invocation of ingest.
 _OBJECT_TIMEOUT_S = 20
 
 
@@ -72,7 +72,7 @@ def best_effort_client() -> "DynamoDBClient":
 
 
 def storing_client() -> "S3Client":
-    """Return a client for those who store objects and read small ones: it waits no longer than other services' do."""
+    """Return a client that stores objects and reads small ones: it waits no longer than other services' clients."""
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     s3: S3Client = _client("s3", region, os.environ.get("AWS_ENDPOINT_URL"), only_stores=True)
     return s3

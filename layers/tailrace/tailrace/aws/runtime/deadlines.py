@@ -24,16 +24,16 @@ def remaining_time_ms(context: Any) -> Callable[[], int]:
 
 
 def timely[Client](client: Client, has_time: Callable[[], bool]) -> Client:
-    """Return a client that begins no call when no time is left: it raises Transient then.
+    """Return a client that raises Transient instead of beginning a call when no time is left.
 
-    A process that is killed in the middle of a call forgets what it has written.
+    A process that is killed during a call forgets what it has written.
     """
     made: Any = _TimelyClient(client, has_time)
     return made  # type: ignore[no-any-return]
 
 
 class _TimelyClient:
-    """The methods of a client, each of which asks for the time first."""
+    """The methods of a client, which check the time first."""
 
     def __init__(self, client: Any, has_time: Callable[[], bool]) -> None:
         self._client = client

@@ -18,7 +18,7 @@ _MISSING = ("NoSuchKey", "404")
 _REPLACED = ("PreconditionFailed", "412")
 
 REPLACED = "the file was replaced while it was read; the new upload is loaded on its own"
-"""Why the rest of a file is not read although nothing is wrong: nobody has to do anything."""
+"""The reason why the rest of a file is not read although nothing is wrong and no action is needed."""
 
 
 class ObjectReplaced(InvalidMessage):
@@ -60,7 +60,7 @@ class StoredVersion(Struct, frozen=True):
 
         Raises:
             ObjectReplaced: it does not.
-            ObjectDeleted: there is no object any more.
+            ObjectDeleted: the object no longer exists.
         """
         current = StoredVersion.find(client, self.bucket, self.key)
         if current is None:
@@ -103,7 +103,7 @@ class ObjectReader(io.RawIOBase):
 
         Raises:
             ObjectReplaced: the object has another content now.
-            ObjectDeleted: there is no object any more.
+            ObjectDeleted: the object no longer exists.
             Transient: the bucket did not respond, or its response broke off.
         """
         if not self._range:

@@ -42,7 +42,7 @@ _LONGEST_CALL_MS = 40_000
 
 
 _QUICK = 0.875
-"""The share of the time that is left when a part was committed quickly: the next one may have more rows."""
+"""The share of the time left after a part that was committed quickly: the next one may have more rows."""
 
 
 class _Folded(NamedTuple):
@@ -106,7 +106,7 @@ class Aggregator(Struct, frozen=True):
 
     @staticmethod
     def _time_check(time_left_ms: Callable[[], int]) -> Callable[[], bool]:
-        """Return whether a call can begin now; a function with a shorter timeout has two thirds of the time for all."""
+        """Return a check whether a call can begin; with a shorter timeout, calls begin in its first two thirds."""
         enough_ms = min(_LONGEST_CALL_MS, time_left_ms() // 3)
         return lambda: time_left_ms() >= enough_ms
 
@@ -261,7 +261,7 @@ def _report(batch: RawBatch, poison: Iterable[Poison], rows: Sequence[RowChange]
     for overflow in overflows:
         where = {"aggregate": key_owner(overflow.key[0]), "sequence": overflow.sequence}  # not the key: it has content
         if isinstance(overflow, RowTooLarge):
-            logger().error("a row is too large for the table, and loses the measures that list values", extra=where)
+            logger().error("a row is too large for the table, and loses its order measures", extra=where)
         else:
             logger().error("the table cannot hold the sum of a row; the row continues without this change", extra=where)
     for aggregate, changes in late.items():

@@ -27,18 +27,18 @@ be hundreds of times larger, and a function that runs out of memory archives not
 
 
 _MIN_TIME_LEFT_MS = 60_000
-"""What writing the objects may take, and a call before it. An invocation that times out fails all messages, even those
-that are written."""
+"""The time for writing the objects, and a call before it. An invocation that times out fails all messages, even
+written ones."""
 
 _LONGEST_CALL_MS = 30_000
-"""What a call takes that the bucket leaves without a response, with the SDK's retries, and a little more."""
+"""The time of a call without a response, with the SDK's retries, and a little more."""
 
 
 _MAX_REMEMBERED = 20_000  # references
 
 
 class HeldMessages(Struct):
-    """Events that are read but not yet written, each with its message; and the references that were read for them."""
+    """Events that are read but not yet written, each with its message, and the references they came from."""
 
     groups: dict[Partition, list[tuple[str, Event]]] = field(default_factory=dict)
     characters: int = 0
@@ -53,7 +53,7 @@ class HeldMessages(Struct):
 
 
 class ReadPart(NamedTuple):
-    """A part of a message: events, why others, or the whole message, cannot be read, and the references that were."""
+    """A part of a message: its events, the errors of those that cannot be read, and the references that were read."""
 
     events: list[Event]
     errors: list[TailraceError]
@@ -67,8 +67,8 @@ class Archiver(Struct, frozen=True):
         s3: an S3 client that waits no longer than those of other services.
         archive_bucket: the bucket of the archive objects.
         failures_bucket: the bucket with the data of oversize events.
-        written: by message, the references whose events are archived. A message that comes again, because there was no
-            time for all that it refers to, is continued there; another process begins it again.
+        written: by message, the references whose events are archived. A redelivered message, if there was no time for
+            all its references, continues there; another process begins it again.
     """
 
     s3: "S3Client"
@@ -179,7 +179,7 @@ class Archiver(Struct, frozen=True):
         return len(objects) - len(unstored)
 
     def _forget(self, messages: Iterable[str]) -> None:
-        """Forget messages; and the oldest ones, if there are too many."""
+        """Forget messages, and the oldest ones if too many references remain."""
         for message in messages:
             self.written.pop(message, None)
         while sum(map(len, self.written.values())) > _MAX_REMEMBERED:

@@ -41,7 +41,7 @@ class Cataloguer(Struct, frozen=True):
         """Write rows for the objects in a bucket notification; a repeated notification writes the same rows.
 
         A foreign object under ``archive/`` can never become a row: it is logged, counted as ObjectsNotCatalogued, and
-        skipped. One that somebody has deleted meanwhile is skipped, too. The other objects are entered.
+        skipped. One that was deleted meanwhile is skipped, too. The other objects are entered.
 
         Raises:
             TailraceError: an object could not be read or a row not be written; Lambda calls again, and sends what keeps
@@ -57,7 +57,7 @@ class Cataloguer(Struct, frozen=True):
                 rejected += 1
                 logger().error("not an archive object, left alone", extra={"object": key, "reason": str(error)})
             except NotFound:
-                logger().warning("object deleted before it was catalogued", extra={"object": key})
+                logger().warning("object deleted before it was cataloged", extra={"object": key})
             except TailraceError as error:
                 failure = error
                 logger().error("object not catalogued", extra={"object": key, "error": str(error)})

@@ -36,7 +36,7 @@ _LONGEST_CALL_MS = 40_000
 
 
 _QUICK = 0.875
-"""The share of the time that is left when a portion was sent quickly: the next one may be larger."""
+"""The share of the time left after a portion that was sent quickly: the next one may be larger."""
 
 _FIRST_OBJECTS = 8
 """How many objects are stored even if later ones must wait: as many as are stored at once."""
@@ -60,7 +60,7 @@ _AT_LEISURE = Time()
 
 
 def _is_single(part: RawBatch, batch: RawBatch) -> bool:
-    """Tell whether a part is only the first change of a batch: no smaller one could be sent in time."""
+    """Tell whether a part is only the first change of a batch: the smallest portion."""
     return len(part.records) == 1 and part.positions[0] == batch.positions[0]
 
 

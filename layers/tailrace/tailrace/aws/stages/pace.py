@@ -1,4 +1,4 @@
-"""How much the stream's readers take on at once: less where services are so slow that deliveries get no further."""
+"""How much the stream's readers process at once: less if services are so slow that deliveries do not advance."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -13,22 +13,22 @@ _SHARE = 4
 
 
 class Pace(Struct):
-    """The most rows, with those of values, that this process commits at once.
+    """The maximum number of rows, including value rows, that this process commits at once.
 
-    Before a row is written, what its values need is read, by each delivery anew. A slow table would give it for all
-    rows of a large batch, and no time would be left to write any of them: each delivery would do the same. So a
-    delivery that fails for nearly as many rows as the one before makes the next one take on fewer.
+    Before a row is written, each delivery reads what its values require. With a slow table, these reads for a large
+    batch would leave no time for writes, at each delivery. So a delivery that fails for nearly as many rows as the one
+    before makes the next one commit fewer.
 
     Attributes:
-        rows: the most rows.
-        failed: for each shard, the first change of what could not be committed, and the number of its rows.
+        rows: the maximum.
+        failed: for each shard, the first change of a failed commit, and the number of its failed rows.
     """
 
     rows: int = MAX_ROWS
     failed: dict[str | None, tuple[int, int]] = field(default_factory=dict)
 
     def allows(self, rows: Iterable[RowChange]) -> bool:
-        """Tell whether some rows are not too many."""
+        """Tell whether rows are within the maximum."""
         return _number(rows) <= self.rows
 
     def learn(
@@ -40,7 +40,7 @@ class Pace(Struct):
         *,
         quick: bool = False,
     ) -> None:
-        """Learn what became of rows that changes from number ``first`` touch, and whether that was ``quick``."""
+        """Adapt to the outcomes of rows that changes from number ``first`` touch, and to ``quick`` ones."""
         tried, failed = _number(rows), sum(isinstance(outcome, Failed) for outcome in outcomes)
         before = self.failed.pop(shard, None)
         if not failed:
@@ -52,16 +52,16 @@ class Pace(Struct):
 
 
 class Portion(Struct):
-    """The most changes that this process fans out at once: to all places, before those after them.
+    """The maximum number of changes that this process fans out at once, to all places.
 
-    Otherwise, slow places that are served first would take all the time, and each delivery would do the same. Small
-    portions make more calls. So there are some only after a delivery that has got no further.
+    With large portions, the slow places that come first could take all the time of each delivery. Small portions make
+    more calls, so they are used only after a delivery that did not advance.
     """
 
     changes: int = sys.maxsize
 
     def learn(self, tried: int, *, sent: bool, quick: bool) -> None:
-        """Learn that a portion was ``sent``, or at least its first change, and whether that was ``quick``."""
+        """Adapt to whether at least a portion's first change was ``sent``, and whether that was ``quick``."""
         if not sent:
             self.changes = max(1, min(self.changes, tried) // _SHARE)
         elif quick:

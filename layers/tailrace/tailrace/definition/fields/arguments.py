@@ -44,7 +44,7 @@ def check_field(context: str, source: object) -> None:
 
 
 def check_attribute_name(context: str, name: object) -> None:
-    """Check that ``name`` is None, or not empty: the default would take its place otherwise.
+    """Check that ``name`` is None or not empty: the default would replace an empty one.
 
     Raises:
         DefinitionError: it is empty.

@@ -102,7 +102,7 @@ def first(  # noqa: PLR0913 - the arguments of its order, by name
 
     Raises:
         DefinitionError: not exactly one of ``by`` and ``by_value`` is given, the time zone or unit is unknown, or one
-            of these is given with ``by_value``, whose values are no times.
+            of them is given with ``by_value``, whose values are not times.
 
     Example:
         >>> from tailrace import first
@@ -151,5 +151,5 @@ def _check_order(kind: str, by: str | None, by_value: str | None, tz: str, by_un
     time_zone(tz)
     check_epoch_unit(f"{kind}(by_unit=)", by_unit)
     if by_value is not None and (tz, by_unit) != ("UTC", "s"):
-        text = "tz= and by_unit= are for the times of by=; values of by_value= are compared as they are"
+        text = "tz= and by_unit= apply only to by=; values of by_value= are compared as they are"
         raise DefinitionError(f"{kind}: {text}")

@@ -13,7 +13,7 @@ orders = Collection("orders", schema={"type": "object"})
 
 
 class Calm(Player):
-    """Runs jobs while nobody else does anything."""
+    """Runs jobs while nothing else happens."""
 
     def __init__(self, *aggregates: Aggregate) -> None:
         super().__init__(1)
@@ -25,7 +25,7 @@ class Calm(Player):
         self.meanwhile: list[dict[str, Any]] = []
 
     def _some(self, most: int) -> None:
-        """Let nothing happen but that an item is written while the job waits."""
+        """Write an item while the job waits, and nothing else."""
         if self.meanwhile:
             self.world.write(f"orders#m{len(self.meanwhile)}", self.meanwhile.pop())
             self.world.settle()
@@ -51,7 +51,7 @@ class Calm(Player):
         return [row for row in found if "@" in row["pk"] and "~n" in row]
 
     def change(self, pk: str, items: int, **attributes: Any) -> None:
-        """Change the rows under a key that have so many items."""
+        """Change the rows under a key with this number of items."""
         for row in self.rows():
             if (row["pk"], row["~n"]) == (pk, items):
                 self.world.database.put_item(TableName="aggregates", Item=encode_item(row | attributes))

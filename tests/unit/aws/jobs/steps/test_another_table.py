@@ -33,7 +33,7 @@ def player(monkeypatch: pytest.MonkeyPatch) -> Calm:
 
 
 def refused(context: JobContext) -> JobContext:
-    """Return what a job works with under a deployment with a table of the other kind."""
+    """Return a job's context under a deployment with a table of the other kind."""
     return replace(context, items_table="other", attached_stream="" if context.attached_stream else "another")
 
 

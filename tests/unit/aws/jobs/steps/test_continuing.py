@@ -1,4 +1,4 @@
-"""Parts that have more rows than memory, and more work than an invocation has time for."""
+"""Parts with more rows than fit into memory, and more work than fits into an invocation."""
 
 from collections import Counter
 from copy import replace
@@ -27,7 +27,7 @@ ITEMS = [
 
 
 class Hasty(Calm):
-    """Every invocation is out of time as soon as it has done a little, and memory holds few rows."""
+    """Every invocation soon runs out of time, and memory holds few rows."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__(LINES, SHOPS)

@@ -124,7 +124,7 @@ def test_a_rebuild_counts_an_item_that_expired_in_a_discarded_batch(player: Calm
 def test_rows_are_not_judged_if_a_discarded_batch_does_not_say_what_it_held(
     player: Calm, monkeypatch: pytest.MonkeyPatch, change: Any
 ) -> None:
-    """And the metric says so: nobody reads the verdict of a verification that a schedule has started."""
+    """The metric says so, too: nobody reads the verdict of a scheduled verification."""
     told = Mock()
     monkeypatch.setattr(verifying, "count_metrics", told)
     deface(player.world, change)

@@ -18,7 +18,7 @@ from tests.simulation.jobs.stack.stream import Shard
 
 
 class Calm(Player):
-    """Runs jobs while nobody else does anything."""
+    """Runs jobs while nothing else happens."""
 
     def _some(self, most: int) -> None:
         """Let nothing happen."""
@@ -110,7 +110,7 @@ def test_the_parts_of_the_journal_are_those_of_the_run_that_counts(
 def test_a_part_of_another_step_with_more_parts_changes_nothing(
     player: Calm, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    """An execution that was paused works on, although another one has taken the job further."""
+    """An execution that was paused continues, although another one has taken the job further."""
 
     def work_on_another(context: JobContext, job: Job) -> None:
         before, objects = context.jobs.read(job.id), dict(player.world.buckets.objects)
@@ -123,7 +123,7 @@ def test_a_part_of_another_step_with_more_parts_changes_nothing(
 @pytest.mark.parametrize(
     ("is_gone", "reason"),
     [
-        (True, "the files of this job are not there any more: run it again"),
+        (True, "the files of this job no longer exist: run it again"),
         (False, "it began more than a week ago, and what it has read may be gone: run it again"),
     ],
 )

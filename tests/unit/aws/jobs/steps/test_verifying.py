@@ -28,7 +28,7 @@ OTHER = "shops@1#b"
 
 
 class Calm(Player):
-    """Runs jobs while nobody else does anything."""
+    """Runs jobs while nothing else happens."""
 
     def _some(self, most: int) -> None:
         """Let nothing happen."""
@@ -101,7 +101,7 @@ def test_a_bucket_that_cannot_be_used_for_a_moment_loses_no_finding(
 def test_what_was_found_is_counted_even_if_the_response_to_the_last_write_is_lost(
     player: Calm, counted: list[dict[str, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The SDK sends it again then, and the condition does not hold any more."""
+    """The SDK then sends it again, and the condition no longer holds."""
     put = Database.put_item
     lost: list[str] = []
 

@@ -145,7 +145,7 @@ def test_a_file_that_is_replaced_while_it_is_read_is_left_to_its_new_upload(
 def test_a_file_that_is_deleted_while_it_is_read_is_refused(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nobody loads the rest, unlike that of a file that is replaced."""
+    """Its rest is never loaded, unlike that of a replaced file."""
     flush = Loader._flush
 
     def deleting(self: Loader, work: Any) -> None:

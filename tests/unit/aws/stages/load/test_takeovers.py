@@ -63,7 +63,7 @@ def test_an_invocation_that_is_overtaken_at_its_last_line_leaves_the_receipt_to_
 
 @pytest.mark.parametrize("code", ["PreconditionFailed", "ConditionalRequestConflict"])
 def test_a_checkpoint_whose_response_was_lost_is_still_ours(code: str) -> None:
-    """The SDK sends it again then, and the condition does not hold any more."""
+    """The SDK then sends it again, and the condition no longer holds."""
     inbox = Inbox()
     inbox.upload(*FILES["lines"])
     seen: list[int] = []

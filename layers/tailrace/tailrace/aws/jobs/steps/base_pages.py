@@ -1,6 +1,6 @@
-"""The files of a base: pages that parts write, each under a name of its own, and the list of those that count.
+"""The files of a base: pages that parts write, each under a unique name, and the list of those that count.
 
-A part may run twice, and divide what it writes differently. So the part that ends first lists its pages.
+A part may run twice, and divide its rows differently. So the run that ends first lists its pages.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ _LISTED = "base-pages"
 
 
 class BasePages(Struct):
-    """The pages that a part writes; ``names`` are those that are written, by earlier invocations, too."""
+    """The pages that a part writes; ``names`` includes those of earlier invocations."""
 
     folder: Folder
     prefix: str
@@ -31,7 +31,7 @@ class BasePages(Struct):
         self.size += len(line)
 
     def flush(self) -> None:
-        """Write what was added as a page."""
+        """Write the added lines as a page."""
         if not self.size:
             return
         name = f"{self.prefix}-{len(self.names):06}"
@@ -42,12 +42,12 @@ class BasePages(Struct):
         self._lines, self.size = {}, 0
 
     def end(self, part: int) -> None:
-        """List the pages as those of a part, unless another run has ended before."""
+        """List the pages as those of a part, unless another run ended before."""
         self.folder.write_once(f"bases/{part:06}", [name.encode() for name in self.names])
 
 
 def close_base(context: JobContext, job: Job) -> None:
-    """Write the list of the pages that count; those of a run that ends later do not."""
+    """Write the list of the pages that count, without those of runs that end later."""
     folder = context.folder(job)
     folder.write_once(_LISTED, list(folder.all_lines("bases")))
 

@@ -38,8 +38,8 @@ _MAX_AGE_S = 7 * 24 * 3600  # the bucket keeps the journal and the job's folder 
 def commit_base(context: JobContext, job: Job, partition: int) -> None:
     """Commit a partition of the base, slice by slice, under the mark of the epoch.
 
-    How far it is is stored from time to time, so a repetition goes on there, also if a slow table made the invocation
-    end in the middle.
+    The progress is stored from time to time, so a repetition continues there, even if a slow table made the invocation
+    time out.
 
     Raises:
         Transient: some rows could not be written now; a repetition finds the mark of those that were.
@@ -90,7 +90,7 @@ def _commits(rows: Iterable[tuple[bytes, RowChange]]) -> Iterator[list[tuple[byt
 
 
 def _commit(context: JobContext, generation: Generation, rows: Sequence[RowChange]) -> None:
-    """Commit some rows, as long as the table takes some of them.
+    """Commit rows while the table takes some of them.
 
     What the table cannot hold is told at once: a row that was written without it is not tried again.
 
@@ -120,7 +120,7 @@ def _tell_left_out(generation: Generation, overflows: Sequence[SumOverflow]) -> 
 def base_of(  # noqa: PLR0913, PLR0917 - where the rows are, and how many
     context: JobContext, job: Job, generation: Generation, partition: int, where: Slice, most: int | None = None
 ) -> dict[RowKey, RowChange]:
-    """Return a slice of a partition of a generation's base, by key; with ``most``, its end may fall."""
+    """Return a slice of a partition of a generation's base, by key; with ``most``, its end may move down."""
     space = RowSpace(generation, context.aggregate(generation.id))
     return slice_of_base(base_lines(context, job, generation, partition), space, where, most)
 
@@ -128,7 +128,7 @@ def base_of(  # noqa: PLR0913, PLR0917 - where the rows are, and how many
 def keys_of_base(
     context: JobContext, job: Job, generation: Generation, partition: int, where: Slice
 ) -> Iterator[tuple[bytes, RowKey]]:
-    """Yield place and key of the rows in a slice of a base, some of them several times; the slice's end may fall."""
+    """Yield place and key of the rows in a slice of a base, with repeats; the slice's end may move down meanwhile."""
     for place, line in where.lines(base_lines(context, job, generation, partition)):
         yield from ((place, key) for key in keys_in(line))
 
@@ -157,7 +157,7 @@ def finish_build(context: JobContext, job: Job) -> Next:
 
 
 def sweep(context: JobContext, job: Job, partition: int) -> None:
-    """Let the rows expire that were emptied while the generation was built.
+    """Set an expiry on the rows that were emptied while the generation was built.
 
     Raises:
         OutOfTime: the next invocation continues.

@@ -198,7 +198,7 @@ def _write_base(
 ) -> Iterator[int]:
     """Write the base of generations of one collection, whose items are read and prepared once for all of them.
 
-    Yields how many items each fold has added to the pages: one fold of so many items may have gigabytes of rows.
+    Yields how many items each fold has added to the pages: a single fold of all may have gigabytes of rows.
     """
     by_aggregate = {space.aggregate: space for space in spaces}
     evaluator = Evaluator(spaces[0].aggregate.of, list(by_aggregate))

@@ -30,7 +30,7 @@ from tailrace.backfill.journal import Journal
 from tailrace.encoding.keys import RowKey
 from tailrace.encoding.tagged_json import dumps
 
-_ROWS_AT_ONCE = 5_000  # between two looks at the time: each of them may be written
+_ROWS_AT_ONCE = 5_000  # between two checks of the time: each of them may be written
 
 _COUNTED = ("rows", "different", "repaired", "left", "not_judged", "inexact", "unknown")
 
@@ -38,13 +38,13 @@ type _Counts = dict[str, int]
 
 
 class Verdict(Struct):
-    """What was found in a partition, in numbers: together, and by generation."""
+    """The findings in a partition, counted in all and by generation."""
 
     counts: _Counts
     generations: dict[str, _Counts]
 
     def add(self, name: str, rows: int, found: Sequence[Finding]) -> None:
-        """Add what was found in some rows of a generation."""
+        """Add the findings in some rows of a generation."""
         kinds = Counter(one.kind for one in found)
         judged = [one for one in found if one.kind != "not judged"]
         repaired = sum(one.repaired for one in judged)
@@ -119,7 +119,7 @@ def _number_of_rows(context: JobContext, job: Job, partition: int, read: ReadSli
 def _judged(  # noqa: PLR0913, PLR0917 - which rows, and from where on
     context: JobContext, job: Job, partition: int, read: ReadSlice, generation: Generation, first: int
 ) -> Iterator[tuple[int, list[Finding]]]:
-    """Yield the number of some rows at a time, and what is found in them; those before ``first`` were judged before."""
+    """Yield the number of rows in each chunk, and the findings in them; those before ``first`` are already judged."""
     space = RowSpace(generation, context.aggregate(generation.id))
     where = Slice(read.start.encode(), read.end.encode())
     lines = context.folder(job).lines(rows_path(generation.id, partition, read))

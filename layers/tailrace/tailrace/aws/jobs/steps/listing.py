@@ -1,4 +1,4 @@
-"""Lists the rows that a verification reads, and the aggregates table has: their keys, sorted into partitions."""
+"""Lists the rows of the aggregates table that a verification reads: their keys, sorted into partitions."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any

@@ -63,7 +63,7 @@ class ReadRow(Struct, frozen=True):
 
 
 class ReadSlice(NamedTuple):
-    """A slice of a partition as it was read: between which places, and the name of its files."""
+    """A slice of a partition as it was read: its places, and the name of its files."""
 
     start: str
     end: str
@@ -83,7 +83,7 @@ class MarkFirsts(Struct):
     _reading: Lock = field(default_factory=Lock)
 
     def of(self, rows: Iterable[StoredRow]) -> Mapping[str, int]:
-        """Return the numbers for the marks of some rows; called by any thread."""
+        """Return the numbers for the marks of some rows; threads share it."""
         marks = {mark for row in rows for mark in row.marks}
         with self._reading:
             if not marks <= self.known.keys():
@@ -146,7 +146,7 @@ def _all_keys(context: JobContext, job: Job, spaces: Sequence[RowSpace], partiti
 def _pages(
     context: JobContext, keys: SliceOfKeys, firsts: "MarkFirsts"
 ) -> Iterator[tuple[bytes, dict[GenerationId, list[bytes]]]]:
-    """Yield the rows by generation, a few at a time, and the place where they end; a main row's are not divided."""
+    """Yield the rows by generation, a few at a time, and the place where they end; main rows stay whole."""
     size, spaces = 0, keys.spaces
     lines: dict[GenerationId, list[bytes]] = {one.generation.id: [] for one in spaces}
     for few, end in together(keys.in_order(), keys.slice.end, MAX_KEYS_PER_READ * len(spaces)):
@@ -174,7 +174,7 @@ def _read(context: JobContext, space: RowSpace, keys: Iterable[RowKey], firsts: 
             for key, row in rows.items()
         }
         main = [one for key, one in read.items() if space.is_main(key) and space.aggregate.value_rows]
-        # each makes several calls: one after the other, a partition would take longer than an invocation
+        # each makes several calls: sequentially, a partition would take longer than an invocation
         calls = [partial(_with_order, context, space, one, firsts) for one in main]
         with_order = run_all(calls, context.committer.threads, context.committer.executor)
         yield from (read | {one.key: one for one in with_order}).values()
