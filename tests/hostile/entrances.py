@@ -25,7 +25,7 @@ from functions.ingest import app as ingest
 from functions.load import app as load
 from local.in_memory import Database
 from tailrace.aws.aggregates.commit import Committer
-from tailrace.aws.monitoring import throughput
+from tailrace.aws.monitoring import health, throughput
 from tailrace.aws.runtime import parallel
 from tailrace.aws.runtime.telemetry import logger
 from tailrace.encoding.json_types import Json
@@ -85,12 +85,14 @@ class Entrances:
         with ExitStack() as stack:
             stack.enter_context(patch.dict(os.environ, ENVIRONMENT))
             for app in _APPS:
-                stack.enter_context(patch.object(app, "client", clients.__getitem__))
+                for name in {"client", "impatient_client"} & vars(app).keys():
+                    stack.enter_context(patch.object(app, name, clients.__getitem__))
                 if hasattr(app, "storing_client"):
                     stack.enter_context(patch.object(app, "storing_client", lambda: clients["s3"]))
                 app.stage.cache_clear()
                 stack.callback(app.stage.cache_clear)
             stack.enter_context(patch.object(throughput, "best_effort_client", lambda: table))
+            stack.enter_context(patch.object(health, "impatient_client", clients.__getitem__))
             stack.enter_context(patch.object(aggregate, "Committer", partial(Committer, executor=_in_turn)))
             stack.enter_context(patch.object(parallel, "ThreadPoolExecutor", _in_turn))
             self._listen(stack)

@@ -12,7 +12,6 @@ import boto3
 import pytest
 
 from functions.aggregate import app
-from tailrace.aws.runtime.clients import client
 from tailrace.definition.pipeline import Pipeline, load_pipeline
 from tailrace.encoding.dynamodb import decode_item
 from tailrace.inputs.changes import parse_raw_batch
@@ -71,7 +70,7 @@ def test_rows_equal_a_recompute_and_nothing_is_written(  # noqa: PLR0917 - fixtu
     monkeypatch.setenv("TAILRACE_PIPELINE", f"tests.pipelines.{design}:pipeline")
     app.stage.cache_clear()
     buckets = Buckets(lambda: 0)
-    monkeypatch.setattr(app, "client", lambda name: buckets if name == "s3" else client(name))
+    monkeypatch.setattr(app, "storing_client", lambda: buckets)
     dice = random.Random(design)  # noqa: S311
     writer = Writer(dynamodb, DESIGNS[design], design)
     writer.write(WRITES)

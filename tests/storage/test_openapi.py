@@ -10,7 +10,6 @@ import pytest
 from functions.api.app import handler
 from local.in_memory.http_api import HttpApiServer
 from tailrace.aws.backfill.control import CONTROL
-from tailrace.aws.runtime.clients import client
 from tailrace.definition.pipeline import load_pipeline
 from tailrace.testing import event, history
 from tests.openapi.conformance import FLIGHT, check_conformance
@@ -36,7 +35,7 @@ class Quiet:
 @pytest.fixture
 def url(api: Aggregates, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Serve the function, with some rows in its aggregates."""
-    monkeypatch.setattr("functions.api.app.client", lambda name: client(name) if name == "dynamodb" else Quiet())
+    monkeypatch.setattr("tailrace.aws.monitoring.health.impatient_client", lambda _service: Quiet())
     monkeypatch.setenv("ROUTES", "Disruptions,LargeOrders")
     order: dict[str, Any] = {"shop": "a", "placed": "2024-10-27T00:30:00Z"}
     orders = [("1", order | {"amount": 5}), ("2", order | {"lines": 2}), ("3", {"shop": "", "placed": "-"})]

@@ -68,7 +68,7 @@ def test_nothing_is_requested_again_before_the_api_says(serve: Serve, visit: Vis
 
     let_pass(14)
     assert asked() == ["/aggregates", "/health", "panel"]
-    let_pass(16)
+    let_pass(10)
     assert asked() == ["/aggregates", "/aggregates", "/health", "/health", "panel", "panel"]
 
 

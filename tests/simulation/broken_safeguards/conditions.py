@@ -90,7 +90,7 @@ def _condition_on_the_last_change() -> AbstractContextManager[Any]:
 
 def _no_refold() -> AbstractContextManager[Any]:
     # a partly absorbed change counts as absorbed
-    return patch.object(commit, "_mark_of", lambda _found, _lineage: 10**41)
+    return patch.object(commit, "mark_of", lambda _found, _lineage: 10**41)
 
 
 def _whole_again() -> AbstractContextManager[Any]:

@@ -53,8 +53,8 @@ def _rest_left_out() -> AbstractContextManager[Any]:
 
 
 def _unstored_ignored() -> AbstractContextManager[Any]:
-    def careless(*arguments: Any) -> list[int]:
-        objects.put_objects(*arguments)
+    def careless(*arguments: Any, **options: Any) -> list[int]:
+        objects.put_objects(*arguments, **options)
         return []
 
     return patch.object(archiving, "put_objects", careless)

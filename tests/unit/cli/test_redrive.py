@@ -145,7 +145,7 @@ def test_reports_are_listed_and_shown(stack: Stack, refused: str, capsys: pytest
     line, total = told.splitlines()
     assert line.startswith(f"{refused}  2023-11-14T22:13:21Z  stream  things#a  TypeError: ")
     assert total == "1 refused item"
-    assert run(capsys, "quarantine", "list", "--collection", "others")[1] == "0 refused items\n"
+    assert run(capsys, "quarantine", "list", "--collection", "others")[1].startswith("0 refused items\n")
     shown = json.loads(run(capsys, "quarantine", "show", refused)[1])
     assert (shown["item"], shown["refused"]) == ({"n": 1, "m": "x"}, True)
     status, _, error = run(capsys, "quarantine", "show", "nothing")
@@ -174,7 +174,7 @@ def test_a_report_is_replayed_by_its_name(stack: Stack, refused: str, capsys: py
     assert told.startswith("quarantine  1 put back\n")
     assert "`tailrace verify --repair`" in told
     assert stack.s3.keys("quarantine/") == []
-    assert run(capsys, "quarantine", "replay", "--collection", "things")[1] == "quarantine  0 put back\n"
+    assert run(capsys, "quarantine", "replay", "--collection", "things")[1].startswith("quarantine  0 put back\n")
 
 
 def test_an_interrupted_run_says_so_and_releases_what_it_holds(

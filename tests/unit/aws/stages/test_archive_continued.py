@@ -24,7 +24,8 @@ def test_a_message_that_refers_to_more_than_there_is_time_for_is_continued_when_
     """Before, it began with the first reference each time, until it was dead-lettered."""
     monkeypatch.setattr(archiving, "_THREADS", 2)
     events, lights = [event(number, new={"text": "x" * 300_000}) for number in range(7)], []
-    for one in events:
+    for number, one in enumerate(events):
+        one["data"] = events[number % 2]["data"]  # equal data is stored once, for several events
         attributes = {name: value for name, value in one.items() if name != "data"}
         stored, light = claim_check(EventText(dumps(attributes)[:-1], dumps(one["data"])), "the-failures")
         cloud.s3.put_object(Bucket="the-failures", Key=stored.key, Body=stored.body)

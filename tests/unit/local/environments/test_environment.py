@@ -63,7 +63,8 @@ def test_a_second_setup_waits_for_the_first(tmp_path: Path) -> None:
 def running(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Start a setup whose command runs until it is ended, and has written its process id."""
     script = (
-        "import sys; from pathlib import Path; from local.environments import environment\n"
+        "import signal, sys; from pathlib import Path; from local.environments import environment\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # which nohup, if it runs the tests, would pass on as ignored
         "environment.prepare_process()\n"
         "with environment.setup_lock(Path(sys.argv[1])):\n"
         "    environment.run_command(['/bin/sh', '-c', 'echo $$ > number; exec sleep 60'], '', cwd=sys.argv[1])\n"

@@ -42,9 +42,9 @@ class HeldMessages(Struct):
 
     groups: dict[Partition, list[tuple[str, Event]]] = field(default_factory=dict)
     characters: int = 0
-    references: dict[str, list[str]] = field(default_factory=dict)
+    references: dict[str, list[int]] = field(default_factory=dict)
 
-    def add(self, message: str, events: Sequence[Event], references: Iterable[str]) -> None:
+    def add(self, message: str, events: Sequence[Event], references: Iterable[int]) -> None:
         """Add the events of a message."""
         self.references.setdefault(message, []).extend(references)
         for event in events:
@@ -57,7 +57,7 @@ class ReadPart(NamedTuple):
 
     events: list[Event]
     errors: list[TailraceError]
-    references: list[str]
+    references: list[int]
 
 
 class Archiver(Struct, frozen=True):
@@ -67,14 +67,15 @@ class Archiver(Struct, frozen=True):
         s3: an S3 client that waits no longer than those of other services.
         archive_bucket: the bucket of the archive objects.
         failures_bucket: the bucket with the data of oversize events.
-        written: by message, the references whose events are archived. A redelivered message, if there was no time for
-            all its references, continues there; another process begins it again.
+        written: by message, the positions of its references whose events are archived; two may refer to equal data.
+            A redelivered message, if there was no time for all its references, continues there; another process begins
+            it again.
     """
 
     s3: "S3Client"
     archive_bucket: str
     failures_bucket: str
-    written: dict[str, set[str]] = field(default_factory=dict)
+    written: dict[str, set[int]] = field(default_factory=dict)
 
     def __call__(self, event: Mapping[str, Any], remaining_time_ms: Callable[[], int]) -> dict[str, Any]:
         """Archive a batch of messages and report those that must be redelivered.
@@ -124,7 +125,7 @@ class Archiver(Struct, frozen=True):
         return {"batchItemFailures": [{"itemIdentifier": message} for message in failed]}
 
     def _read_events(
-        self, body: str, written: AbstractSet[str], remaining_time_ms: Callable[[], int]
+        self, body: str, written: AbstractSet[int], remaining_time_ms: Callable[[], int]
     ) -> Iterator[ReadPart]:
         """Yield the events of a message, except those of references that are written.
 
@@ -137,14 +138,15 @@ class Archiver(Struct, frozen=True):
             return
         errors: list[TailraceError] = [one for one in found if isinstance(one, InvalidMessage)]
         yield ReadPart([one for one in found if isinstance(one, Event)], errors, [])
-        references = [one for one in found if isinstance(one, DataRef) and one.key not in written]
-        for part in batched(references, _THREADS, strict=False):
+        places = [place for place, one in enumerate(found) if isinstance(one, DataRef) and place not in written]
+        for part in batched(places, _THREADS, strict=False):
             if remaining_time_ms() < _MIN_TIME_LEFT_MS:
                 yield ReadPart([], [Transient("no time is left")], [])
                 return
-            fetched = run_all([partial(self._fetch_or_fail, one) for one in part], _THREADS)
+            references = [one for one in map(found.__getitem__, part) if isinstance(one, DataRef)]
+            fetched = run_all([partial(self._fetch_or_fail, one) for one in references], _THREADS)
             events = [one for one in fetched if isinstance(one, Event)]
-            read = [one.key for one, result in zip(part, fetched, strict=True) if isinstance(result, Event)]
+            read = [place for place, result in zip(part, fetched, strict=True) if isinstance(result, Event)]
             yield ReadPart(events, [one for one in fetched if isinstance(one, TailraceError)], read)
 
     def _fetch_or_fail(self, reference: DataRef) -> Event | TailraceError:
