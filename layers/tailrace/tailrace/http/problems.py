@@ -149,7 +149,10 @@ PROBLEM_TYPES = {
             "the aggregate is not built yet; `detail` says what to do, and `progress`, if present, how much is done",
         ),
         ProblemType(
-            "try-later", 503, "Temporarily unavailable", "the table is unavailable; `Retry-After` says when to retry"
+            "try-later",
+            503,
+            "Temporarily unavailable",
+            "the table is unavailable or slow; `Retry-After` says when to retry",
         ),
     )
 }
