@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from functions.api.app import handler, stage
-from tailrace.aws.runtime.clients import client
+from tailrace.aws.runtime.clients import client, impatient_client
 from tests.api_client import item_path, request
 from tests.unit.aws.conftest import Cloud
 
@@ -20,8 +20,9 @@ class SlowCalls:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, call_ms: int) -> None:
         self.left_ms, self.call_ms = 29_000, call_ms
-        for name in ("get_item", "put_item", "update_item", "delete_item"):
-            monkeypatch.setattr(client("dynamodb"), name, self._slow(getattr(client("dynamodb"), name)))
+        for one in (client("dynamodb"), impatient_client("dynamodb")):
+            for name in ("get_item", "put_item", "update_item", "delete_item"):
+                monkeypatch.setattr(one, name, self._slow(getattr(one, name)))
 
     def get_remaining_time_in_millis(self) -> int:
         return self.left_ms

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tailrace.aws.runtime.clients import impatient_client
+from tailrace.aws.runtime.deadlines import chosen
 from tailrace.errors import Transient
 
 if TYPE_CHECKING:
@@ -15,18 +16,15 @@ _LONGEST_CALL_MS = 27_500
 _LONGEST_LATE_CALL_MS = 11_500
 
 
-def time_requirement(remaining_ms: Callable[[], int]) -> "Callable[[], DynamoDBClient | None]":
-    """Return the check before each call of the items table.
+def in_request(client: "DynamoDBClient", remaining_ms: Callable[[], int]) -> "DynamoDBClient":
+    """Return a client for the calls of a request: late ones are short, and it raises Transient when it is too late."""
 
-    The check returns a client for a call that must be short, and None for others.
-    """
-
-    def require_time() -> "DynamoDBClient | None":
+    def choose() -> "DynamoDBClient":
         left = remaining_ms()
         if left >= _LONGEST_CALL_MS:
-            return None
+            return client
         if left < _LONGEST_LATE_CALL_MS:
-            raise Transient("the items table was too slow for another call, which was not made")
+            raise Transient("the table was too slow for another call, which was not made")
         return impatient_client("dynamodb")
 
-    return require_time
+    return chosen(client, choose)

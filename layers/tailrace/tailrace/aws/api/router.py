@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tailrace.aws.aggregates.row_reader import RowReader
 from tailrace.aws.api.aggregates import AggregateRoutes
 from tailrace.aws.api.batches import BatchRoutes
-from tailrace.aws.api.deadline import time_requirement
+from tailrace.aws.api.deadline import in_request
 from tailrace.aws.api.health import HealthRoutes
 from tailrace.aws.api.idempotency import Idempotency
 from tailrace.aws.api.items import ItemRoutes
@@ -19,7 +19,7 @@ from tailrace.aws.api.responses import ApiResponse, PartialFailure, problem_resp
 from tailrace.aws.backfill.shown_generations import ShownGenerations
 from tailrace.aws.items.store import ItemStore
 from tailrace.aws.monitoring.health import HealthMonitor
-from tailrace.aws.runtime.deadlines import remaining_time_ms, timely
+from tailrace.aws.runtime.deadlines import remaining_time_ms
 from tailrace.aws.runtime.telemetry import count_metrics
 from tailrace.aws.runtime.trace_logs import correlate
 from tailrace.definition.pipeline import Pipeline
@@ -34,9 +34,6 @@ _ITEMS = "/collections/<collection>/items"
 _ITEM = f"{_ITEMS}/<escaped>"
 _CATCH_ALL = "$default"
 
-_LONGEST_CALL_MS = 8_000
-"""The time of a call of a throttled table: the SDK's pauses add up to 7 s."""
-
 
 class Router:
     """Handles API requests; every refusal is a problem document (:mod:`tailrace.http.problems`)."""
@@ -50,15 +47,14 @@ class Router:
         idempotency: Idempotency,
         scopes: tuple[str, str] = ("", ""),
     ) -> None:
-        self._idempotency = replace(idempotency, client=timely(idempotency.client, self._has_time))
+        self._idempotency = replace(idempotency, client=in_request(idempotency.client, self._remaining_ms))
         self._resolver = APIGatewayHttpResolver()
         self._resolver.not_found(self._no_such_resource)
         self._resolver.exception_handler(TailraceError)(problem_response)
         self._resolver.exception_handler(PartialFailure)(_partial_failure)
         self._methods: dict[str, list[str]] = {}
-        self._enough_ms = 0
         self._require_writes = items.require_writes
-        timed_items = replace(items, require_time=time_requirement(self._remaining_ms))
+        timed_items = replace(items, client=in_request(items.client, self._remaining_ms))
         item_routes = ItemRoutes(pipeline, timed_items, self._event)
         batch_routes = BatchRoutes(pipeline, items.client, items.table, self._event, self._remaining_ms)
         for rule in (_ITEM, _ITEMS):
@@ -67,8 +63,9 @@ class Router:
             self._route("PATCH", rule, self._once(item_routes.patch))
             self._route("DELETE", rule, self._once(item_routes.delete))
         self._route("POST", _ITEMS, self._once(batch_routes.post))
-        timed_rows = replace(rows, client=timely(rows.client, self._has_time), remaining_ms=self._remaining_ms)
-        generations = ShownGenerations(timed_rows.client, rows.table, pipeline, health.progress.clock)
+        timed_client = in_request(rows.client, self._remaining_ms)
+        timed_rows = replace(rows, client=timed_client, remaining_ms=self._remaining_ms)
+        generations = ShownGenerations(timed_client, rows.table, pipeline, health.progress.clock)
         described = OpenApiRoutes(generations, self._event, scopes, writes_items=items.is_writable)
         self._route("GET", "/openapi.json", described.openapi)
         self._route("GET", "/health", HealthRoutes(health, self._event, self._remaining_ms).health)
@@ -84,7 +81,6 @@ class Router:
         Raises:
             Permanent: a table rejects a request or is missing, which is not the caller's fault.
         """
-        self._enough_ms = min(_LONGEST_CALL_MS, remaining_time_ms(context)() // 3)
         correlate(event["requestContext"].get("requestId", ""))
         response = self._resolver.resolve(with_escaped_item_id(event), context)
         is_problem = response["headers"].get("Content-Type") == CONTENT_TYPE
@@ -117,9 +113,6 @@ class Router:
 
     def _remaining_ms(self) -> int:
         return remaining_time_ms(self._resolver.lambda_context)()
-
-    def _has_time(self) -> bool:
-        return self._remaining_ms() >= self._enough_ms
 
     def _once(self, endpoint: Callable[..., ApiResponse]) -> Callable[..., ApiResponse]:
         """Wrap the handler of a write request: with ``Idempotency-Key``, it is carried out once.

@@ -56,15 +56,12 @@ class ItemStore(Struct, frozen=True):
 
     A conditional write raises PreconditionFailed if a condition does not hold, and Conflict if other writers keep
     changing the item. It reads the item, and writes on condition that the item is unchanged since.
-
-    ``require_time`` is called before each call; it may raise, or return a client that takes less time.
     """
 
     client: "DynamoDBClient"
     table: str
     pipeline: Pipeline
     is_writable: bool = True
-    require_time: Callable[[], "DynamoDBClient | None"] = lambda: None
 
     def require_writes(self) -> None:
         """Refuse to continue where the write entrances are off; ``api`` and ``ingest`` ask before they read or write.
@@ -90,7 +87,7 @@ class ItemStore(Struct, frozen=True):
         """
         row = validated_row(self.pipeline, collection, item_id, StoredItem(item, expires_at))
         request = {"TableName": self.table, "Item": row, "ReturnValues": "ALL_OLD"}
-        response = self._write("put_item", request, collection, item_id, preconditions)
+        response = self._write(self.client.put_item, request, collection, item_id, preconditions)
         log_written([row])
         return not response.get("Attributes")
 
@@ -106,7 +103,7 @@ class ItemStore(Struct, frozen=True):
         """Delete an item; return True if it existed."""
         key = self._key(collection, item_id)
         request = {"TableName": self.table, "Key": key, "ReturnValues": "ALL_OLD"}
-        response = self._write("delete_item", request, collection, item_id, preconditions)
+        response = self._write(self.client.delete_item, request, collection, item_id, preconditions)
         log_written([key], deleted=True)
         return bool(response.get("Attributes"))
 
@@ -138,7 +135,7 @@ class ItemStore(Struct, frozen=True):
                 return before
             request = {"TableName": self.table, "Key": self._key(collection, item_id), "ReturnValues": "ALL_NEW"}
             condition = self._unchanged_condition(collection, row, after)
-            response = self._call_if("update_item", merge_parameters(request, change, condition.parameters()))
+            response = _call_if(self.client.update_item, merge_parameters(request, change, condition.parameters()))
             if not isinstance(response, Unmet):
                 log_written([response["Attributes"]])
                 return self._stored(collection, response["Attributes"])
@@ -169,7 +166,7 @@ class ItemStore(Struct, frozen=True):
 
     def _write(
         self,
-        write: str,
+        write: Callable[..., Any],
         request: dict[str, Any],
         collection: str,
         item_id: str,
@@ -179,7 +176,7 @@ class ItemStore(Struct, frozen=True):
             return self._write_own(write, request, collection)
         if preconditions.requires_absence:  # a condition expression suffices, without a read
             absence = existence(self._keys(collection).hash_attribute, exists=False)
-            response = self._call_if(write, merge_parameters(request, absence.parameters()))
+            response = _call_if(write, merge_parameters(request, absence.parameters()))
             if not isinstance(response, Unmet):
                 return response
             found = self._read_any(collection, item_id)
@@ -198,18 +195,18 @@ class ItemStore(Struct, frozen=True):
                 return {"Attributes": before}
             preconditions.require(None if row is None else self._stored(collection, row).etag)
             condition = self._unchanged_condition(collection, row, request.get("Item", {}))
-            response = self._call_if(write, merge_parameters(request, condition.parameters()))
+            response = _call_if(write, merge_parameters(request, condition.parameters()))
             if not isinstance(response, Unmet):
                 return response
             perhaps_written = response.repeated
         raise _conflict(collection, item_id)
 
-    def _write_own(self, write: str, request: dict[str, Any], collection: str) -> Any:
+    def _write_own(self, write: Callable[..., Any], request: dict[str, Any], collection: str) -> Any:
         """Write without conditions of the caller, but never to an item of another collection."""
         condition = not_of_another(self._keys(collection))
         if condition is None:
-            return self._call(write, request)
-        response = self._call_if(write, merge_parameters(request, condition.parameters()))
+            return _call(write, request)
+        response = _call_if(write, merge_parameters(request, condition.parameters()))
         return _without_effect(request) if isinstance(response, Unmet) else response
 
     def _unchanged_condition(self, collection: str, row: Row | None, after: Row) -> Condition:
@@ -250,30 +247,9 @@ class ItemStore(Struct, frozen=True):
     def _read_any(self, collection: str, item_id: str) -> Row | None:
         """Return the row with an item's key, even if it is an item of another collection."""
         key = self._key(collection, item_id)
-        client = self._in_time()
         with map_aws_errors():
-            response = client.get_item(TableName=self.table, Key=key, ConsistentRead=True)
+            response = self.client.get_item(TableName=self.table, Key=key, ConsistentRead=True)
         return response.get("Item")
-
-    def _in_time(self) -> "DynamoDBClient":
-        return self.require_time() or self.client
-
-    def _call(self, name: str, request: dict[str, Any]) -> Any:
-        call = getattr(self._in_time(), name)
-        try:
-            return call(**request)
-        except (ClientError, BotoCoreError) as error:
-            raise translate_item_error(error) from error
-
-    def _call_if(self, name: str, request: dict[str, Any]) -> "Any | Unmet":
-        """Make a conditional call and return its response, or :class:`Unmet`."""
-        call = getattr(self._in_time(), name)
-        try:
-            return call(**request)
-        except (ClientError, BotoCoreError) as error:
-            if isinstance(error, ClientError) and has_code(error, CONDITION_FAILED):
-                return Unmet(bool(error.response.get("ResponseMetadata", {}).get("RetryAttempts")))
-            raise translate_item_error(error) from error
 
 
 def _without_effect(request: dict[str, Any]) -> dict[str, Any]:
@@ -287,6 +263,13 @@ def _conflict(collection: str, item_id: str) -> Conflict:
     return Conflict(f"other writers keep changing {collection}/{item_id[:80]}")
 
 
+def _call(call: Callable[..., Any], request: dict[str, Any]) -> Any:
+    try:
+        return call(**request)
+    except (ClientError, BotoCoreError) as error:
+        raise translate_item_error(error) from error
+
+
 class Unmet(Struct, frozen=True):
     """The condition of a write that does not hold.
 
@@ -295,3 +278,13 @@ class Unmet(Struct, frozen=True):
     """
 
     repeated: bool
+
+
+def _call_if(call: Callable[..., Any], request: dict[str, Any]) -> Any | Unmet:
+    """Make a conditional call and return its response, or :class:`Unmet`."""
+    try:
+        return call(**request)
+    except (ClientError, BotoCoreError) as error:
+        if isinstance(error, ClientError) and has_code(error, CONDITION_FAILED):
+            return Unmet(bool(error.response.get("ResponseMetadata", {}).get("RetryAttempts")))
+        raise translate_item_error(error) from error

@@ -28,16 +28,27 @@ def timely[Client](client: Client, has_time: Callable[[], bool]) -> Client:
 
     A process that is killed during a call forgets what it has written.
     """
-    made: Any = _TimelyClient(client, has_time)
+
+    def in_time() -> Client:
+        if not has_time():
+            raise Transient("no time is left")
+        return client
+
+    return chosen(client, in_time)
+
+
+def chosen[Client](client: Client, choose: Callable[[], Client]) -> Client:
+    """Return a client whose calls are each made by the client that ``choose`` returns then; it may also raise."""
+    made: Any = _ChosenClient(client, choose)
     return made  # type: ignore[no-any-return]
 
 
-class _TimelyClient:
-    """The methods of a client, which check the time first."""
+class _ChosenClient:
+    """The methods of a client, which choose the client at each call."""
 
-    def __init__(self, client: Any, has_time: Callable[[], bool]) -> None:
+    def __init__(self, client: Any, choose: Callable[[], Any]) -> None:
         self._client = client
-        self._has_time = has_time
+        self._choose = choose
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._client, name)
@@ -46,8 +57,6 @@ class _TimelyClient:
 
         @wraps(method)
         def called(**request: Any) -> Any:
-            if not self._has_time():
-                raise Transient("no time is left")
-            return method(**request)
+            return getattr(self._choose(), name)(**request)
 
         return called

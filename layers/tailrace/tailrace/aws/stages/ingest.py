@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from tailrace.aws.items.operations import apply_operation
 from tailrace.aws.items.store import ItemStore
+from tailrace.aws.runtime.deadlines import timely
 from tailrace.aws.runtime.objects import put_objects
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.aws.runtime.trace_logs import correlate
@@ -37,12 +38,8 @@ if TYPE_CHECKING:
 _MIN_TIME_LEFT_MS = 30_000
 
 
-def _time_requirement(remaining_time_ms: Callable[[], int]) -> Callable[[], None]:
-    def require_time() -> None:
-        if remaining_time_ms() < _MIN_TIME_LEFT_MS:
-            raise Transient("no time is left")
-
-    return require_time
+def _time_check(remaining_time_ms: Callable[[], int]) -> Callable[[], bool]:
+    return lambda: remaining_time_ms() >= _MIN_TIME_LEFT_MS
 
 
 class Ingester(Struct, frozen=True):
@@ -69,15 +66,16 @@ class Ingester(Struct, frozen=True):
         blocked_groups: set[str] = set()
         quarantined = 0
         rejection: Permanent | None = None
-        items = replace(self.items, require_time=_time_requirement(remaining_time_ms))
+        has_time = _time_check(remaining_time_ms)
+        items = replace(self.items, client=timely(self.items.client, has_time))
         for record in event["Records"]:
             group = record["attributes"].get("MessageGroupId")
-            if (group is not None and group in blocked_groups) or remaining_time_ms() < _MIN_TIME_LEFT_MS:
+            if (group is not None and group in blocked_groups) or not has_time():
                 failed.append(record["messageId"])
                 blocked_groups.add(group)
                 continue
             try:
-                quarantined += self._process(record, items)
+                quarantined += self._process(record, items, has_time)
             except (Transient, Conflict) as error:
                 reason = "other writers keep changing the item" if isinstance(error, Conflict) else str(error)
                 logger().warning(
@@ -102,7 +100,7 @@ class Ingester(Struct, frozen=True):
             raise rejection  # so that the function's errors show that nothing gets through
         return {"batchItemFailures": [{"itemIdentifier": message} for message in failed]}
 
-    def _process(self, record: Mapping[str, Any], items: ItemStore) -> bool:
+    def _process(self, record: Mapping[str, Any], items: ItemStore, has_time: Callable[[], bool]) -> bool:
         """Process one message; return True if it went to quarantine."""
         correlate(record["messageId"], sender_trace=record["attributes"].get("AWSTraceHeader", ""))
         try:
@@ -110,12 +108,11 @@ class Ingester(Struct, frozen=True):
             sent_ms = int(record["attributes"].get("SentTimestamp", 0))
             apply_operation(items, parse_message(record["body"]), stamp_of(sent_ms))
         except (InvalidItem, InvalidMessage, NotFound, PreconditionFailed, WritesOff) as error:
-            items.require_time()
-            self._quarantine(record, error)
+            self._quarantine(record, error, has_time)
             return True
         return False
 
-    def _quarantine(self, record: Mapping[str, Any], error: Permanent) -> None:
+    def _quarantine(self, record: Mapping[str, Any], error: Permanent, has_time: Callable[[], bool]) -> None:
         keyword = "precondition" if isinstance(error, PreconditionFailed) else "message"
         violations = error.violations if isinstance(error, InvalidItem) else (Violation("", keyword, str(error)),)
         message = _parse_json(record["body"])
@@ -131,7 +128,7 @@ class Ingester(Struct, frozen=True):
             time=sent.strftime("%Y-%m-%dT%H:%M:%SZ"),
             details={"sequence": number} if number else {},
         )
-        if put_objects(self.s3(), self.failures_bucket, [stored]):
+        if put_objects(self.s3(), self.failures_bucket, [stored], has_time=has_time):
             raise Transient("quarantine cannot be written now")
 
 
