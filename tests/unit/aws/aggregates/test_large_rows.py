@@ -110,3 +110,15 @@ def test_a_sum_that_the_table_cannot_hold_is_told_apart() -> None:
     assert [type(one) for one in outcomes] == [SumOverflow]
     row = shops.row("a")
     assert (row["~n"], row["sum"], row["~inexact"], len(row["best"])) == (2, 10**37, 1, 2)
+
+
+def test_a_row_that_is_too_large_and_cannot_hold_a_sum_goes_on() -> None:
+    """Otherwise its shard would stop there."""
+    shops, long = Shops(), [order("a", "x" * 900, 10**37), order("a", "y" * 900, Decimal("1E-17"))]
+    assert shops.absorb((None, long[0])) == []
+    outcomes = shops.absorb((None, order("b", "short")), (None, long[1]))
+    assert {type(one) for one in outcomes} == {RowTooLarge, SumOverflow}
+    row = shops.row("a")
+    assert (row["~n"], row["n"], row["sum"], "best" in row) == (2, 1, 10**37, False)
+    assert row["~inexact"] > 0
+    assert shops.row("b")["sum"] == 1

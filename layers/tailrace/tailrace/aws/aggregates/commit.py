@@ -189,9 +189,9 @@ class Committer(Struct, frozen=True):
                 if has_code(error, _IN_TRANSACTION):
                     continue
                 if found is None:
-                    if row.inexact or not has_code(error, _VALIDATION_ERROR):
+                    if not has_code(error, _VALIDATION_ERROR):
                         raise translate(error) from error
-                    return self._refused(row, lineage, orders)
+                    return self._refused(row, lineage, orders, error)
                 remaining = row.after_mark(mark_of(found, lineage))
                 if not remaining.steps:
                     return self._absorbed(row, lineage)
@@ -203,7 +203,13 @@ class Committer(Struct, frozen=True):
                 return []
         raise Transient("the row keeps changing: another delivery is in progress")
 
-    def _refused(self, row: RowChange, lineage: Lineage | None, orders: OrderMeasures | None) -> list[Outcome]:
+    def _refused(
+        self,
+        row: RowChange,
+        lineage: Lineage | None,
+        orders: OrderMeasures | None,
+        refusal: ClientError | BotoCoreError,
+    ) -> list[Outcome]:
         """Write a row that the table rejects: its order measures make it too large, or it cannot hold a sum.
 
         Only writes show which. Without its order measures, a row always has room.
@@ -223,6 +229,8 @@ class Committer(Struct, frozen=True):
                 self.known.orders.forget(row.key)
                 self._absorbed(row, lineage)
                 return [RowTooLarge(row.first, row.key)]
+        if row.inexact:  # neither: it is written without the sum already
+            raise translate(refusal) from refusal
         return self._commit_steps(row, lineage, orders)
 
     def _remember(
@@ -249,8 +257,10 @@ class Committer(Struct, frozen=True):
         if row.folded is not None:
             raise PartlyAbsorbed("the table cannot hold the sum of what was carried")
         if len(row.steps) == 1:
-            return self._commit_row(replace(row, inexact=True), lineage, orders) or [SumOverflow(row.first, row.key)]
-        outcomes: list[Outcome] = []
+            outcomes = self._commit_row(replace(row, inexact=True), lineage, orders)
+            is_written = not any(isinstance(outcome, Failed) for outcome in outcomes)
+            return [*outcomes, SumOverflow(row.first, row.key)] if is_written else outcomes
+        outcomes = []
         for step in row.steps:
             outcomes += self._commit_row(row.with_steps([step]), lineage, orders)
             if any(isinstance(outcome, Failed) for outcome in outcomes):

@@ -75,7 +75,8 @@ def request_without(  # noqa: PLR0913, PLR0917 - what is written, on which condi
 ) -> Json:
     """Return the UpdateItem request for a row that these attributes make too large: it loses them, and is flagged."""
     expression = _update(row, lineage, now, None if version is None else OrderState(version, {}))
-    expression.add(INEXACT, 1)
+    if not row.inexact:  # which flags it already
+        expression.add(INEXACT, 1)
     for attribute in attributes:
         expression.remove(attribute)
     return expression.request(table, row.key)
