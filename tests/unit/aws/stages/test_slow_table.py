@@ -4,14 +4,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from local.in_memory import Database
 from tailrace import Aggregate, Collection, Pipeline, count, distinct, field, maximum, total
 from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.lineages import Lineages
-from tailrace.aws.backfill.feeder import assemble_feeder
+from tailrace.aws.backfill.feeder import Feeder, assemble_feeder
 from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.stages.aggregate import Aggregator
+from tailrace.aws.stages.pace import Pace
 from tailrace.encoding.dynamodb import decode_item
 from tailrace.testing import SHARD, event, record
 from tests.simulation.world.serial_executor import SerialExecutor
@@ -91,3 +93,20 @@ def test_a_batch_whose_rows_take_longer_than_an_invocation_is_absorbed_in_a_few(
         assert sum(row["~n"] for row in table.rows()) == SHOPS
         assert len([row for row in table.rows() if row["~n"]]) == there
     assert all("expires_at" in row for row in table.rows() if not row["~n"])
+
+
+def test_a_later_part_begins_no_write_in_the_last_seconds_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    shops = Aggregate("shops", of=ORDERS, by=[field("shop")], measures=LINEAR, listed=False)
+    table, checked = SlowTable(), list[bool]()
+    write: Any = Feeder.write
+
+    def late(self: Feeder, *what: Any) -> None:
+        *others, has_time = what
+        table.left_ms = 30_000 if checked else 65_000  # after the first part, there is time for another one
+        checked.append(has_time())
+        write(self, *others, has_time)
+
+    monkeypatch.setattr(Feeder, "write", late)
+    stage = replace(started(table, Pipeline([ORDERS], [shops])), pace=Pace(rows=1))
+    stage(event([record(n, "orders", (str(n), None, {"shop": str(n), "amount": n})) for n in (1, 2)]), table)
+    assert checked == [True, False]

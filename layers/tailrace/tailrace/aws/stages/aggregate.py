@@ -67,6 +67,7 @@ class Aggregator(Struct, frozen=True):
         write_behind_s: for how long changes may wait in their window's state; 0 commits each batch.
         images: those that this process has counted.
         pace: how many rows it commits at once.
+        has_time: whether a write may begin in this invocation.
     """
 
     pipeline: Pipeline
@@ -77,6 +78,7 @@ class Aggregator(Struct, frozen=True):
     write_behind_s: int = 0
     images: CountedImages = field(default_factory=CountedImages)
     pace: Pace = field(default_factory=Pace)
+    has_time: Callable[[], bool] = lambda: True
 
     def __call__(self, event: Mapping[str, Any], context: object = None) -> dict[str, Any]:
         """Absorb one batch of the stream, and report the first change that was not absorbed, if any.
@@ -100,15 +102,11 @@ class Aggregator(Struct, frozen=True):
             return stream_response(event, batch.positions[0].sequence)
 
     def _within(self, time_left_ms: Callable[[], int]) -> Self:
-        """Return the stage for an invocation, which begins no call of its committer when little time is left."""
-        client = timely(self.committer.client, self._time_check(time_left_ms))
-        return replace(self, committer=replace(self.committer, client=client))
-
-    @staticmethod
-    def _time_check(time_left_ms: Callable[[], int]) -> Callable[[], bool]:
-        """Return a check whether a call can begin; with a shorter timeout, calls begin in its first two thirds."""
-        enough_ms = min(_LONGEST_CALL_MS, time_left_ms() // 3)
-        return lambda: time_left_ms() >= enough_ms
+        """Return the stage for an invocation, which begins no write when little time is left."""
+        enough_ms = min(_LONGEST_CALL_MS, time_left_ms() // 3)  # a third of what a function with a shorter timeout has
+        has_time = lambda: time_left_ms() >= enough_ms  # noqa: E731
+        committer = replace(self.committer, client=timely(self.committer.client, has_time))
+        return replace(self, committer=committer, has_time=has_time)
 
     def deliver(self, event: Mapping[str, Any], batch: RawBatch, time_left_ms: Callable[[], int]) -> dict[str, Any]:
         """Absorb one batch within an invocation's time.
@@ -179,7 +177,7 @@ class Aggregator(Struct, frozen=True):
         folded = fold_records(records, self.pipeline, mark, self.images, min(MAX_ROWS, self.pace.rows))
         part, rest = batch.divided(folded.records)
         rows = feed.rows([*folded.rows, *folded.group_list_changes], part)
-        self.feeder.write(feed, part, mark, rows, self.pipeline, self._time_check(time_left_ms))
+        self.feeder.write(feed, part, mark, rows, self.pipeline, self.has_time)
         return _Folded(part, rest, lineage, rows, folded.poison, feed.needs_marks)
 
     def _commit(self, folded: _Folded, time_left_ms: Callable[[], int], *, always: bool = False) -> int | None:
