@@ -91,14 +91,19 @@ def _stay_on_this_machine() -> Iterator[None]:
         yield
 
 
+def require_no_pollers(wait_s: float) -> None:
+    """Fail if the threads of a stack still poll; one that has just been stopped may end a call."""
+    pollers = [thread for thread in threading.enumerate() if thread.name.startswith("poll-")]
+    for thread in pollers:
+        thread.join(wait_s)
+    assert [thread.name for thread in pollers if thread.is_alive()] == []
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _no_pollers_left() -> Iterator[None]:
     """See that every stack stops polling; pollers without their emulator would slow down all later tests."""
     yield
-    pollers = [thread for thread in threading.enumerate() if thread.name.startswith("poll-")]
-    for thread in pollers:
-        thread.join(10)
-    assert [thread.name for thread in pollers if thread.is_alive()] == []
+    require_no_pollers(10)
 
 
 @pytest.fixture(autouse=True, scope="session")

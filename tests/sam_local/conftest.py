@@ -33,7 +33,7 @@ def _docker(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def docker() -> None:
     """Skip where there is no Docker."""
     try:
@@ -44,7 +44,7 @@ def docker() -> None:
         skip_or_fail(f"there is no Docker: {told.stderr.strip() or 'its daemon does not answer'}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(docker: None) -> Iterator[Stack]:
     """The emulated stack, with its pollers: what a function sends on goes its way."""
     with running_stack() as running:
@@ -61,7 +61,7 @@ def _check_route(endpoint: str) -> None:
         skip_or_fail(f"a container does not reach the emulator at {url}: {told.stderr.strip().splitlines()[-1]}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def environment_file(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """events/env.json as it is, but for the port: the tests' stack takes a free one."""
     text = (EVENTS / "env.json").read_text()
@@ -71,7 +71,7 @@ def environment_file(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> 
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def built_template(docker: None) -> Path:
     """What plain `sam build` makes for this machine."""
     return sam_build(HOST_ARCHITECTURE) / "template.yaml"
@@ -83,7 +83,7 @@ def _command(subcommand: str, template: Path, environment_file: Path) -> list[st
     return [sam(), "local", subcommand, *options]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def invoke_cold(built_template: Path, environment_file: Path) -> Invoke:
     """Run a sample event through `sam local invoke`, as the README shows it, and return the function's answer."""
 
@@ -107,7 +107,7 @@ def invoke_cold(built_template: Path, environment_file: Path) -> Invoke:
     return run
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def invoke_warm(
     built_template: Path, environment_file: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Invoke]:
@@ -154,7 +154,7 @@ def function_of(sample: str) -> str:
     return f"{sample.partition('-')[0].capitalize()}Function"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def invoke(invoke_cold: Invoke, request: pytest.FixtureRequest) -> Invoke:
     """Run a sample event in Docker: each function's first one as the README shows it, the others in a warm container.
 
