@@ -8,9 +8,7 @@ from xdist.scheduler import LoadScopeScheduling
 STACKS = {
     "stack": ("tests/stack/",),  # what the others do not name
     "chaos": ("tests/chaos/test_chaos.py",),
-    "stacks of checkouts": (
-        "tests/stack/test_kept.py", "tests/stack/test_routes.py", "tests/stack/test_emulator_state.py",
-    ),
+    "stacks of checkouts": ("tests/stack/checkouts/",),
     "attached stacks": ("tests/stack/attachment/",),
     "a stack with jobs": ("tests/stack/test_history.py",),
     "a stack that fails": ("tests/stack/failing/",),

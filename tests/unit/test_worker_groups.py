@@ -24,7 +24,7 @@ def test_what_writes_the_same_file_or_shares_a_stack_stays_together() -> None:
     ]
     assert all(group_of(one) == group_of(other) for one, other in together)
     assert group_of("tests/simulation/test_growth.py::a") != group_of("tests/simulation/test_growth.py::b")
-    assert group_of("tests/stack/test_kept.py::a") != group_of("tests/stack/test_openapi.py::a")
+    assert group_of("tests/stack/checkouts/test_kept.py::a") != group_of("tests/stack/test_openapi.py::a")
     ordered = [
         "stack/test_openapi.py::a",
         "stack/test_demo.py::a",
