@@ -119,7 +119,7 @@ def run_verify(options: argparse.Namespace) -> int:
     """
     if options.report is not None:
         if not options.wait:
-            raise UsageError("--report and --no-wait cannot be combined: the report is complete only when the job ends.")
+            raise UsageError("--report and --no-wait cannot be combined: the report is complete when the job ends.")
         _check_writable(options.report)
     stack = stack_of(options)
     started = invoke(
