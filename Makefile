@@ -82,7 +82,7 @@ sbom: setup  ## write the layer's bill of materials (CycloneDX) to .cache/sbom.j
 	@mkdir -p .cache
 	.tools/audit/bin/cyclonedx-py requirements layers/tailrace/requirements.txt --mc-type library --output-reproducible --validate -o .cache/sbom.json
 
-definition-lock: setup  ## accept the definition's current meaning: write definition.lock.json beside it
+definition-lock: setup  ## accept the definition's current meaning: write definition.lock.json next to it
 	@$(VENV)/python -m local.deployment.check_definition --lock
 
 # -E ignores cached pages: with them, Sphinx reports a broken link only when its page has changed.

@@ -86,7 +86,7 @@ def run_rebuild(options: argparse.Namespace) -> int:
     """
     if options.all and (options.names or options.undo):
         other = "--undo" if options.undo else "the names of aggregates"
-        raise UsageError(f"--all and {other} exclude each other: leave one of them out.")
+        raise UsageError(f"--all and {other} cannot be combined: omit one of them.")
     if not options.names and not options.all:
         raise UsageError(f"Name the aggregates to {'show as before' if options.undo else 'rebuild, or pass --all'}.")
     stack = stack_of(options)
@@ -119,7 +119,7 @@ def run_verify(options: argparse.Namespace) -> int:
     """
     if options.report is not None:
         if not options.wait:
-            raise UsageError("--report and --no-wait exclude each other: the report is complete when the job ends.")
+            raise UsageError("--report and --no-wait cannot be combined: the report is complete when the job ends.")
         _check_writable(options.report)
     stack = stack_of(options)
     started = invoke(

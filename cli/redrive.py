@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
         CommandError: AWS rejects a request.
     """
     if options.all and options.places:
-        raise UsageError("--all and the names of places exclude each other: leave one of them out.")
+        raise UsageError("--all and the names of places cannot be combined: omit one of them.")
     policy = replace(policy_of(options), repaired=options.repaired)
     with explained():
         known = places(stack_of(options), policy)

@@ -179,7 +179,7 @@ def _dashboard_text(stack: Stack) -> str:
         return f"Dashboard: {stack.dashboard}"
     if "DashboardUrl" in stack.outputs:
         return f"Dashboard: {stack.api_url}/dashboard (sign in at {stack.issuer})"
-    return f"Dashboard: none, since the API accepts only tokens of {stack.issuer}; add DashboardClientId to host it."
+    return f"Dashboard: none, because the API accepts only tokens of {stack.issuer}; add DashboardClientId to host it."
 
 
 def _print(text: str) -> None:

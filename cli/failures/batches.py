@@ -19,8 +19,8 @@ PREFIX = "aws/lambda/"
 UNREADABLE = "are not invocation records"
 FOREIGN = "belong to functions outside this stack"
 NOT_COUNTED = (
-    "of aggregate, missing from the rows: run `tailrace verify --repair`, which finds what is missing (--repaired "
-    "removes them then)"
+    "of aggregate, missing from the rows: run `tailrace verify --repair`, which restores what is missing, then "
+    "remove the batches with --repaired"
 )
 DISCARDED = "of aggregate"
 NOT_REPAIRED = (

@@ -65,8 +65,8 @@ def note_hidden(leases: Leases, run: Run) -> None:
     """Mention messages that this run may not have seen."""
     if leases.hidden_before:
         run.tally.notes.append(
-            f"{leases.hidden_before:,} were hidden when this run began, perhaps since another one was interrupted; "
-            f"they reappear within {leases.seconds // 60} minutes: run the command again then"
+            f"{leases.hidden_before:,} were hidden when this run began, perhaps by an interrupted run; they reappear "
+            f"within {leases.seconds // 60} minutes: run the command again after that"
         )
 
 

@@ -152,7 +152,7 @@ def _check_entrances(collection: Collection, findings: Findings) -> None:
             continue
         context = f"collection {collection.name!r}: {argument}= names {path.source!r}, which"
         if not items:
-            findings.warn(f"{context} was not checked, since its schema does not describe it: add examples=[…]")
+            findings.warn(f"{context} was not checked, because its schema does not describe it: add examples=[…]")
         elif any(_has(value_at(item, path.steps[:-1]), path.name) for item in items):
             if all(path.read(item) is None for item in items):
                 findings.warn(f"{context} is null in every example: add one that has a value")
@@ -170,7 +170,7 @@ def _warn_of_unchecked(collection: Collection, unchecked: Iterable[str], finding
     cause = "its transform may add or change them" if collection.transform else "its schema does not describe them"
     findings.warn(
         f"collection {collection.name!r} has no examples, so fields that aggregates and predicates use were not "
-        f"checked, since {cause}: {problem}. Add examples=[…] to the collection, or examples to its schema"
+        f"checked, because {cause}: {problem}. Add examples=[…] to the collection, or examples to its schema"
     )
 
 

@@ -149,7 +149,7 @@ def lines(trial: Trial) -> list[str]:
         return [*found, f"{trial.pipeline.reference} has no collections, so there is nothing to try."]
     tried = [_tried(search) for search in trial.searches]
     histories = counted(trial.histories, "history", "histories")
-    verdict = "is broken" if trial.is_broken else "keeps what it must"
+    verdict = "is broken" if trial.is_broken else "passes"
     found.append(f"{trial.pipeline.reference} {verdict}: {', '.join([*tried, histories])}, seed {trial.limits.seed}.")
     return found
 

@@ -126,7 +126,7 @@ def require_example(pipeline: Pipeline, display: Display) -> Pipeline:
             "use `make stack` to run a stack for your own items."
         )
     if unchecked := [name for name in names if name not in AGGREGATES]:
-        display.step(f"Not checked, since the recompute does not cover them: {', '.join(unchecked)}")
+        display.step(f"Not checked, because the recompute does not cover them: {', '.join(unchecked)}")
     return pipeline
 
 

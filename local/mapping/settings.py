@@ -109,7 +109,7 @@ class StreamSettings(Struct, frozen=True):
         record_filter = Filter.parse(properties.get("FilterCriteria"))
         if record_filter.rules and tumbling_window:
             raise MappingError(
-                "FilterCriteria and TumblingWindowInSeconds exclude each other: remove one, or select in the function"
+                "FilterCriteria and TumblingWindowInSeconds cannot be combined: remove one, or select in the function"
             )
         age = _integer(properties, "MaximumRecordAgeInSeconds", -1, -1, 604_800)
         if -1 < age < MIN_RECORD_AGE_S:
@@ -213,7 +213,7 @@ def _check_pollers(properties: Properties) -> None:
     """
     pollers = _object(properties, "ProvisionedPollerConfig", {"MinimumPollers", "MaximumPollers"})
     if _is_set(pollers) and _is_set(properties.get("ScalingConfig")):
-        raise MappingError("ProvisionedPollerConfig and ScalingConfig exclude each other: remove one")
+        raise MappingError("ProvisionedPollerConfig and ScalingConfig cannot be combined: remove one")
     fewest = _integer(pollers, "MinimumPollers", 2, 2, 200)
     most = _integer(pollers, "MaximumPollers", 200, 2, 10_000)
     if fewest > most:

@@ -169,8 +169,8 @@ def test_undo_moves_readers_back(scripted: Callable[..., Stack], capsys: pytest.
     [
         ([], "Name the aggregates to rebuild, or pass --all."),
         (["--undo"], "Name the aggregates to show as before."),
-        (["shops", "--all"], "--all and the names of aggregates exclude each other"),
-        (["--all", "--undo"], "--all and --undo exclude each other"),
+        (["shops", "--all"], "--all and the names of aggregates cannot be combined"),
+        (["--all", "--undo"], "--all and --undo cannot be combined"),
     ],
 )
 def test_a_rebuild_says_which_aggregates(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -225,7 +225,7 @@ def test_the_report_is_saved(scripted: Callable[..., Stack], tmp_path: Path) -> 
     [
         (["--report", "."], "The report cannot be written to .: "),
         (["--report", "no/such/folder.jsonl"], "The report cannot be written to no/such/folder.jsonl: "),
-        (["--report", "found.jsonl", "--no-wait"], "--report and --no-wait exclude each other"),
+        (["--report", "found.jsonl", "--no-wait"], "--report and --no-wait cannot be combined"),
     ],
 )
 def test_a_report_that_cannot_be_saved_starts_nothing(

@@ -99,7 +99,7 @@ def test_what_was_done_is_told_by_place_and_reason(stack: Stack, capsys: pytest.
     ("arguments", "sentence"),
     [
         (["redrive", "nowhere"], "There is no place 'nowhere': choose from intake, archive, even, async"),
-        (["redrive", "archive", "--all"], "--all and the names of places exclude each other: leave one of them out."),
+        (["redrive", "archive", "--all"], "--all and the names of places cannot be combined: omit one of them."),
         (["quarantine", "replay"], "Name the reports to replay, or pass --all or --collection."),
         (["quarantine", "replay", "x", "--all"], "Name the reports to replay"),
         (["replay", "even", "--from", "2026-11-25", "--to", "2026-11-25T00:00Z"], "--from must be before --to."),

@@ -20,7 +20,7 @@ export function describeFreshness(read, silenceS, failure, limitS, isFed = true)
   if (silenceS > limitS) {
     const silence = formatDuration(silenceS);
     const cause = `no ${failure?.hasResponse ? "values" : "response"} from the API for ${silence}`;
-    if (read === null) return { state: "late", text: "not read", warning: `Nothing is read yet: ${cause}.` };
+    if (read === null) return { state: "late", text: "not read", warning: `Nothing has been read yet: ${cause}.` };
     const warning = `Stale: ${cause}. These are the last values received.`;
     return { state: "late", text: `updated ${formatDuration(read.ageS)} ago`, warning };
   }

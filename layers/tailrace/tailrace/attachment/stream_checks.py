@@ -55,7 +55,7 @@ def _check_arn(wanted: Wanted, described: Described) -> Iterator[Finding]:
         )
     elif latest is not None and wanted.stream_arn != latest:
         yield Finding(
-            f"{option} is an earlier stream of table {wanted.table!r}, which receives no more changes, since its "
+            f"{option} is an earlier stream of table {wanted.table!r}, which receives no more changes, because its "
             f"stream was disabled and enabled again: {remedy}."
         )
 

@@ -15,7 +15,7 @@ from tailrace.encoding.times import MAX_EPOCH_SECOND, TimeFormatError
 from tailrace.errors import DefinitionError
 
 _EPOCH, _SECOND = datetime.fromtimestamp(0, UTC), timedelta(seconds=1)
-_TOO_LATE = TimeFormatError("keep= after it is beyond the year 9999")
+_TOO_LATE = TimeFormatError("its expiry (keep= later) is beyond the year 9999")
 
 
 class Lifetime(Struct, frozen=True):

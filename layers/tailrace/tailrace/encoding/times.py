@@ -34,7 +34,7 @@ _REASONS = (
     (r"\d{4}(-\d\d)?", "ISO 8601: a point in time has a full date"),
     (r"\d{12}|\d{14}", "ISO 8601: a T separates date and time"),
     (r"[-+]?\d+(\.\d+)?", TEXT_OF_NUMBER),
-    (r"[-+]\d{5,}-.*", "ISO 8601: years of more than four digits need an agreement"),
+    (r"[-+]\d{5,}-.*", "ISO 8601: a year has four digits, unless sender and recipient agree on more"),
     (r"\d{4}/\d\d?/\d\d?\b.*", "ISO 8601: a date is written with hyphens, as in 2024-06-01"),
     (r"\d\d?([./])\d\d?\1\d{2,4}\b.*", "ISO 8601: a date begins with the year, as in 2024-06-01"),
     (r"\d{4}-(\d-\d\d?|\d\d-\d)\b.*", "ISO 8601: month and day have two digits, as in 2024-06-01"),

@@ -92,11 +92,11 @@ def test_what_counts_nothing_is_an_error(wanted: dict[str, Any], expected: str) 
 UNCHECKED: dict[str, tuple[dict[str, Any], str]] = {
     "a transform without examples": (
         {"transform": renamed, "examples": (), "by": [field("lnd")]},
-        "were not checked, since its transform may add or change them: 'lnd'",
+        "were not checked, because its transform may add or change them: 'lnd'",
     ),
     "an open schema without examples": (
         {"examples": ()},
-        "were not checked, since its schema does not describe them: 'country'",
+        "were not checked, because its schema does not describe them: 'country'",
     ),
     "a field of elements without examples": (
         {
@@ -114,7 +114,7 @@ UNCHECKED: dict[str, tuple[dict[str, Any], str]] = {
             "where": lambda order: (order.get("address") or {}).get("kountry") == "DE",
             "routes": [lambda order: order["country"] == "DE" or order["vat"]],
         },
-        "were not checked, since its schema does not describe them: 'address.kountry', 'vat'.",
+        "were not checked, because its schema does not describe them: 'address.kountry', 'vat'.",
     ),
     "keep_from= without examples": (
         {"examples": (), "collection": {"keep": days(1), "keep_from": "plced"}},

@@ -100,7 +100,7 @@ def test_a_stack_that_takes_tokens_hints_at_no_signed_request() -> None:
     text = "\n".join(hints(running(**tokens), orders))
     assert "sigv4" not in text
     assert "http://page" not in text
-    assert "Dashboard: none, since the API accepts only tokens of https://issuer; add DashboardClientId" in text
+    assert "Dashboard: none, because the API accepts only tokens of https://issuer; add DashboardClientId" in text
     assert text.count('curl -s -H "authorization: Bearer $TOKEN"') == 3
     stack = running(**tokens, DashboardClientId="c")
     stack.outputs = {**stack.outputs, "DashboardUrl": "https://api.execute-api.example/dashboard"}

@@ -154,7 +154,7 @@ def test_a_large_batch_of_a_stream_needs_no_batching_window(size: int) -> None:
         ),
         (
             START | FILTER | {"TumblingWindowInSeconds": 10},
-            "FilterCriteria and TumblingWindowInSeconds exclude each other: remove one, or select in the function",
+            "FilterCriteria and TumblingWindowInSeconds cannot be combined: remove one, or select in the function",
         ),
     ],
 )
@@ -252,7 +252,7 @@ def test_a_property_that_mappings_do_not_have_is_refused(parse: Callable[[dict[s
         ({"MaximumPollers": 10_001}, {}, "MaximumPollers must be from 2 to 10000, not 10001"),
         ({"MinimumPollers": 5, "MaximumPollers": 4}, {}, "MinimumPollers must not be more than MaximumPollers: 5 is"),
         ({"PollerGroupName": "a"}, {}, "ProvisionedPollerConfig has no PollerGroupName: use"),
-        ({"MinimumPollers": 2}, {"MaximumConcurrency": 2}, "ProvisionedPollerConfig and ScalingConfig exclude each"),
+        ({"MinimumPollers": 2}, {"MaximumConcurrency": 2}, "ProvisionedPollerConfig and ScalingConfig cannot be"),
     ],
 )
 def test_a_provisioned_mode_that_is_refused(

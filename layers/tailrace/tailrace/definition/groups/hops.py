@@ -75,7 +75,7 @@ def hop(source: str, *, size: timedelta, every: timedelta, **options: Unpack[Tim
             raise DefinitionError(f"hop({source!r}): {name}= must be a duration such as hours(1), not {duration!r}")
     if size % every or not 1 < size // every <= MAX_WINDOWS:
         raise DefinitionError(
-            f"hop({source!r}): size= must be 2 to {MAX_WINDOWS} times every=, since an item is in so many rows"
+            f"hop({source!r}): size= must be 2 to {MAX_WINDOWS} times every=, because an item is in that many rows"
         )
     check_options(f"hop({source!r})", options, TimeOptions.__annotations__)
     step = _step(source, every, options)

@@ -69,7 +69,7 @@ _ROLLED_UP: Json = {
     "left_out": {
         "type": "object",
         "additionalProperties": _TEXT,
-        "description": "The measures that rows of an interval lack, all or some of them, with the reason.",
+        "description": "Measures that some or all rows of an interval lack, with the reason.",
     },
 }
 _LINK = {"Link": {"description": 'The next page, as `rel="next"`, up to 5,000 characters.', "schema": _TEXT}}
@@ -106,7 +106,7 @@ def aggregates_path() -> dict[str, Json]:
         {"name": _TEXT, "kind": _TEXT, "unit": text_or_none, "description": text_or_none},
         {
             "field": _TEXT,
-            "where": {"type": "integer", "description": "Covers only some items: with the same number, the same ones."},
+            "where": {"type": "integer", "description": "Covers only some items; the same number, the same items."},
             "fraction": {"type": "number"},
             "most": {"type": "integer"},
             "additive": {"const": False, "description": "An item may be in several of the buckets of an interval."},
