@@ -89,6 +89,17 @@ def test_a_reader_that_is_stuck_at_the_first_change_says_since_when(progress: Pr
     assert "missing_since" not in told(cloud)[0]
 
 
+def test_a_reader_that_is_stuck_again_after_a_discarded_batch_says_at_which_change(
+    progress: ProgressWriter, cloud: Cloud
+) -> None:
+    progress.advance("s", batch(1, 2), None)
+    progress.advance("s", batch(3, 4), 3)
+    progress.advance("s", batch(5, 6), 5)  # the mapping has discarded the batch before
+    assert told(cloud)[0]["missing_since"] == second(5)
+    ProgressWriter(cloud.dynamodb, "progress", "aggregate", lambda: NOW).advance("s", batch(3, 4), 3)  # a late call
+    assert told(cloud)[0]["missing_since"] == second(5)
+
+
 def test_what_is_no_newer_costs_nothing_and_is_counted_later(progress: ProgressWriter, cloud: Cloud) -> None:
     progress.advance("s", batch(5), None)
     with Stubber(client("dynamodb")) as stub:
