@@ -29,6 +29,9 @@ _MIN_SILENCE, _MAX_SILENCE = timedelta(seconds=10), timedelta(seconds=60)
 _RETENTION = timedelta(hours=24)
 """How long the stream keeps a change; the rows of progress live longer."""
 
+_ROWS_LIVE = timedelta(hours=47)
+"""How long the row of a reader lives after it was written, at least, by clocks that differ."""
+
 
 class ShardProgress(Struct, frozen=True):
     """How far a reader is in a shard; all times are ISO 8601 in UTC, those of changes to the second.
@@ -103,6 +106,20 @@ def _lag(own: ShardProgress | None, other: ShardProgress | None, now: datetime) 
     if late <= _RETENTION and _since(own.told_at, now) <= min(max(late, _MIN_SILENCE), _MAX_SILENCE):
         signs.append(late)
     return max(signs, default=None)
+
+
+def unread(own: ReaderShards, others: ReaderShards, now: datetime) -> dict[str, str]:
+    """Return the shards in which a reader has missed changes that the stream has no longer, with their newest's time.
+
+    The other reader has processed them. A reader without a row has never read the shard: its row would not have expired
+    yet.
+    """
+    found = {}
+    for shard, other in others.items():
+        reached = own[shard].done if shard in own else ""
+        if reached < other.newest and _RETENTION < _since(other.newest, now) < _ROWS_LIVE:
+            found[shard] = other.newest
+    return found
 
 
 def _since(time: str, now: datetime) -> timedelta:

@@ -16,12 +16,13 @@ from msgspec.structs import replace
 from tailrace.aggregation.marks import encode_sequence
 from tailrace.aws.monitoring.throughput import StageCounts
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
+from tailrace.aws.runtime.pages import partition_rows
 from tailrace.aws.runtime.recency import is_recent
 from tailrace.aws.runtime.telemetry import logger
 from tailrace.encoding.dynamodb import decode_item, encode_item, encode_value
 from tailrace.errors import Transient
 from tailrace.inputs.changes import StreamPosition
-from tailrace.queries.freshness import ShardProgress
+from tailrace.queries.freshness import AGGREGATE, FANOUT, ShardProgress, unread
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -198,6 +199,15 @@ class ProgressReader(Struct, frozen=True):
         """
         rows = self._rows(stage, now)
         return ReaderProgress(_by_shard(rows), sum(row["changes"] for row in rows))
+
+    def unread(self, now: datetime) -> dict[str, str]:
+        """Return what the aggregate stage has missed and fanout has not; see :func:`tailrace.queries.freshness.unread`.
+
+        Strongly consistent; raises like :meth:`reader_progress`.
+        """
+        rows = {stage: partition_rows(self.client, self.table, stage) for stage in (AGGREGATE, FANOUT)}
+        found = {stage: _by_shard(_unexpired(map(decode_item, every), now)) for stage, every in rows.items()}
+        return unread(found[AGGREGATE], found[FANOUT], now)
 
     def counts_of(self, stage: str, now: datetime) -> StageCounts:
         """Return the counts of another stage's newest processes, in one read; raises like :meth:`reader_progress`."""
