@@ -14,6 +14,7 @@ from cli.definitions.subject import example_item
 from cli.test.enum_texts import enum_texts
 from cli.test.findings import Findings
 from tailrace.aggregation.contributions import item_contribution
+from tailrace.aggregation.values.row_sizes import size_problem
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection
 from tailrace.definition.failures import FAILURES, describe_failure
@@ -47,6 +48,8 @@ _UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds"}
 def check_definition(pipeline: Pipeline) -> Findings:
     """Try a definition on its examples; return what is wrong with it, and what could not be checked."""
     findings = Findings()
+    for problem in filter(None, map(size_problem, pipeline.aggregates)):
+        findings.warn(problem)
     for collection in pipeline.collections:
         aggregates = [aggregate for aggregate in pipeline.aggregates if aggregate.of is collection]
         items = list(_transformed(collection, findings))

@@ -15,6 +15,7 @@ from cli.plan.sampling.changes import Changes, Shares, group_fields
 from cli.plan.sampling.counting import Counting, named
 from cli.plan.sampling.sample import Progress, SampleFile, generated, subject_of
 from tailrace.aggregation.plan import plan_of
+from tailrace.aggregation.values.row_sizes import size_problem
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Item
 from tailrace.errors import InvalidItem
@@ -76,7 +77,7 @@ def sampled(
         raise CommandError(f"No aggregate counts an item of {path or name}, so there is nothing to plan for{reason}")
     source = "items generated from the schema" if file is None else str(path)
     absent = _absent(pipeline, name, profile, counting.uncounted)
-    notes = (*_file_notes(file), *uncounted, *absent, *_notes(profile, changes))
+    notes = (*_file_notes(file), *uncounted, *absent, *_too_large(pipeline, name), *_notes(profile, changes))
     return Sampled(name, source, file is None, profile, (kinds[0], kinds[1], kinds[2]), notes)
 
 
@@ -126,6 +127,12 @@ def _absent(pipeline: Pipeline, collection: str, profile: Profile, uncounted: Co
     for aggregate, name in named(pipeline):
         if aggregate.of.name == collection and name not in found and aggregate.name not in uncounted:
             yield f"No item of the sample is in a row of {name!r}, so it costs nothing here."
+
+
+def _too_large(pipeline: Pipeline, collection: str) -> Iterator[str]:
+    for one in pipeline.aggregates:
+        if one.of.name == collection and (problem := size_problem(one)):
+            yield f"{problem[0].upper()}{problem[1:]}."
 
 
 def _notes(profile: Profile, changes: Changes) -> Iterable[str]:

@@ -81,6 +81,7 @@ class Buckets(Struct):
         Bucket: str,  # noqa: N803
         Prefix: str,  # noqa: N803
         ContinuationToken: str = "",  # noqa: N803
+        StartAfter: str = "",  # noqa: N803
         Delimiter: str = "",  # noqa: N803
     ) -> Json:
         """Return a small page of a list; with a delimiter, all folders."""
@@ -88,7 +89,7 @@ class Buckets(Struct):
         if Delimiter:
             folders = {key.removeprefix(Prefix).partition(Delimiter)[0] for key in keys}
             return {"CommonPrefixes": [{"Prefix": f"{Prefix}{one}{Delimiter}"} for one in sorted(folders)]}
-        page = [key for key in keys if key > ContinuationToken][:3]
+        page = [key for key in keys if key > max(ContinuationToken, StartAfter)][:3]
         contents = [
             {"Key": key, "LastModified": datetime.fromtimestamp(self.objects[Bucket, key][1], UTC)} for key in page
         ]

@@ -1,5 +1,6 @@
 """How fresh the aggregates are, from the progress of the two stream readers."""
 
+from copy import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -80,6 +81,16 @@ def test_both_stand_still_and_only_the_other_has_told_at_which_change() -> None:
     told = {"a": reached(-100, -99.0, -90)}
     assert freshness({"a": reached(-100, -99.0)}, told, NOW) == Freshness(at(-100), 130, 121)
     assert freshness({"a": reached(-90, -89.0)}, told, NOW) == Freshness(at(-90), 120, None)
+
+
+def test_nobody_waits_for_changes_that_are_given_up() -> None:
+    given_up = ShardProgress(at(-100), at(-99), at(-90), at(-80))
+    others = {"a": reached(-80, -79.0)}
+    assert freshness({"a": given_up}, others, NOW) == Freshness(at(-100), 130, None)
+    # what came after them waits, whoever has told of it
+    assert freshness({"a": given_up}, {"a": reached(-70, -69.0)}, NOW).behind_s == 111
+    assert freshness({"a": replace(given_up, missing_since=at(-75))}, others, NOW).behind_s == 106
+    assert freshness({"a": given_up}, {"a": reached(-85, -84.0, -75)}, NOW).behind_s == 106
 
 
 shards = st.dictionaries(

@@ -116,7 +116,7 @@ def position_of(record: Mapping[str, Any]) -> StreamPosition:
         InvalidMessage: it has no sequence number.
     """
     sequence = sequence_of(record)
-    return StreamPosition(sequence, _iso_seconds(int(record["dynamodb"].get("ApproximateCreationDateTime", 0))))
+    return StreamPosition(sequence, iso_seconds(int(record["dynamodb"].get("ApproximateCreationDateTime", 0))))
 
 
 def sequence_of(record: Mapping[str, Any]) -> int:
@@ -216,5 +216,6 @@ def is_ttl_deletion(record: Mapping[str, Any]) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _iso_seconds(seconds: int) -> str:
+def iso_seconds(seconds: int) -> str:
+    """Return a second as times of changes are written."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -29,6 +29,9 @@ _MIN_SILENCE, _MAX_SILENCE = timedelta(seconds=10), timedelta(seconds=60)
 _RETENTION = timedelta(hours=24)
 """How long the stream keeps a change; the rows of progress live longer."""
 
+_ROWS_LIVE = timedelta(hours=47)
+"""How long the row of a reader lives after it was written, at least, by clocks that differ."""
+
 
 class ShardProgress(Struct, frozen=True):
     """How far a reader is in a shard; all times are ISO 8601 in UTC, those of changes to the second.
@@ -36,12 +39,20 @@ class ShardProgress(Struct, frozen=True):
     Attributes:
         newest: time of the newest change that it has processed.
         told_at: when it had processed that.
-        missing_since: time of the oldest change of the same batch that it could not process; None if there is none.
+        missing_since: time of the oldest change that it was handed and could not process; None if there is none.
+        given_up: changes up to this time are processed or never will be, because their batch was discarded, or they
+            were not read while the stream had them; None if there are no such changes.
     """
 
     newest: str
     told_at: str
     missing_since: str | None = None
+    given_up: str | None = None
+
+    @property
+    def done(self) -> str:
+        """The time up to which nothing waits."""
+        return max(self.newest, self.given_up or "")
 
 
 type ReaderShards = Mapping[str, ShardProgress]
@@ -84,17 +95,31 @@ def _lag(own: ShardProgress | None, other: ShardProgress | None, now: datetime) 
     if own is None:  # all we know is that it lacks what the other has seen, or that its row has expired first
         return None if other is None or _since(other.newest, now) > _RETENTION else _since(other.newest, now)
     signs = []
-    if other is not None and own.newest < other.newest:
-        signs.append(_since(own.newest, now))
-    if other is not None and other.missing_since is not None and own.newest < other.missing_since:
+    if other is not None and own.done < other.newest:
+        signs.append(_since(own.done, now))
+    if other is not None and other.missing_since is not None and own.done < other.missing_since:
         signs.append(_since(other.missing_since, now))  # both are stuck there, and only the other one could say so
-    if own.missing_since is not None:
+    if own.missing_since is not None and (own.given_up is None or own.given_up < own.missing_since):
         signs.append(_since(own.missing_since, now))
     late = datetime.fromisoformat(own.told_at) - datetime.fromisoformat(own.newest)
     # an older change is not from the stream: an operator has delivered a discarded batch again
     if late <= _RETENTION and _since(own.told_at, now) <= min(max(late, _MIN_SILENCE), _MAX_SILENCE):
         signs.append(late)
     return max(signs, default=None)
+
+
+def unread(own: ReaderShards, others: ReaderShards, now: datetime) -> dict[str, str]:
+    """Return the shards in which a reader has missed changes that the stream has no longer, with their newest's time.
+
+    The other reader has processed them. A reader without a row has never read the shard: its row would not have expired
+    yet.
+    """
+    found = {}
+    for shard, other in others.items():
+        reached = own[shard].done if shard in own else ""
+        if reached < other.newest and _RETENTION < _since(other.newest, now) < _ROWS_LIVE:
+            found[shard] = other.newest
+    return found
 
 
 def _since(time: str, now: datetime) -> timedelta:

@@ -89,6 +89,17 @@ def test_a_reader_that_is_stuck_at_the_first_change_says_since_when(progress: Pr
     assert "missing_since" not in told(cloud)[0]
 
 
+def test_a_reader_that_is_stuck_again_after_a_discarded_batch_says_at_which_change(
+    progress: ProgressWriter, cloud: Cloud
+) -> None:
+    progress.advance("s", batch(1, 2), None)
+    progress.advance("s", batch(3, 4), 3)
+    progress.advance("s", batch(5, 6), 5)  # the mapping has discarded the batch before
+    assert told(cloud)[0]["missing_since"] == second(5)
+    ProgressWriter(cloud.dynamodb, "progress", "aggregate", lambda: NOW).advance("s", batch(3, 4), 3)  # a late call
+    assert told(cloud)[0]["missing_since"] == second(5)
+
+
 def test_what_is_no_newer_costs_nothing_and_is_counted_later(progress: ProgressWriter, cloud: Cloud) -> None:
     progress.advance("s", batch(5), None)
     with Stubber(client("dynamodb")) as stub:
@@ -241,7 +252,8 @@ def test_a_batch_that_is_not_counted_is_not_told_as_counted(cloud: Cloud) -> Non
     control = cloud.dynamodb.get_item(TableName="aggregates", Key={"pk": {"S": "~control"}, "sk": {"S": "-"}})["Item"]
     with Stubber(client("dynamodb")) as stub:
         stub.add_response("batch_get_item", {"Responses": {"aggregates": [control]}})
-        stub.add_response("query", {"Items": []})  # what other shards have outstanding
+        for _ in ("how far this reader is", "how far the other one is", "what other shards have outstanding"):
+            stub.add_response("query", {"Items": []})
         for _ in ("the row of the page", "its place in the list of pages"):
             stub.add_client_error("update_item", "ThrottlingException", http_status_code=400)
         # nothing is told of the shard yet, so not that it is stuck

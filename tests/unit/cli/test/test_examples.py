@@ -8,13 +8,20 @@ import pytest
 
 from cli.test.examples import check_definition
 from pipeline.definition import pipeline as flights
-from tailrace import day, days, distinct, field, hour, last, minimum, total
+from tailrace import count, day, days, distinct, field, hour, largest, last, minimum, total
 from tests.unit.cli.test.orders import ORDER, checked, renamed, with_member
 
 
 def test_the_example_pipeline_passes_without_a_warning() -> None:
     found = check_definition(flights)
     assert (found.errors, found.warnings) == ([], [])
+
+
+def test_rows_that_may_become_too_large_are_named() -> None:
+    measures: Any = {f"{number}{'n' * 240}": count() for number in range(180)}
+    measures["best"] = largest("country", 100, show=["a" * 240, "b" * 240])
+    found = checked(schema={"properties": {"a" * 240: {}, "b" * 240: {}}}, measures=measures)
+    assert [one for one in found.warnings if "a row may take up to" in one]
 
 
 COUNTS_NOTHING: dict[str, tuple[dict[str, Any], str]] = {

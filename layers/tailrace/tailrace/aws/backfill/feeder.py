@@ -20,11 +20,14 @@ from tailrace.aws.backfill.feed import FedRows, Feed, positions_of
 from tailrace.aws.backfill.firsts import BoundaryFirsts
 from tailrace.aws.backfill.journal_bucket import JournalBucket
 from tailrace.aws.backfill.outstanding_rows import ShardRow
-from tailrace.aws.backfill.progress_rows import ProgressRows, is_miscounted
+from tailrace.aws.backfill.progress_rows import AGGREGATE, ProgressRows, is_miscounted
 from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.backfill.admission import admit, is_too_old
+from tailrace.backfill.boundaries import Position
 from tailrace.backfill.claims import CONTRADICTED, claimed, is_contradicted
+from tailrace.backfill.coverage import GivenUp
+from tailrace.backfill.discards import UNREAD, without
 from tailrace.backfill.fingerprints.lock import meanings
 from tailrace.backfill.generations import (
     Generation,
@@ -45,9 +48,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
-    from tailrace.backfill.boundaries import Position
-
 OLDER_CODE = "a release older than the journal has run"
+
+_NO_NUMBER = -1  # below every sequence number
 
 
 @cache
@@ -141,6 +144,22 @@ class Feeder(Struct, frozen=True):
         for one in view.feeds:
             if not distrust_one(self.control, one, reason):
                 raise Transient("a control row has changed; the control rows are read again")
+
+    def doubt_unread(self, unread: Mapping[str, str]) -> None:
+        """Record that changes up to a time in some shards were never read, by the shard: rows may lack them.
+
+        Those that a generation does not add anyway, because they are below its frontier or floor, are no loss for it.
+        """
+        for shard, time in unread.items():
+            logger().error(UNREAD, extra={"shard": shard})
+            batch = GivenUp(shard, (Position(_NO_NUMBER, int(datetime.fromisoformat(time).timestamp())),))
+            for one in self.control.read().generations.values():
+                after = without(one, batch, self.firsts.stored, UNREAD)
+                count_metrics(GenerationsInterrupted=int(after != one and (one.exact or one.state is State.BUILDING)))
+                if after != one and not self.control.replace(one, after):
+                    raise Transient("a control row has changed; the control rows are read again")
+            # only now: a repetition of this call would not find it any more
+            self.progress.give_up(AGGREGATE, shard, time, self.clock())
 
     def write(  # noqa: PLR0913, PLR0917 - what is journaled
         self,

@@ -53,15 +53,15 @@ class JournalBucket(Struct, frozen=True):
             _, _, _, name, shard, sequence = key.split("/")
             yield unquote(name), shard, sequence
 
-    def keys(self, boundary: str) -> Iterator[str]:
-        """Yield the keys of a boundary's objects, in the order of shards and sequence numbers.
+    def keys(self, boundary: str, after: str = "") -> Iterator[str]:
+        """Yield the keys of a boundary's objects after a key, in the order of shards and sequence numbers.
 
         An object is among them if its page is listed after it was written.
         """
-        return self._list(f"{JOURNAL}{boundary}/")
+        return self._list(f"{JOURNAL}{boundary}/", after)
 
-    def _list(self, prefix: str) -> Iterator[str]:
-        return (entry["Key"] for entry in all_objects(self.client(), self.bucket, prefix))
+    def _list(self, prefix: str, after: str = "") -> Iterator[str]:
+        return (entry["Key"] for entry in all_objects(self.client(), self.bucket, prefix, after))
 
     def read(self, key: str) -> JournalObject:
         """Read an object."""

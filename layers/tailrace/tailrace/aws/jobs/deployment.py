@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from tailrace.aws.backfill.progress_rows import AGGREGATE, FANOUT
 from tailrace.aws.runtime.errors import map_aws_errors
 
 if TYPE_CHECKING:
@@ -23,6 +24,11 @@ class Deployment(Struct, frozen=True):
 
     client: "Callable[[], LambdaClient]"
     function: str
+
+    def stage_of(self, function: str | None) -> str | None:
+        """Return the stream's reader that a function is; None for another one. The names begin with the stack's."""
+        stack = self.function.removesuffix(AGGREGATE)
+        return {self.function: AGGREGATE, f"{stack}{FANOUT}": FANOUT}.get(function or "")
 
     def revision(self) -> str:
         """Return what changes with every update of the function."""

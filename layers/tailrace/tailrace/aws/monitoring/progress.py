@@ -3,7 +3,7 @@
 How the rows are used: :mod:`tailrace.queries.freshness`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from math import inf
@@ -16,12 +16,13 @@ from msgspec.structs import replace
 from tailrace.aggregation.marks import encode_sequence
 from tailrace.aws.monitoring.throughput import StageCounts
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
+from tailrace.aws.runtime.pages import partition_rows
 from tailrace.aws.runtime.recency import is_recent
 from tailrace.aws.runtime.telemetry import logger
 from tailrace.encoding.dynamodb import decode_item, encode_item, encode_value
 from tailrace.errors import Transient
 from tailrace.inputs.changes import StreamPosition
-from tailrace.queries.freshness import ShardProgress
+from tailrace.queries.freshness import AGGREGATE, FANOUT, ShardProgress, unread
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -100,8 +101,10 @@ class ProgressWriter(Struct, frozen=True):
         update = {
             "TableName": self.table,
             "Key": encode_item({"pk": self.stage, "sk": shard}),
-            "UpdateExpression": "SET #missing_since = if_not_exists(#missing_since, :missing_since)",
-            "ConditionExpression": "attribute_exists(#newest) AND #through < :first",
+            "UpdateExpression": "SET #missing_since = :missing_since",
+            # where it was stuck before, the batch may have been discarded
+            "ConditionExpression": "attribute_exists(#newest) AND #through < :first "
+            "AND (attribute_not_exists(#missing_since) OR #missing_since < :missing_since)",
             "ExpressionAttributeNames": {f"#{name}": name for name in ("missing_since", "newest", "through")},
             "ExpressionAttributeValues": encode_item(values),
         }
@@ -195,8 +198,16 @@ class ProgressReader(Struct, frozen=True):
             Permanent: the table rejects the request.
         """
         rows = self._rows(stage, now)
-        shards = {row["sk"]: ShardProgress(row["newest"], row["told_at"], row.get("missing_since")) for row in rows}
-        return ReaderProgress(shards, sum(row["changes"] for row in rows))
+        return ReaderProgress(_by_shard(rows), sum(row["changes"] for row in rows))
+
+    def unread(self, now: datetime) -> dict[str, str]:
+        """Return what the aggregate stage has missed and fanout has not; see :func:`tailrace.queries.freshness.unread`.
+
+        Strongly consistent; raises like :meth:`reader_progress`.
+        """
+        rows = {stage: partition_rows(self.client, self.table, stage) for stage in (AGGREGATE, FANOUT)}
+        found = {stage: _by_shard(_unexpired(map(decode_item, every), now)) for stage, every in rows.items()}
+        return unread(found[AGGREGATE], found[FANOUT], now)
 
     def counts_of(self, stage: str, now: datetime) -> StageCounts:
         """Return the counts of another stage's newest processes, in one read; raises like :meth:`reader_progress`."""
@@ -212,5 +223,15 @@ class ProgressReader(Struct, frozen=True):
                 ScanIndexForward=False,
                 Limit=_MAX_ROWS,
             )
-        rows = map(decode_item, response["Items"])
-        return [row for row in rows if row.get("expires_at", inf) > now.timestamp()]
+        return _unexpired(map(decode_item, response["Items"]), now)
+
+
+def _unexpired(rows: Iterable[dict[str, Any]], now: datetime) -> list[dict[str, Any]]:
+    return [row for row in rows if row.get("expires_at", inf) > now.timestamp()]
+
+
+def _by_shard(rows: Iterable[Mapping[str, Any]]) -> dict[str, ShardProgress]:
+    return {
+        row["sk"]: ShardProgress(row["newest"], row["told_at"], row.get("missing_since"), row.get("given_up"))
+        for row in rows
+    }

@@ -21,7 +21,7 @@ from tailrace.aws.backfill.feed import FedRows
 from tailrace.aws.backfill.feeder import Feeder, View
 from tailrace.aws.backfill.outstanding_rows import OutstandingRows
 from tailrace.aws.backfill.stream_pages import StreamPages
-from tailrace.aws.monitoring.progress import ProgressWriter
+from tailrace.aws.monitoring.progress import ProgressReader, ProgressWriter
 from tailrace.aws.runtime.deadlines import remaining_time_ms, timely
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.aws.runtime.trace_logs import log_records
@@ -120,6 +120,7 @@ class Aggregator(Struct, frozen=True):
             self._lineage(batch)
         view = behind.doubt_forgotten(event, batch, self.feeder.look(batch.shard, self.pipeline))
         if batch.records and not view.shard.exists:
+            view = self._doubt_unread(batch, view)
             behind.settle_ancestors(batch, absorb)
         carried = behind.carried(event, batch, view)
         if carried is not None and not self.pace.allows(carried.rows):
@@ -143,6 +144,18 @@ class Aggregator(Struct, frozen=True):
         if retry_from is None and folded.rest.records:
             retry_from = absorb(folded.rest)
         return stream_response(event, retry_from, {})
+
+    def _doubt_unread(self, batch: RawBatch, view: View) -> View:
+        """Record what this stage has never read, and return the view then.
+
+        The mapping was disabled for a day, for example. A shard is open for some hours, so the first batch after that
+        is the first one of a shard.
+        """
+        unread = ProgressReader(self.progress.client, self.progress.table).unread(self.feeder.clock())
+        if not unread:
+            return view
+        self.feeder.doubt_unread(unread)
+        return self.feeder.look(batch.shard, self.pipeline)
 
     def _absorb(self, batch: RawBatch, time_left_ms: Callable[[], int]) -> int | None:
         """Commit changes part by part while there is time, as if each part was delivered now.

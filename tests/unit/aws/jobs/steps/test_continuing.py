@@ -15,6 +15,7 @@ from tailrace.aws.jobs.remainder import OutOfTime
 from tailrace.aws.jobs.steps import building, gathering, judging, machine
 from tailrace.aws.jobs.steps.verifying import relist
 from tailrace.aws.jobs.timing import Timing
+from tests.simulation.jobs.clients import DynamoDB
 from tests.unit.aws.jobs.steps.orders_player import Calm, orders
 
 OF_LINES: Any = {"n": count(), "amount": total("lines.amount"), "kinds": distinct("lines.kind")}
@@ -26,6 +27,14 @@ ITEMS = [
 ]
 
 
+class SmallPages(DynamoDB):
+    """Tables that are scanned a few rows at a time."""
+
+    def scan(self, **request: Any) -> Any:
+        """Return a page of a segment of a table."""
+        return super().scan(**request, Limit=4)
+
+
 class Hasty(Calm):
     """Every invocation soon runs out of time, and memory holds few rows."""
 
@@ -33,6 +42,7 @@ class Hasty(Calm):
         super().__init__(LINES, SHOPS)
         self.continued: Counter[str] = Counter()
         self.monkeypatch = monkeypatch
+        self.world.dynamodb = SmallPages(self.world.database)
         self.write(ITEMS)
         self.world.now += 3600
 
@@ -81,6 +91,29 @@ def test_a_verification_is_continued_until_every_row_is_compared_and_repaired(ha
     assert (counts["rows"], counts["different"], counts["repaired"], counts["left"]) == (rows, 2, 2, 0)
     assert min(hasty.continued[step] for step in ("base", "read", "judge")) > 1
     assert hasty.run("verify").findings == ()
+
+
+def test_tables_and_a_journal_that_take_longer_to_read_than_an_invocation_are_read_by_several(hasty: Hasty) -> None:
+    hasty.meanwhile = [one | {"shop": "late"} for one in ITEMS]
+    hasty.change("shops@1#s1", 4, n=3)
+    verdict = hasty.run("verify", repairs=True)
+    assert (verdict.job.state, [one["pk"] for one in verdict.findings]) == ("done", ["shops@1#s1"])
+    assert not hasty.meanwhile
+    assert min(hasty.continued[step] for step in ("scan", "journal", "keys", "journal again")) > 1
+    assert hasty.run("verify").findings == ()
+
+
+def test_a_journal_whose_list_takes_longer_than_an_invocation_is_listed_by_several(
+    hasty: Hasty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gathering, "_KEYS_PER_PART", 2)
+    hasty.meanwhile = [dict(one) for one in ITEMS]
+    world: Any = hasty.world
+    world.code = SimpleNamespace(pipeline=Pipeline([orders], [replace(one, version=2) for one in (LINES, SHOPS)]))
+    job = hasty.run("build", version=2).job
+    assert (job.state, hasty.meanwhile) == ("done", [])
+    assert len(job.data["listed"]) > 2
+    assert hasty.run("verify", version=2).findings == ()
 
 
 def test_a_part_that_is_continued_shows_that_the_job_lives(hasty: Hasty) -> None:

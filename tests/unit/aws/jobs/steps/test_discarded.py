@@ -13,9 +13,12 @@ from tailrace.aws.custom_resources.first_control_rows import write_first_control
 from tailrace.aws.jobs.job import JobTable
 from tailrace.aws.jobs.steps import discarded, verifying
 from tailrace.aws.jobs.steps.discarded import Kept, keep_expired_images, tell_readers
+from tailrace.aws.monitoring.freshness import CachedProgress
+from tailrace.aws.monitoring.progress import ProgressReader
 from tailrace.backfill.generations import State
 from tailrace.definition.pipeline import Pipeline
-from tailrace.inputs.changes import RawBatch
+from tailrace.encoding.dynamodb import encode_item
+from tailrace.inputs.changes import RawBatch, iso_seconds
 from tests.simulation.jobs.history import notification
 from tests.simulation.jobs.world import World
 from tests.unit.aws.jobs.steps.calm_player import COUNTED, PAGES, Calm, row
@@ -156,6 +159,26 @@ def test_readers_are_told_of_a_discarded_batch_until_a_verification_has_judged_t
     assert control.read().generations[PAGES].exact
     told(player)  # S3 may tell of it twice
     assert control.read().generations[PAGES].exact
+
+
+@pytest.mark.parametrize("stage", ["aggregate", "fanout"])
+def test_nobody_waits_for_the_last_changes_of_a_shard_that_were_discarded(player: Calm, stage: str) -> None:
+    world: Any = player.world
+    progress = CachedProgress(ProgressReader(world.database, "progress"), world.clock)
+    mine, other = (progress.aggregate_freshness, progress.fanout_freshness)[:: 1 if stage == "aggregate" else -1]
+    last = world.shards[0].records[-1]["dynamodb"]["ApproximateCreationDateTime"]
+    arn = f"arn:aws:lambda:eu-central-1:1:function:{stage}"
+    deface(world, lambda record: record.update(requestContext={"functionArn": arn}))
+    for one in world.database.rows("progress"):
+        world.database.delete_item(TableName="progress", Key={name: one[name] for name in ("pk", "sk")})
+    shard = world.shards[0].name
+    for reader, newest in ((stage, last - 100), ("fanout" if stage == "aggregate" else "aggregate", last)):
+        row = {"newest": iso_seconds(newest), "told_at": iso_seconds(newest), "changes": 1}
+        world.database.put_item(TableName="progress", Item=encode_item({"pk": reader, "sk": shard, **row}))
+    assert (mine().behind_s, other().behind_s) == (world.now - last + 100, None)
+    told(player)
+    world.now += 60
+    assert (mine().behind_s, other().behind_s) == (None, None)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from cli.errors import CommandError, UsageError
 from cli.plan.sampling import assembly
 from cli.plan.sampling.changes import Shares
 from cli.plan.sampling.sample import Progress, generated, subject_of
-from tailrace import Aggregate, Collection, Pipeline, count, day, days, field, hour
+from tailrace import Aggregate, Collection, Pipeline, count, day, days, field, hour, largest
 from tests.unit.cli.plan.sampling.samples import PIPELINE, line, plan, readings
 
 
@@ -39,6 +39,15 @@ def test_a_line_that_the_table_cannot_hold_is_left_out(
     found = plan(file([line(1), line(2, **fields)]))
     assert found.profile.changes == 1
     assert re.match(f"1 of 2 lines is left out as invalid; the first: line 2: .*{message}", found.notes[0])
+
+
+def test_rows_that_may_become_too_large_are_named(file: Callable[..., Path]) -> None:
+    shops = Collection("shops", schema={"type": "object"})
+    measures: Any = {f"{number}{'n' * 240}": count() for number in range(180)}
+    measures["best"] = largest("note", 100, show=["a" * 240, "b" * 240])
+    pipeline = Pipeline([shops], [Aggregate("all", of=shops, by=[], measures=measures)])
+    found = plan(file([{"id": "1"}]), pipeline=pipeline)
+    assert found.notes[0].startswith("Aggregate 'all': a row may take up to 41")
 
 
 def test_an_expiry_that_is_no_time_is_named_as_its_line_names_it(file: Callable[..., Path]) -> None:

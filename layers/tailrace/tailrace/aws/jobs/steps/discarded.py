@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tailrace.aws.backfill.progress_rows import AGGREGATE
 from tailrace.aws.jobs.context import JobContext, JobEnded
 from tailrace.aws.runtime.errors import has_code, translate
 from tailrace.aws.runtime.pages import all_objects
@@ -20,7 +21,7 @@ from tailrace.backfill.coverage import GivenUp, holes
 from tailrace.backfill.discards import without
 from tailrace.backfill.generations import Generation, GenerationId
 from tailrace.errors import InvalidMessage, Transient
-from tailrace.inputs.changes import RawBatch, parse_raw_batch
+from tailrace.inputs.changes import RawBatch, iso_seconds, parse_raw_batch
 
 _GIVEN_UP = "aws/lambda/"
 _MAX_SECONDS = 120  # an invocation may take 900, and one batch may hold thousands of images
@@ -51,6 +52,8 @@ def discarded_since(context: JobContext, since: int) -> Iterator[GivenUp]:
 def tell_readers(context: JobContext, notification: Mapping[str, Any]) -> None:
     """Mark the generations that may lack changes of the discarded batches in a notification from S3.
 
+    The progress of the reader whose mapping discarded a batch says that nobody waits for its changes any more.
+
     S3 may notify of a batch more than once, and long after it was written: what has been repaired since stays exact.
 
     Raises:
@@ -58,10 +61,16 @@ def tell_readers(context: JobContext, notification: Mapping[str, Any]) -> None:
         Permanent: a service rejects the request.
     """
     for one in notification["Records"]:
-        record = _record_at(context, unquote_plus(one["s3"]["object"]["key"]))
-        if record is None:
+        record = _object_at(context, unquote_plus(one["s3"]["object"]["key"]))
+        stage = context.deployment.stage_of(record.get("function"))
+        if stage is None:
             continue
         batch = _given_up(record)
+        last = max((one.created for one in batch.positions if one.sequence != _NO_NUMBER), default=None)
+        if last is not None:
+            context.progress.give_up(stage, batch.shard, iso_seconds(last), context.clock())
+        if stage != AGGREGATE:
+            continue
         logger().error("a batch was discarded, and rows may lack its changes", extra={"shard": batch.shard})
         for name in context.control.read().generations:
             _tell(context, name, batch)
@@ -175,15 +184,20 @@ def _records(context: JobContext, *, since: int = 0, after: str = "") -> Iterato
 
 def _record_at(context: JobContext, key: str) -> Mapping[str, Any] | None:
     """Return Lambda's record of a batch; None if it is not one of the aggregate stage, or is gone."""
+    record = _object_at(context, key)
+    return record if context.deployment.stage_of(record.get("function")) == AGGREGATE else None
+
+
+def _object_at(context: JobContext, key: str) -> Mapping[str, Any]:
+    """Return Lambda's record of a batch with the name of its function; without one if it is none, or is gone."""
     try:
         body = context.s3().get_object(Bucket=context.failures_bucket, Key=key)["Body"].read()
     except (ClientError, BotoCoreError) as error:
         if has_code(error, _NO_OBJECT):
             logger().warning("the record of a discarded batch is gone", extra={"object": key})
-            return None
+            return {}
         raise translate(error) from error
-    record = _parse(body)
-    return record if context.deployment.function == record.get("function") else None
+    return _parse(body)
 
 
 def _parse(body: bytes) -> Mapping[str, Any]:

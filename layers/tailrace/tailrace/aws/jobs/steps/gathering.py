@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain, islice
+from itertools import batched, chain, islice
 
 from msgspec.structs import replace
 
@@ -22,7 +22,7 @@ from tailrace.aws.jobs.context import (
 )
 from tailrace.aws.jobs.expired_items import Taken, expired_below
 from tailrace.aws.jobs.job import Job
-from tailrace.aws.jobs.next_step import Next, Now
+from tailrace.aws.jobs.next_step import Again, Next, Now
 from tailrace.aws.jobs.remainder import Remainder
 from tailrace.aws.jobs.rows import RowSpace, encode_row
 from tailrace.aws.jobs.slices import Slice, place_of, placed
@@ -49,42 +49,68 @@ def list_journal(context: JobContext, job: Job) -> Next:
     """Divide the list of the journal's objects into parts; once more after the rows were read.
 
     A repetition may find more objects, and divide the list differently. So each has names of its own for its parts, and
-    the job's item holds those that count.
+    the job's item holds those that count, each with the number of its first part. What does not fit into an invocation
+    is listed by the next one.
     """
-    keys = list(context.journal.keys(boundary_id(job)))
-    chunks = [keys[start : start + _KEYS_PER_PART] for start in range(0, len(keys), _KEYS_PER_PART)]
     again = job.step == "relist"
     step, run = ("journal again", "again") if again else ("journal", "once")
     phase = job_phases.READING_JOURNAL_AGAIN if again else job_phases.READING_JOURNAL
+    through = job.data.get("listed_through", "")
+    before, number = (job.data["listed"], job.data["chunks"]) if through else ([], 0)
     run = f"{run}-{context.new_name()}"
-    for number, chunk in enumerate(chunks):
+    job = job.remember(listed=[*before, [number, run]])
+    for chunk in batched(context.journal.keys(boundary_id(job), through), _KEYS_PER_PART, strict=False):
         context.folder(job).write(f"chunks/{run}/{number:06}", [json.dumps(chunk).encode()])
-    return Now(job.remember(chunks=len(chunks), listed=run).go_to(step, phase, len(chunks)))
+        number += 1
+        if not context.has_time():
+            return Again(job.remember(chunks=number, listed_through=chunk[-1]), 1)
+    return Now(job.remember(chunks=number, listed_through="").go_to(step, phase, number))
 
 
 def read_chunk(context: JobContext, job: Job, number: int) -> None:
     """Sort the entries of some journal objects into partitions of items and of rows.
 
+    A part that runs twice may divide its objects differently, so the name of a file says which of them it holds.
+
     Raises:
         JobEnded: an entry was written with another meaning.
+        OutOfTime: the next invocation continues.
     """
     again = "again" if job.step == "journal again" else "once"
-    (line,) = context.folder(job).lines(f"chunks/{job.data['listed']}/{number:06}")
+    folder = context.folder(job)
+    _, run = max(one for one in job.data["listed"] if one[0] <= number)
+    (line,) = folder.lines(f"chunks/{run}/{number:06}")
+    keys = json.loads(line)
     spaces = {one.id: RowSpace(one, context.aggregate(one.id)) for one in context.generations(job)}
-    changes: Lines = {}
-    steps: Lines = {}
-    for key in json.loads(line):
+    remainder = Remainder(folder, job.step, number)
+    start = remainder.read().get("done", 0)
+    files: dict[str, Lines] = {}
+    size = 0
+    for done, key in enumerate(keys[start:], start + 1):
         written = context.journal.read(key)
         _check_writers(written, job, spaces)
-        if again == "once":
-            for partition, part in _by_item(written, job.data["partitions"]):
-                changes.setdefault(partition, []).append(encode(part))
-        for partition, part in _by_row(written, job, spaces):
-            steps.setdefault(partition, []).append(encode(part))
-    for partition, lines in spread(changes):
-        context.folder(job).write(f"changes/{partition:06}/{number:06}", lines)
-    for partition, lines in spread(steps):
-        context.folder(job).write(f"steps-{again}/{partition:06}/{number:06}", lines)
+        for name, partition, part in _sorted(written, job, spaces, again):
+            line = encode(part)
+            files.setdefault(name, {}).setdefault(partition, []).append(line)
+            size += len(line)
+        is_late = done < len(keys) and not context.has_time()
+        if size > _MAX_BYTES or is_late or done == len(keys):
+            for name, lines in files.items():
+                for partition, some in spread(lines):
+                    folder.write(f"{name}/{partition:06}/{number:06}-{start:03}-{done:03}", some)
+            start, files, size = done, {}, 0
+        if is_late:
+            raise remainder.store(done=done)
+    remainder.end()
+
+
+def _sorted(
+    written: JournalObject, job: Job, spaces: Mapping[tuple[str, int], RowSpace], again: str
+) -> Iterator[tuple[str, int, JournalObject]]:
+    """Yield the parts of a journal object, each with its folder and partition."""
+    if again == "once":
+        yield from (("changes", *one) for one in _by_item(written, job.data["partitions"]))
+    yield from ((f"steps-{again}", *one) for one in _by_row(written, job, spaces))
 
 
 def _check_writers(written: JournalObject, job: Job, spaces: Mapping[tuple[str, int], RowSpace]) -> None:

@@ -1,12 +1,12 @@
 """The snapshot: a strongly consistent, parallel scan of the items table, sorted into partitions of items."""
 
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from tailrace.aws.jobs.context import JobContext, Lines, partition_of, spread
 from tailrace.aws.jobs.job import Job
-from tailrace.aws.runtime.pages import all_rows
+from tailrace.aws.jobs.remainder import Remainder
+from tailrace.aws.runtime.pages import segment_pages
 from tailrace.inputs.item_changes import stored_key
 
 _MAX_BYTES = 64_000_000  # held in memory before it is written
@@ -16,32 +16,39 @@ def scan_segment(context: JobContext, job: Job, segment: int) -> None:
     """Read a segment of the items table, and write the items of the job's collections to their partitions.
 
     A part may run twice, and meet other images of the items the second time. So each run writes objects of its own, and
-    the segment's manifest names the run that counts.
+    the segment's manifest names the runs that count: those that continued each other to the segment's end.
 
     Raises:
         JobEnded: the job cannot continue.
+        OutOfTime: the next invocation continues.
     """
     collections = tuple(f"{context.aggregate(one.id).of.name}#" for one in context.generations(job))
-    partitions = job.data["partitions"]
-    run = f"{segment:06}-{context.new_name()}"
+    folder, partitions = context.folder(job), job.data["partitions"]
+    remainder = Remainder(folder, job.step, segment)
+    before = remainder.read()
+    runs = [*before.get("runs", ()), f"{segment:06}-{context.new_name()}"]
     lines: Lines = {}
     size = page_number = 0
-    for image in _segment(context, segment, job.data["segments"]):
-        key = stored_key(image, context.pipeline)
-        if not key.startswith(collections):
-            continue
-        line = json.dumps([key, image], separators=(",", ":"), default=_base64).encode()
-        lines.setdefault(partition_of(key, partitions), []).append(line)
-        size += len(line)
-        if size > _MAX_BYTES:
-            _flush(context, job, lines, f"{run}-{page_number:06}")
+    where = segment, job.data["segments"]
+    for images, after in segment_pages(context.dynamodb, context.items_table, where, before.get("after")):
+        for image in images:
+            key = stored_key(image, context.pipeline)
+            if key.startswith(collections):
+                line = json.dumps([key, image], separators=(",", ":"), default=_base64).encode()
+                lines.setdefault(partition_of(key, partitions), []).append(line)
+                size += len(line)
+        is_late = after is not None and not context.has_time()
+        if size > _MAX_BYTES or is_late or after is None:
+            _flush(context, job, lines, f"{runs[-1]}-{page_number:06}")
             lines, size, page_number = {}, 0, page_number + 1
-    _flush(context, job, lines, f"{run}-{page_number:06}")
-    context.folder(job).write(f"manifests/{segment:06}", [run.encode()])
+        if is_late:
+            raise remainder.store(after=after, runs=runs)
+    folder.write(f"manifests/{segment:06}", [run.encode() for run in runs])
+    remainder.end()
 
 
 def close_snapshot(context: JobContext, job: Job) -> None:
-    """Write the list of the runs that count, one for each segment; a run that ends later does not."""
+    """Write the list of the runs that count; those of a part that ends later do not."""
     folder = context.folder(job)
     folder.write_once("snapshot", list(folder.all_lines("manifests")))
 
@@ -58,13 +65,6 @@ def snapshot_lines(context: JobContext, job: Job, partition: int) -> Iterator[by
 def _flush(context: JobContext, job: Job, lines: Lines, name: str) -> None:
     for partition, written in spread(lines):
         context.folder(job).write(f"items/{partition:06}/{name}", written)
-
-
-def _segment(context: JobContext, segment: int, segments: int) -> Iterator[Mapping[str, Any]]:
-    request: Any = {"TableName": context.items_table, "ConsistentRead": True}
-    if segments > 1:
-        request |= {"Segment": segment, "TotalSegments": segments}
-    return all_rows(context.dynamodb.scan, **request)
 
 
 def _base64(value: object) -> str:
