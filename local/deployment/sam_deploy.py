@@ -21,6 +21,7 @@ from pathlib import Path
 
 from local.deployment.build import SAM
 from local.deployment.check_definition import load_checked_pipeline
+from local.deployment.layers import LIBRARIES
 from local.deployment.sam_config import SamConfig, parameters, read_config
 from local.deployment.template import VARIABLE, pipeline_reference
 from local.errors import DeployFailed, LocalError
@@ -34,7 +35,6 @@ NAMES = "at most 25 lower-case letters, digits and hyphens, and begins with a le
 
 _STACK_NAME = re.compile(r"[a-z][a-z0-9-]{0,24}")
 _ARCHITECTURE = "Architecture"
-_SUFFIXES = {"arm64": "-aarch64-linux-gnu", "x86_64": "-x86_64-linux-gnu"}
 _SHARED = ("--config-env", "--config-file", "--stack-name", "--region", "--profile")
 """Options that the deployment also has."""
 _OTHERS = ("-bi", "-cd", "-ef", "-mw")
@@ -106,7 +106,7 @@ def _place(given: argparse.Namespace, config: SamConfig) -> list[str]:
 def built_architecture(layer: Path) -> str | None:
     """Return the architecture of a built layer's compiled modules; None if there are none."""
     names = {path.stem for path in layer.rglob("*.so")}
-    return next((one for one, suffix in _SUFFIXES.items() if any(name.endswith(suffix) for name in names)), None)
+    return next((one for one, suffix in LIBRARIES.items() if any(name.endswith(suffix) for name in names)), None)
 
 
 def _check_name(config: SamConfig, given: str | None) -> None:
