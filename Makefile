@@ -16,6 +16,8 @@ NO := 0 false no off
 unexport PYTHONDONTWRITEBYTECODE
 # Imports, assertions (which are part of a definition) and the places of packages do not depend on the shell either.
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONOPTIMIZE
+# Nor does the template.
+unexport SAM_TEMPLATE_FILE
 unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON PIP_PLATFORM PIP_REQUIRE_HASHES PIP_DRY_RUN
 # Files, paths and output are UTF-8 in any locale; whatever cannot be decoded or encoded is replaced.
 export PYTHONUTF8 := 1
@@ -102,8 +104,8 @@ format: setup  ## format the code and apply automatic fixes
 build: setup  ## build the deployment package (sam build; ARGUMENTS='--build-dir DIR' adds arguments)
 	$(SAM) build $(ARGUMENTS)
 
-deploy: build  ## check the definition and deploy to your AWS account (sam deploy --guided; ARGUMENTS is for the build)
-	@PATH="$(TOOL_PATH)" SAM_CLI_TELEMETRY=0 $(VENV)/python -m local.deployment.sam_deploy
+deploy: build  ## check the definition and deploy to your AWS account (sam deploy --guided; STACK=tailrace REGION= PROFILE=; ARGUMENTS is for the build, and for the deployment what both commands take)
+	@PATH="$(TOOL_PATH)" SAM_CLI_TELEMETRY=0 $(VENV)/python -m local.deployment.sam_deploy $(ARGUMENTS) $(if $(STACK),--stack-name "$(STACK)") $(if $(REGION),--region "$(REGION)") $(if $(PROFILE),--profile "$(PROFILE)")
 
 UV_COMPILE = .tools/uv/bin/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-header --no-annotate --no-emit-index-url $(UPGRADE)
 lock: setup  ## update the lock files (UPGRADE=--upgrade takes the newest versions)

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -12,6 +13,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.report import Result, Show
 from local.deployment.build import build_as_deployed
 from local.deployment.emulator import ROOT
+from local.deployment.layers import loads_libraries, use_own_libraries
 from pipeline.definition import pipeline
 from tailrace.definition.route_names import resource_name
 
@@ -59,6 +61,8 @@ def run(show: Show) -> list[Result]:
         built = Path(folder) / "build"
         build_as_deployed(built)
         layer = built / "TailraceLayer/python"
+        if not loads_libraries():
+            use_own_libraries(layer, Path(sysconfig.get_path("platlib")))
         uncompiled = Path(folder) / "uncompiled"
         shutil.copytree(layer, uncompiled, ignore=shutil.ignore_patterns("__pycache__"))
         results = []

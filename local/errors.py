@@ -15,16 +15,58 @@ LocalError
 """
 
 import errno
+import os
+import tempfile
+from pathlib import Path
 
-_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_REFUSED = (errno.EACCES, errno.EPERM, *_FULL)
+_PROBE = bytes(64 * 1024)
+_FILES = Path(__file__).resolve().parents[1] / ".tailrace"
+
+
+def error_text(error: "LocalError | OSError") -> str:
+    """Return an error as text for the terminal, with what was found out about its cause."""
+    text = file_error_text(error) if isinstance(error, OSError) else str(error)
+    return "\n".join([text, *getattr(error, "__notes__", ())])
 
 
 def file_error_text(error: OSError) -> str:
     """Return one sentence about a file that cannot be read or written. Raises any other error again."""
     if error.errno not in _REFUSED:
         raise error
-    what = error.filename or "A file"
+    # a write that fails does not name its file
+    what = error.filename or f"A file in {tempfile.gettempdir()} or {_FILES}"
     return f"{what} cannot be read or written: {error.strerror}. Check its owner, and the space on the disk."
+
+
+def explain(error: Exception, log: Path, *folders: Path) -> None:
+    """Add a note to an error if a full or read-only disk explains it: see `refusal`."""
+    printed = log.read_text(errors="replace") if log.exists() else ""
+    if cause := refusal(printed, *folders):
+        error.add_note(cause)
+
+
+def refusal(output: str, *folders: Path) -> str:
+    """Return a sentence if what a program printed, or writing to a folder, shows that a disk takes no more; else "".
+
+    The program's temporary files, which may have filled the disk, are gone when it has ended.
+    """
+    places = Path(tempfile.gettempdir()), *folders
+    printed = [text for text in map(os.strerror, _FULL) if text in output]
+    if printed:
+        return f"{printed[0]}: check the disks of {' and '.join(map(str, places))}."
+    return next((f"{text}: check the disk of {place}." for place in places if (text := _tried(place))), "")
+
+
+def _tried(folder: Path) -> str:
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(_PROBE)
+            file.flush()
+    except OSError as error:
+        return os.strerror(error.errno) if error.errno in _FULL else ""
+    return ""
 
 
 class LocalError(Exception):

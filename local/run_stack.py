@@ -13,7 +13,7 @@ from local.deployment.check_definition import load_checked_pipeline
 from local.deployment.emulator import REGION
 from local.deployment.processes import interrupt_on_termination
 from local.deployment.template import template
-from local.errors import LocalError, file_error_text
+from local.errors import LocalError, error_text
 from local.existing_table import TableFile, attach
 from local.history import JobFailed
 from local.keep import STATE
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except (LocalError, OSError) as error:
-        _print(file_error_text(error) if isinstance(error, OSError) else str(error))
+        _print(error_text(error))
         return 1
     return 0
 

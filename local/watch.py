@@ -60,7 +60,8 @@ class Watcher[S: RunningStack]:
         try:
             is_new = present_build() != self._stack.built and self._redeploy()
         except (LocalError, OSError) as error:  # such as a full disk, which does not end the running stack
-            self._report(f"The definition was not deployed; the previous one keeps running. {error}")
+            told = " ".join([str(error), *getattr(error, "__notes__", ())])
+            self._report(f"The definition was not deployed; the previous one keeps running. {told}")
         else:
             if is_new:
                 self._on_redeploy(self._stack)

@@ -26,7 +26,7 @@ from local.demo.verify import Verdict, verify, wait_until_catalogued
 from local.demo.writers import FeedError, StackWriter
 from local.deployment.check_definition import load_checked_pipeline
 from local.deployment.emulator import LOGS
-from local.errors import LocalError, WrongDefinition, file_error_text
+from local.errors import LocalError, WrongDefinition, error_text
 from local.options import OptionError
 from local.pollers.source_poller import Statistics
 from local.run_stack import wait_for_interrupt
@@ -70,11 +70,8 @@ def main(arguments: Sequence[str] | None = None, variables: Mapping[str, str] | 
     except (OptionError, SourceError) as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_USAGE
-    except LocalError as error:
-        sys.stderr.write(f"{error}\n")
-        return EXIT_DRIFT
-    except OSError as error:
-        sys.stderr.write(f"{file_error_text(error)}\n")
+    except (LocalError, OSError) as error:
+        sys.stderr.write(f"{error_text(error)}\n")
         return EXIT_DRIFT
     except (KeyboardInterrupt, RuntimeError) as error:
         if not (isinstance(error, KeyboardInterrupt) or interrupted.is_set()):
@@ -93,6 +90,7 @@ def run(options: Options, display: Display) -> int:
     demo_input = choose_input(options, display)
     # the pollers' warnings go to a file next to the emulator's log, not into the display
     LOGS.mkdir(parents=True, exist_ok=True)
+    logging.raiseExceptions = False  # on a full disk, each warning would print a traceback
     logging.basicConfig(filename=LOGS / "demo.log", level=logging.WARNING, format="%(asctime)s %(message)s")
     with running_stack(options.port, options.shards, lambda text: display.step(f"{text} …"), announce=True) as stack:
         display.step(f"Dashboard: {stack.dashboard}")

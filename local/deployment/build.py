@@ -30,7 +30,7 @@ from local.deployment.derived_build import (
 from local.deployment.emulator import LOGS, REGION, ROOT
 from local.deployment.layers import mount_layers
 from local.deployment.processes import SupervisedProcess, clean_environment, is_locked
-from local.errors import DeployFailed, SetupMissing
+from local.errors import DeployFailed, SetupMissing, explain
 
 SAM = ROOT / ".tools" / "sam" / "bin" / "sam"
 NODE = ROOT / ".tools" / "node" / "bin"
@@ -186,7 +186,9 @@ def _run_sam(action: str, arguments: Sequence[str | Path], environment: Mapping[
         process = SupervisedProcess([SAM, action, *arguments], env=environment, output=output, cwd=LOGS)
         status = process.wait()
     if status:
-        raise DeployFailed(f"`sam {action}` failed with status {status} (see {log}):\n{_last_lines(log)}")
+        failed = DeployFailed(f"`sam {action}` failed with status {status} (see {log}):\n{_last_lines(log)}")
+        explain(failed, log, BUILDS)
+        raise failed
 
 
 def _sam_environment() -> dict[str, str]:

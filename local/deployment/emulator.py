@@ -21,7 +21,7 @@ from typing import Self
 from botocore.exceptions import BotoCoreError
 
 from local.deployment.processes import SupervisedProcess, bare_environment, is_locked
-from local.errors import EmulatorFailed, PortInUse, SetupMissing
+from local.errors import EmulatorFailed, LocalError, PortInUse, SetupMissing, explain
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / ".tools" / "emulator" / "bin" / "python"
@@ -114,6 +114,7 @@ class Emulator:
                 emulator.wait_until_healthy()
             except EmulatorFailed as error:
                 emulator.stop()
+                explain(error, emulator.log, LOGS)
                 # Another program may take the port before the emulator binds it.
                 if port is not None and is_listening(port):
                     raise PortInUse(_IN_USE.format(port)) from error
@@ -137,7 +138,19 @@ class Emulator:
 
     @contextlib.contextmanager
     def reporting(self) -> Iterator[None]:
-        """Turn a call within the block that got no response into EmulatorFailed, with the cause if it has exited."""
+        """Turn a call within the block that got no response into EmulatorFailed, with the cause if it has exited.
+
+        Any LocalError gets a note if a full disk explains it.
+        """
+        try:
+            with self._reporting_calls():
+                yield
+        except LocalError as error:
+            explain(error, self.log, LOGS)
+            raise
+
+    @contextlib.contextmanager
+    def _reporting_calls(self) -> Iterator[None]:
         try:
             yield
         except BotoCoreError as error:

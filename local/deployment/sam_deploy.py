@@ -3,58 +3,81 @@
 The functions get the architecture that the layer is built for: with another one they could not start, not even to tell
 CloudFormation, which would wait for their answer.
 
+The arguments are those of the build, and `--stack-name`. What they say about region, profile, samconfig.toml,
+parameters and the folder of the build holds for the deployment, too: otherwise it would go to another account, or
+deploy an earlier build.
+
 SAM takes parameters from the command line or from samconfig.toml, not from both: those that an earlier deployment has
 saved are passed on.
 """
 
+import argparse
 import os
 import re
-import shlex
 import sys
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from itertools import starmap
 from pathlib import Path
-from typing import Any
 
 from local.deployment.build import SAM
 from local.deployment.check_definition import load_checked_pipeline
+from local.deployment.layers import LIBRARIES
+from local.deployment.sam_config import SamConfig, parameters, read_config
 from local.deployment.template import VARIABLE, pipeline_reference
 from local.errors import DeployFailed, LocalError
 from tailrace.definition.route_names import routes_parameter
 
 ROOT = Path(__file__).resolve().parents[2]
-LAYER = ROOT / ".aws-sam" / "build" / "TailraceLayer"
+BUILD = ROOT / ".aws-sam" / "build"
+LAYER = "TailraceLayer"
 NAMES = "at most 25 lower-case letters, digits and hyphens, and begins with a letter"
 """The rule for a stack's name: it is part of bucket names, which have at most 63 characters."""
 
 _STACK_NAME = re.compile(r"[a-z][a-z0-9-]{0,24}")
 _ARCHITECTURE = "Architecture"
-_SUFFIXES = {"arm64": "-aarch64-linux-gnu", "x86_64": "-x86_64-linux-gnu"}
-_SHORT_FORM = re.compile(r"(?!ParameterKey=)([A-Za-z0-9]+)=(.*)", re.DOTALL)
-_LONG_FORM = re.compile(r"ParameterKey=([A-Za-z0-9]+),ParameterValue=(.*)", re.DOTALL)
+_SHARED = ("--config-env", "--config-file", "--stack-name", "--region", "--profile")
+"""Options that the deployment also has."""
+_OTHERS = ("-bi", "-cd", "-ef", "-mw")
+"""Options of the build that begin like other short ones."""
 
 
-def arguments(variables: Mapping[str, str], config: str, routes: str, built: str | None = None) -> list[str]:
+def shared_options(given: Sequence[str]) -> argparse.Namespace:
+    """Return the arguments that hold for the deployment, too."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for name in (*_SHARED, *_OTHERS):
+        parser.add_argument(name)
+    parser.add_argument("--parameter-overrides", nargs="*", default=[])
+    parser.add_argument("--build-dir", "-b", type=Path, default=BUILD)
+    return parser.parse_known_args(given)[0]
+
+
+def arguments(
+    variables: Mapping[str, str],
+    config: SamConfig,
+    routes: str,
+    built: str | None = None,
+    given: argparse.Namespace | None = None,
+) -> list[str]:
     """Return the arguments of `sam`.
 
     Args:
         variables: the environment.
-        config: the text of samconfig.toml.
+        config: samconfig.toml.
         routes: the value of the parameter Routes that the definition needs.
         built: the architecture that the layer is built for; None if nothing shows it.
+        given: the arguments that hold for the deployment, too.
 
     Raises:
         InvalidDefinition: the variable has another form than `module:attribute`.
-        DeployFailed: the saved parameters cannot be read, or name another architecture, or the saved stack name is
-            invalid.
+        DeployFailed: the parameters cannot be read, or name another architecture, or the stack name is invalid.
     """
-    saved = _saved(config)
-    _check_name(_settings(config).get("stack_name"))
+    given = given or shared_options([])
+    saved = config.parameters() | parameters(given.parameter_overrides, "in ARGUMENTS")
+    _check_name(config, given.stack_name)
     if built is not None and saved.get(_ARCHITECTURE, built) != built:
         option = f"--parameter-overrides {_ARCHITECTURE}={saved[_ARCHITECTURE]}"
         raise DeployFailed(
-            f"The layer is built for {built}, and samconfig.toml has {_ARCHITECTURE}={saved[_ARCHITECTURE]}: "
+            f"The layer is built for {built}, and {config.name} has {_ARCHITECTURE}={saved[_ARCHITECTURE]}: "
             f"run make deploy ARGUMENTS='{option}', or change it there."
         )
     pipeline = pipeline_reference()
@@ -67,74 +90,30 @@ def arguments(variables: Mapping[str, str], config: str, routes: str, built: str
     if built is not None:
         chosen[_ARCHITECTURE] = built
     others = {name: value for name, value in saved.items() if name not in chosen}
-    return ["deploy", "--guided", "--parameter-overrides", *starmap(_quoted, (others | chosen).items())]
+    passed = starmap(_quoted, (others | chosen).items())
+    return ["deploy", "--guided", *_place(given, config), "--parameter-overrides", *passed]
+
+
+def _place(given: argparse.Namespace, config: SamConfig) -> list[str]:
+    """Return the options that say what is deployed, and where to."""
+    options = {name: getattr(given, name[2:].replace("-", "_")) for name in _SHARED}
+    if given.build_dir != BUILD:
+        options["--template-file"] = str(given.build_dir / "template.yaml")
+        options["--config-file"] = str(ROOT / config.name)  # which SAM would look for beside the template
+    return [part for name, value in options.items() if value is not None for part in (name, value)]
 
 
 def built_architecture(layer: Path) -> str | None:
     """Return the architecture of a built layer's compiled modules; None if there are none."""
     names = {path.stem for path in layer.rglob("*.so")}
-    return next((one for one, suffix in _SUFFIXES.items() if any(name.endswith(suffix) for name in names)), None)
+    return next((one for one, suffix in LIBRARIES.items() if any(name.endswith(suffix) for name in names)), None)
 
 
-def _saved(config: str) -> dict[str, str]:
-    """Return the parameters that samconfig.toml has, by name."""
-    try:
-        return dict(_pairs(_settings(config).get("parameter_overrides", "")))
-    except ValueError as error:  # of TOML, or a quotation that does not end
-        raise DeployFailed(f"The parameters saved in samconfig.toml cannot be read: {error}.") from error
-
-
-def _settings(config: str) -> dict[str, Any]:
-    """Return the settings for deployments in samconfig.toml."""
-    default = _table(tomllib.loads(config), "default")
-    found: dict[str, Any] = {}
-    for command in ("global", "deploy"):
-        found |= _table(_table(default, command), "parameters")
-    return found
-
-
-def _check_name(name: object) -> None:
+def _check_name(config: SamConfig, given: str | None) -> None:
     """Refuse a name with which the deployment would fail only when it creates the buckets."""
+    name, where = (config.stack_name, f" in {config.name}") if given is None else (given, "")
     if isinstance(name, str) and not _STACK_NAME.fullmatch(name):
-        raise DeployFailed(f"The stack name {name!r} in samconfig.toml is invalid: a stack name has {NAMES}.")
-
-
-def _table(parent: Mapping[str, Any], name: str) -> dict[str, Any]:
-    found = parent.get(name, {})
-    if not isinstance(found, dict):
-        raise ValueError(f"{name} is {found!r}, not a table")  # noqa: TRY004 - as for all else in the file
-    return found
-
-
-def _pairs(saved: Any) -> Iterator[tuple[str, str]]:
-    """Yield names and values in each form that SAM reads."""
-    match saved:
-        case str(text):
-            for part in shlex.split(text):
-                if part.startswith("file://"):
-                    raise ValueError(f"{part} names a file: write its parameters into samconfig.toml")
-                pair = _LONG_FORM.fullmatch(part) or _SHORT_FORM.fullmatch(part)
-                if pair is None:
-                    raise ValueError(f"{part!r} in parameter_overrides is not NAME=VALUE")
-                yield pair[1], pair[2]
-        case dict():
-            for name, value in saved.items():
-                yield name, ",".join(map(_text, value)) if isinstance(value, list) else _text(value)
-        case list():
-            for member in saved:
-                yield from _pairs(member)
-        case _:
-            raise ValueError(f"{saved!r} in parameter_overrides is not NAME=VALUE")
-
-
-def _text(value: object) -> str:
-    """Return a value as CloudFormation takes it."""
-    match value:
-        case bool():
-            return str(value).lower()
-        case str() | int() | float():
-            return str(value)
-    raise ValueError(f"{value!r} in parameter_overrides is not a value of a parameter")
+        raise DeployFailed(f"The stack name {name!r}{where} is invalid: a stack name has {NAMES}.")
 
 
 def _quoted(name: str, value: str) -> str:
@@ -143,12 +122,14 @@ def _quoted(name: str, value: str) -> str:
     return f'{name}="{escaped}"'
 
 
-def main() -> int:
+def main(given: Sequence[str] | None = None) -> int:
     """Check the definition, then become `sam`."""
+    options = shared_options(sys.argv[1:] if given is None else given)
     try:
         routes = routes_parameter(route.name for route in load_checked_pipeline(report=_print).routes)
-        config = (ROOT / "samconfig.toml").read_text(encoding="utf-8")
-        command = [str(SAM), *arguments(os.environ, config, routes, built_architecture(LAYER))]
+        config = read_config(ROOT, options.config_file, options.config_env)
+        built = built_architecture(options.build_dir / LAYER)
+        command = [str(SAM), *arguments(os.environ, config, routes, built, options)]
     except LocalError as error:
         _print(str(error))
         return 1

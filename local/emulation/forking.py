@@ -2,6 +2,8 @@
 
 Runs in the emulator's process. A stack starts about ten processes, each of which would import the SDK and the engine
 for 0.2 s of CPU time before it imports its own function.
+
+On macOS, they do, because system libraries crash in forks: https://docs.python.org/3/library/os.html#os.fork
 """
 
 import contextlib
@@ -33,12 +35,15 @@ EXITED = 1
 type Json = dict[str, Any]
 
 
-def fork_functions(runtime: Json) -> None:
-    """Let the emulator's module with these names fork the processes of Python functions whose layers are mounted."""
+def fork_functions(runtime: Json, *, forks: bool = sys.platform != "darwin") -> None:
+    """Let the emulator's module with these names fork the processes of Python functions whose layers are mounted.
+
+    Without `forks`, each is started by itself.
+    """
     servers = ForkServers()
 
     def start(command: Sequence[str], **options: Any) -> "subprocess.Popen[str] | ForkedProcess":
-        folders = shared_layers(options.get("env", {})) if command[0] == sys.executable else []
+        folders = shared_layers(options.get("env", {})) if forks and command[0] == sys.executable else []
         if not folders:
             if options.get("text"):
                 # after bytes that are not UTF-8, the emulator would stop reading, and a full pipe blocks the function

@@ -79,7 +79,8 @@ async def _save(path: Path, header: bytes) -> tuple[HTTPStatus, bytes]:
     try:
         await asyncio.to_thread(_write, path, content)
     except OSError as error:
-        return HTTPStatus.INSUFFICIENT_STORAGE, str(error).encode(errors="replace")
+        told = str(error) if error.filename else f"{path}: {error.strerror}"  # a write that fails names no file
+        return HTTPStatus.INSUFFICIENT_STORAGE, told.encode(errors="replace")
     return HTTPStatus.OK, json.dumps({"bytes": len(content)}).encode()
 
 

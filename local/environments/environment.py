@@ -13,13 +13,16 @@ import signal
 import subprocess
 import sys
 import tarfile
+import tempfile
 from pathlib import Path
 from typing import IO, Callable
 
 STAMP = ".made-from"  # written last: marks a complete environment and holds the digest of its inputs
 OLDEST_NPM = 7
 UNUSABLE = ':"$`\t\n'
-DISK_FULL = ("No space left on device", "ENOSPC", "Disk quota exceeded", "EDQUOT")
+# what programs print, and what it means
+DISK_FULL = ("No space left on device", "ENOSPC", "Disk quota exceeded", "Disc quota exceeded", "EDQUOT")
+NOT_WRITABLE = ("Read-only file system", "EROFS", "Permission denied", "EACCES")
 NETWORK_HINT = "Check the network connection and proxy settings."
 # the npm of .tools/node; it finds its Node.js even if the checkout is moved
 NPM = """#!/bin/sh
@@ -41,6 +44,12 @@ def prepare_process() -> None:
     for output in (sys.stdout, sys.stderr):
         if isinstance(output, io.TextIOWrapper):  # None if it is closed
             output.reconfigure(errors="replace")
+
+
+def failure_text(error: SetupError | OSError, folder: Path) -> str:
+    """Return an error as text. If a disk is full, a write does not name its file."""
+    is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT) and not error.filename
+    return f"{error}: check the disks of {folder} and {tempfile.gettempdir()}" if is_full else str(error)
 
 
 def print_status(text: str) -> None:
@@ -70,7 +79,9 @@ def run_command(command: list[str], failure_hint: str, **options: object) -> str
         raise SetupError(f"{failure_hint}\n  {command[0]}: {error.strerror}") from error
     if done.returncode:
         if any(text in done.stdout for text in DISK_FULL):
-            failure_hint = failure_hint.replace(NETWORK_HINT, "There is no space left on the disk.")
+            failure_hint = f"{failure_hint.replace(NETWORK_HINT, '').rstrip()} There is no space left on a disk."
+        elif any(text in done.stdout for text in NOT_WRITABLE):
+            failure_hint = failure_hint.replace(NETWORK_HINT, "A file or folder cannot be written.")
         tail = "\n  ".join(done.stdout.strip().splitlines()[-8:])
         raise SetupError(f"{failure_hint}\n  {tail}")
     return str(done.stdout)

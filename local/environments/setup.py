@@ -31,6 +31,7 @@ from local.environments.environment import (  # noqa: E402
     NPM,
     SetupError,
     digest,
+    failure_text,
     is_current,
     npm_ci,
     prepare_process,
@@ -285,7 +286,7 @@ def main() -> int:
             for name in names:
                 ENVIRONMENTS[name]()
     except (SetupError, OSError) as error:
-        sys.stderr.write(f"setup: {error}\n")
+        sys.stderr.write(f"setup: {failure_text(error, ROOT)}\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("\nsetup: interrupted; run it again to continue.\n")

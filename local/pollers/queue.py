@@ -1,6 +1,5 @@
 """The poller of a queue."""
 
-import time
 from collections.abc import Sequence
 from copy import replace
 from typing import Any, cast
@@ -33,7 +32,7 @@ class QueuePoller(SourcePoller[QueueInvocation[bytes]]):
             mapping.properties, fifo=fifo, visibility_s=visibility, timeout_s=mapping.timeout_s if is_new else 0
         )
         settings = replace(settings, concurrency=min(settings.concurrency, MAX_CONCURRENT_INVOCATIONS))
-        self._state: QueueMapping[bytes] = QueueMapping(settings, now=time.time())
+        self._state: QueueMapping[bytes] = QueueMapping(settings, now=self.clock.now())
         self._url = url
         self._undeleted: list[Message[bytes]] = []
 
@@ -43,7 +42,7 @@ class QueuePoller(SourcePoller[QueueInvocation[bytes]]):
         capacity = self._state.capacity
         if not capacity:
             return False
-        now = time.time()
+        now = self.clock.now()
         response = self._emulator.call(
             "sqs",
             "ReceiveMessage",
@@ -79,7 +78,7 @@ class QueuePoller(SourcePoller[QueueInvocation[bytes]]):
 
     def _delete(self, messages: Sequence[Message[bytes]] = ()) -> None:
         """Delete messages, and those that could not be deleted before, as long as they are hidden."""
-        hidden = [message for message in self._undeleted if message.hidden_until > time.time()]
+        hidden = [message for message in self._undeleted if message.hidden_until > self.clock.now()]
         waiting, self._undeleted = [*hidden, *messages], []
         for start in range(0, len(waiting), MAX_DELETE_BATCH):
             batch = waiting[start : start + MAX_DELETE_BATCH]

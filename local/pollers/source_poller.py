@@ -13,6 +13,7 @@ from msgspec import Struct
 from local.deployment.mappings import EventSourceMapping
 from local.errors import LocalError
 from local.mapping import Failed, InvocationResult, Returned, Throttled
+from local.pollers.clock import SteadyClock
 from local.pollers.emulator_client import CallFailed, EmulatorClient
 from local.pollers.events import payload
 
@@ -62,6 +63,7 @@ class SourcePoller[I]:
 
     def __init__(self, mapping: EventSourceMapping, emulator: EmulatorClient, *, calls: int, warm_calls: int) -> None:
         self.mapping = mapping
+        self.clock = SteadyClock()
         self._emulator = emulator
         self._warm_calls = warm_calls
         self._statistics = Statistics(mapping.name)
@@ -192,7 +194,7 @@ class SourcePoller[I]:
         try:
             received = self.poll()
         finally:  # what has been read is delivered, even if the source cannot be read any further
-            self._asked_at = time.time()
+            self._asked_at = self.clock.now()
             for call, body in self.due_invocations(self._asked_at):
                 if self._stopping.is_set():  # a read that outlasts `stop` finds the threads gone
                     break
@@ -213,7 +215,7 @@ class SourcePoller[I]:
         if next_time is None or next_time <= self._asked_at:  # what was due then waits for a read or a result
             wait = max_s
         else:
-            wait = min(max_s, max(0.0, next_time - time.time()))
+            wait = min(max_s, max(0.0, next_time - self.clock.now()))
         try:
             entry = self._results.get(timeout=wait) if wait > 0 else self._results.get_nowait()
             while entry is not None:
@@ -224,7 +226,7 @@ class SourcePoller[I]:
 
     def _handle_result(self, call: I, result: InvocationResult) -> None:
         self._in_flight -= 1
-        done = self.handle_result(call, result, time.time())
+        done = self.handle_result(call, result, self.clock.now())
         self.update_statistics(delivered=self._statistics.delivered + done)
         if not isinstance(result, Returned):
             self.update_statistics(last_error=result.error, failures=self._statistics.failures + 1)

@@ -97,7 +97,7 @@ class StreamPoller(SourcePoller[Call]):
             self._described_at = time.monotonic()
 
     def _split(self, shard_id: str) -> list[StreamShard[bytes]]:
-        arn, now = self.mapping.source_arn, time.time()
+        arn, now = self.mapping.source_arn, self.clock.now()
         return [
             StreamShard(self._settings, shard_id=part, source_arn=arn, now=now)
             for part in virtual_shard_ids(shard_id, self._virtual_shards)
@@ -107,14 +107,15 @@ class StreamPoller(SourcePoller[Call]):
         """Read a page and distribute it over the virtual shards. Returns the number of its records."""
         if shard.ended:
             return 0
-        began = time.time()
+        began = self.clock.now()
         page = self._page(shard)
         parts = shard.parts
         filtered = 0
         for record in page:
             passes = self._settings.filter.passes(record.content)
             part = parts[virtual_shard(record.key, len(parts))]
-            part.add((record if passes else replace(record, passes=False),), began)
+            arrived = record.arrived + self.clock.ahead  # by this clock, as windows end by it
+            part.add((replace(record, passes=passes, arrived=arrived),), began)
             filtered += not passes
         if shard.iterator is None:
             shard.end()
@@ -161,7 +162,7 @@ class StreamPoller(SourcePoller[Call]):
         """The fields of a tumbling window, if the mapping has one. The function's response is ignored."""
         if not self._settings.tumbling_window_s:
             return {}
-        window = TumblingWindow.containing(time.time(), self._settings.tumbling_window_s)
+        window = TumblingWindow.containing(self.clock.now(), self._settings.tumbling_window_s)
         return window.fields(shard_id=NO_SHARD, source_arn=self.mapping.source_arn, is_final=True)
 
     def pending(self) -> int:

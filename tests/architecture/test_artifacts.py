@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from local.deployment.layers import loads_libraries
 from tests.architecture.stack import PAGE, ROOT, STAGES, function_id, template
 from tests.sam_build import HOST_ARCHITECTURE, sam_build
 
@@ -84,6 +85,7 @@ def test_every_module_of_the_layer_is_compiled_for_the_templates_python(build: B
         assert head == importlib.util.MAGIC_NUMBER + UNCHECKED_HASH.to_bytes(4, "little"), source
 
 
+@pytest.mark.skipif(not loads_libraries(), reason="this machine does not load modules that are compiled for Lambda")
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_start_compiles_nothing_but_the_handler(stage: str) -> None:
     """The layer's bytecode is used, although its files are newer than it says."""

@@ -3,18 +3,22 @@
  * is printed right after `beforeprint`, so it is redrawn then.
  */
 
+import { el } from "./elements/dom.js";
 import { countOf } from "./values/format.js";
 
+const UNREAD = "This panel was not in view before it was printed, so it was not read. Print again to include it.";
+
 /**
- * Prepare for printing. The browser's menu does not wait: what the page then reads appears in the next print.
+ * Prepare for printing. The browser's menu does not wait: what the page then reads appears in the next print, and the paper
+ * says what it lacks.
  *
- * @param {object[]} panels with `visible`, `isUnread`, `refreshed()` and `onAppearanceChange(isPrinted)`
+ * @param {object[]} panels with `visible`, `isUnread`, `problem`, `stage`, `refreshed()` and `onAppearanceChange(isPrinted)`
  * @param {() => boolean} isPaused
  * @param {(text: string) => HTMLElement} showNotice returns the notice, which is removed later
  */
 export function preparePrinting(panels, isPaused, showNotice) {
   const root = document.documentElement;
-  let [waiting, before] = [null, null];
+  let [waiting, before, remarks] = [null, null, []];
   const outdated = () => panels.filter(({ visible, isUnread }) => isUnread || !(visible || isPaused()));
   const read = (some) => Promise.allSettled(some.map((panel) => panel.refreshed()));
 
@@ -43,7 +47,9 @@ export function preparePrinting(panels, isPaused, showNotice) {
     before ??= { appearance: root.dataset.appearance };
     root.dataset.appearance = "light";
     for (const panel of panels) panel.onAppearanceChange(true);
-    read(panels.filter(({ isUnread }) => isUnread));
+    const unread = panels.filter(({ isUnread }) => isUnread);
+    if (remarks.length === 0) remarks = unread.filter(({ problem }) => problem.hidden).map(remarkOn);
+    read(unread);
   });
 
   addEventListener("afterprint", () => {
@@ -52,5 +58,12 @@ export function preparePrinting(panels, isPaused, showNotice) {
     else root.dataset.appearance = before.appearance;
     before = null;
     for (const panel of panels) panel.onAppearanceChange(false);
+    for (const remark of remarks.splice(0)) remark.remove();
   });
+}
+
+function remarkOn({ stage }) {
+  const remark = el("p", { class: "note", text: UNREAD });
+  stage.before(remark);
+  return remark;
 }

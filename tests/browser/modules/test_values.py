@@ -133,18 +133,6 @@ def test_neighboring_ticks_have_different_labels(serve: Serve, visit: Visit) -> 
     assert found == [labels for _, _, labels in TICKS]
 
 
-def test_zero_has_no_sign(serve: Serve, visit: Visit) -> None:
-    page = visit(serve(FakeApi(rows=day()).respond).url)
-    found = page.evaluate(
-        """async () => {
-            const { formatNumber } = await import('./values/format.js');
-            const { Exact } = await import('./values/exact.js');
-            return [-0, new Exact('-0.0'), -1].map(formatNumber);
-        }"""
-    )
-    assert found == ["0", "0", "-1"]
-
-
 def test_a_leap_second_stays_as_it_is(serve: Serve, visit: Visit) -> None:
     page = visit(serve(FakeApi(rows=day()).respond).url)
     found = page.evaluate(

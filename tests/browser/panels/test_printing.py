@@ -84,6 +84,25 @@ def test_a_second_press_prints_at_once(serve: Serve, visit: Visit) -> None:
 
 
 def test_what_the_menu_prints_is_read_for_the_next_time(serve: Serve, visit: Visit) -> None:
+    """The paper says which panels it lacks: an empty one would look as if there were no rows."""
     page = visit(serve_many(serve).url, width=700, height=600)
+    told = page.locator(".panel", has_text="was not in view before it was printed, so it was not read. Print again")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert told.count() == 5
     expect(page.locator(".panel .fresh", has_text="not read yet")).to_have_count(0)
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert told.count() == 0
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert told.count() == 0
+
+
+def test_a_panel_that_could_not_be_read_is_printed_with_the_reason(serve: Serve, visit: Visit) -> None:
+    api = FakeApi(rows=day())
+    api.problem = (500, {"title": "Out of order"})
+    page = visit(
+        serve(lambda *asked: FakeApi().respond(*asked) if asked[0] == "/aggregates" else api.respond(*asked)).url,
+        ready=False,
+    )
+    expect(page.locator(".panel .problem")).to_contain_text("Out of order")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert "Print again" not in (page.locator(".panel").text_content() or "")

@@ -1,10 +1,12 @@
 /** Numbers, names and durations as text. */
 
-import { Exact, isNumber } from "./exact.js";
+import { Exact, isNumber, isSameNumber } from "./exact.js";
 
 const LANGUAGE = "en";
 /** The most digits that a float is written with. */
 const MAX_DIGITS = 17;
+/** The most digits that a rounded number is shown with. */
+const SHOWN_DIGITS = 12;
 
 /** Return a format for numbers in which zero has no sign. */
 function numberFormat(options) {
@@ -27,10 +29,24 @@ export function toFloat(value) {
 /** Return a number rounded for display: integers in full, others to four significant digits. */
 export function formatNumber(value) {
   const near = Number(value);
-  if (Number.isInteger(near) && Math.abs(near) < 1e15 && !(value instanceof Exact && value.text.includes(".")))
+  if (Number.isInteger(near) && Math.abs(near) < 1e15 && !(value instanceof Exact && isRounded(value, near)))
     return integer.format(near);
   if (Math.abs(near) >= 1e15 || (near !== 0 && Math.abs(near) < 1e-4)) return near.toExponential(3);
-  return Math.abs(near) >= 10_000 ? integer.format(near) : fourDigits.format(near);
+  if (Math.abs(near) >= 10_000) return integer.format(near);
+  return Math.abs(near) < 1000 ? fractionText(near) : fourDigits.format(near);
+}
+
+function isRounded({ text }, near) {
+  return !isSameNumber(text, String(near));
+}
+
+/** Return a number that is no integer with as many digits as it takes not to look like one: 0.9999992, 1.000 at last. */
+function fractionText(near) {
+  if (!Number.isInteger(Number(near.toPrecision(4)))) return fourDigits.format(near);
+  for (let digits = 5; digits < SHOWN_DIGITS; digits += 1)
+    if (!Number.isInteger(Number(near.toPrecision(digits))))
+      return numberFormat({ maximumSignificantDigits: digits + 1 }).format(near);
+  return numberFormat({ minimumSignificantDigits: 4, maximumSignificantDigits: 4 }).format(near);
 }
 
 /** Return the labels of the ticks on the value axis, which are a step apart: short ones, unless these would round. */

@@ -4,10 +4,12 @@ import os
 import shlex
 import subprocess
 import sys
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import pytest
 
+from local.deployment import layers
 from local.deployment.layers import SITE_PACKAGES, mount_layers
 
 
@@ -45,3 +47,36 @@ def test_compiling_runs_in_its_own_session_without_output(tmp_path: Path, capfd:
     mount_layers(build, tmp_path / "whole", compiler)
     assert int((tmp_path / "session").read_text()) != os.getsid(0)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("foreign", ["_core.cpython-313-aarch64-linux-gnu.so", "_core.abi3.so"])
+def test_where_lambdas_libraries_cannot_be_loaded_those_of_this_environment_are_used(
+    foreign: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On macOS, and on Linux with musl: functions could not import msgspec. What this environment lacks stays."""
+    own, package = EXTENSION_SUFFIXES[0], tmp_path / "partial" / "SomeLayer" / "python" / "package"
+    for folder, name in ((package, foreign), (package, f"other{own}"), (tmp_path / "own" / "package", f"_core{own}")):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(folder.parent.name, encoding="utf-8")
+    monkeypatch.setattr("sysconfig.get_path", lambda _: str(tmp_path / "own"))
+    monkeypatch.setattr(layers, "loads_libraries", lambda: False)
+    mount_layers(tmp_path / "partial", tmp_path / "whole", Path(sys.executable))
+    mounted = tmp_path / "partial" / "layers" / "SomeLayer" / "python" / "package"
+    found = {path.name: path.read_text(encoding="utf-8") for path in mounted.iterdir()}
+    assert found == {f"_core{own}": "own", f"other{own}": "python"}
+
+
+@pytest.mark.parametrize(
+    ("suffix", "loads"),
+    [
+        (".cpython-313-aarch64-linux-gnu.so", True),
+        (".cpython-313-x86_64-linux-gnu.so", True),
+        (".cpython-313-x86_64-linux-musl.so", False),
+        (".cpython-313-darwin.so", False),
+    ],
+)
+def test_lambdas_libraries_are_those_of_linux_with_glibc(
+    suffix: str, loads: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sysconfig.get_config_var", {"EXT_SUFFIX": suffix}.get)
+    assert layers.loads_libraries() is loads

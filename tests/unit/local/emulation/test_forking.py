@@ -7,10 +7,11 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from local.emulation.forking import EXITED, LAYERS, MAX_SERVERS, ForkedProcess
+from local.emulation.forking import EXITED, LAYERS, MAX_SERVERS, ForkedProcess, fork_functions
 from tests.unit.local.emulation.conftest import Run, Start, mounted
 
 PROBE = """
@@ -61,6 +62,21 @@ def test_a_fork_finds_what_a_process_of_its_own_finds(run: Run, tmp_path: Path) 
         assert process.stdout.read() == "the end\n"
         assert process.stderr.read() == "a word to standard error \\udcff\n"
         assert process.wait(60) is not None
+
+
+def test_nothing_is_forked_on_macos(layer: Path, tmp_path: Path) -> None:
+    """System libraries crash in forks, for example when a process is named."""
+    runtime: dict[str, Any] = {}
+    fork_functions(runtime, forks=False)
+    script = tmp_path / "worker.py"
+    script.write_text(
+        "import site, os, sys; site.addsitedir(os.environ['PACKAGES']); import tailrace; print(os.getpid())"
+    )
+    env = {**os.environ, LAYERS: str(layer), "PACKAGES": str(layer / "python/lib/python3.13/site-packages")}
+    command = [sys.executable, str(script)]
+    process = runtime["subprocess"].Popen(command, cwd=tmp_path, text=True, env=env, stdout=subprocess.PIPE)
+    assert isinstance(process, subprocess.Popen)
+    assert process.communicate()[0] == f"{process.pid}\n"
 
 
 def test_forks_differ_in_random_numbers_and_show_their_script(run: Run, tmp_path: Path) -> None:

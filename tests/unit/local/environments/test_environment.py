@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -41,8 +42,32 @@ def test_a_failed_command_reports_the_hint_and_its_last_output() -> None:
 
 def test_a_full_disk_is_not_taken_for_the_network() -> None:
     command = [sys.executable, "-c", "import sys; sys.exit('No space left on device (os error 28)')"]
-    with pytest.raises(environment.SetupError, match=r"^Not fetched. There is no space left on the disk.\n  No space"):
+    for hint in ("Not fetched.", f"Not fetched. {environment.NETWORK_HINT}"):
+        told = r"^Not fetched\. There is no space left on a disk\.\n  No space"
+        with pytest.raises(environment.SetupError, match=told):
+            environment.run_command(command, hint)
+
+
+@pytest.mark.parametrize("text", ["Read-only file system (os error 30)", "EACCES: permission denied, mkdir '/x'"])
+def test_a_folder_that_cannot_be_written_is_not_taken_for_the_network(text: str) -> None:
+    """Such as the cache of a package manager in a home that is not writable."""
+    command = [sys.executable, "-c", f"import sys; sys.exit({text!r})"]
+    told = f"^Not fetched. A file or folder cannot be written.\n  {re.escape(text)}$"
+    with pytest.raises(environment.SetupError, match=told):
         environment.run_command(command, f"Not fetched. {environment.NETWORK_HINT}")
+
+
+def test_a_full_disk_is_named_by_a_write_that_names_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(setup, "TOOLS", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["setup.py", "dev"])
+    monkeypatch.setitem(setup.ENVIRONMENTS, "dev", fail)
+    assert setup.main() == 1
+    assert f"No space left on device: check the disks of {setup.ROOT} and " in capsys.readouterr().err
 
 
 def test_a_second_setup_waits_for_the_first(tmp_path: Path) -> None:
