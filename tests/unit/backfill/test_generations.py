@@ -34,8 +34,9 @@ def test_what_cannot_be_done_is_refused() -> None:
     verifying = generations.begin_verify(LIVE, T, "r1", repairs=False)
     with pytest.raises(WrongState):
         generations.begin_build(LIVE, "f", T, "r1")
-    with pytest.raises(WrongState):
-        generations.go_live(unconfirmed)
+    for unready in (unconfirmed, generations.interrupt(BUILDING, "why"), LIVE, NEW):
+        with pytest.raises(WrongState):
+            generations.go_live(unready)
     with pytest.raises(WrongState):
         generations.begin_verify(verifying, T, "r1", repairs=True)
 

@@ -130,10 +130,10 @@ def test_states_are_listed_with_the_progress_of_a_build() -> None:
 def test_a_version_that_is_new_in_the_definition_is_declared_and_a_retired_one_is_left_out() -> None:
     retired = replace(created("sales", 3, "h"), state=State.RETIRED)
     fed = created("sales", 4, "h")  # another deployment's
-    assert [(one.version, one.state) for one in view(LIVE_1, retired, fed, shown=1).states("sales")] == [
-        (4, "live"),
-        (2, "declared"),
-        (1, "live"),
+    assert [(one.version, one.state, one.exact) for one in view(LIVE_1, retired, fed, shown=1).states("sales")] == [
+        (4, "live", True),
+        (2, "declared", False),
+        (1, "live", True),
     ]
     assert [one.version for one in view(retired, shown=3).states("sales")] == [3, 2, 1]
 
