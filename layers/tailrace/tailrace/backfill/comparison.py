@@ -35,6 +35,7 @@ class StoredRow(Struct, frozen=True):
         version: how often they were written.
         repairs: how often the row was repaired.
         expires_at: the second after which the row may go.
+        inexact: how many changes it lacks because the table could not hold them; 0 for none.
     """
 
     counters: Deltas | None = None
@@ -43,6 +44,7 @@ class StoredRow(Struct, frozen=True):
     version: int = 0
     repairs: int = 0
     expires_at: int | None = None
+    inexact: int = 0
 
 
 def merge_lanes(lanes: Sequence[StoredRow]) -> StoredRow:
@@ -128,6 +130,7 @@ class Difference(Struct, frozen=True):
         row: as it was read.
         read_at: the second at which it was read.
         order: whether its order attributes have to be written anew.
+        lanes: the row's other lanes that are marked as inexact, without ``deltas``: what is missing is added once.
     """
 
     key: RowKey
@@ -135,3 +138,4 @@ class Difference(Struct, frozen=True):
     row: StoredRow
     read_at: int
     order: bool = False
+    lanes: tuple["Difference", ...] = ()

@@ -19,6 +19,7 @@ from tailrace.aws.aggregates.expressions import Expression
 from tailrace.definition.aggregate import Layout
 from tailrace.definition.row_attributes import EXPIRES_AT, INEXACT, ITEM_COUNT, UPDATED_AT
 from tailrace.encoding.json_types import Json
+from tailrace.encoding.keys import RowKey
 from tailrace.encoding.numbers import number_text
 
 if TYPE_CHECKING:
@@ -130,17 +131,21 @@ def _set_order_state(expression: Expression, order_state: OrderState) -> None:
     expression.conditions.append(condition)
 
 
-def repair_request(table: str, row: RowChange, repairs: int, now: datetime, *, existed: bool) -> Json:
+def repair_request(  # noqa: PLR0913 - what is written, and what was read
+    table: str, row: RowChange, repairs: int, now: datetime, *, existed: bool, inexact: int
+) -> Json:
     """Return the request that adds what a row lacks, if nobody has repaired it since it was read.
 
-    A row that existed must still exist: one that was removed and made again lacks what the first one had.
+    A row that existed must still exist: one that was removed and made again lacks what the first one had. One that was
+    ``inexact``, as it says itself, is so no more, if it has not come to lack another change since.
     """
     expression = Expression()
     expression.set(UPDATED_AT, _timestamp(now))
     for label, value in zip(row.layout.labels, row.labels, strict=False):
         expression.set(label, value)
     _set_expiry(expression, row.expires_at)
-    expression.remove(INEXACT)
+    if inexact:
+        expression.conditions.append(f"{expression.remove(INEXACT)} = {expression.value(inexact)}")
     for counter, delta in zip(row.layout.counters, row.deltas(), strict=True):
         expression.add(counter, delta)
     count = expression.set(REPAIRS, repairs + 1)
@@ -150,6 +155,14 @@ def repair_request(table: str, row: RowChange, repairs: int, now: datetime, *, e
     if existed:
         expression.conditions.append(f"attribute_exists({expression.name('pk')})")
     return expression.request(table, row.key)
+
+
+def flag_request(table: str, key: RowKey) -> Json:
+    """Return the request that marks a row as inexact, if it still exists."""
+    expression = Expression()
+    expression.add(INEXACT, 1)
+    expression.conditions.append(f"attribute_exists({expression.name('pk')})")
+    return expression.request(table, key)
 
 
 def order_request(table: str, row: RowChange, order_state: OrderState, now: datetime) -> Json:

@@ -209,7 +209,7 @@ def test_a_row_that_is_left_is_counted_beside_one_that_was_not_judged(
         return with_order(context, space, read, firsts) if is_judged else replace(read, judged=False)
 
     monkeypatch.setattr(reading, "_with_order", busy)
-    monkeypatch.setattr(Repairer, "_repair", lambda self, one: "#a" in one.difference.key[0] and repair(self, one))
+    monkeypatch.setattr(Repairer, "_repair", lambda self, one: "#a" in one.key[0] and repair(self, one))
     verdict = spoiled.verify(repairs=True)
     assert {(one["pk"], one["finding"], one["repaired"]) for one in verdict.findings} == {
         ("sales@1#a", "not judged", True),

@@ -169,8 +169,10 @@ def _compare(
         expected = expected_counters(known[0] if known else None, steps, stored, journal.marks, width)
         deltas = difference(expected, stored)
         order = first.order is not None and dict(first.order) != dict(first.row.order)
-        found = Difference(first.key, deltas or (0,) * width, first.row, first.read_at, order=order)
-        if any(one.inexact for one in of_row):
+        nothing = (0,) * width
+        others = tuple(Difference(one.key, nothing, one.row, one.read_at) for one in of_row[1:] if one.row.inexact)
+        found = Difference(first.key, deltas or nothing, first.row, first.read_at, order, others)
+        if first.row.inexact or others:
             yield Finding("inexact", found, expected, first.order, key in undecidable)
         elif deltas is not None or order:
             yield Finding("different", found, expected, first.order, key in undecidable)

@@ -49,7 +49,6 @@ class ReadRow(Struct, frozen=True):
         key: its key.
         row: the row.
         read_at: the second.
-        inexact: whether the table could not hold a sum of it.
         order: what its value rows amount to, read with it; None if there are none, or they cannot be matched to it.
         judged: whether its order attributes can be compared.
     """
@@ -57,7 +56,6 @@ class ReadRow(Struct, frozen=True):
     key: RowKey
     row: StoredRow
     read_at: int
-    inexact: bool = False
     order: Mapping[str, Any] | None = None
     judged: bool = True
 
@@ -169,10 +167,7 @@ def _read(context: JobContext, space: RowSpace, keys: Iterable[RowKey], firsts: 
         if pinned:
             found |= dict(_batch(context, pinned))
         rows = {key: found.get(key, {}) for key in chunk}
-        read = {
-            key: ReadRow(key, stored_row(space, key, row), context.now, inexact=INEXACT in row)
-            for key, row in rows.items()
-        }
+        read = {key: ReadRow(key, stored_row(space, key, row), context.now) for key, row in rows.items()}
         main = [one for key, one in read.items() if space.is_main(key) and space.aggregate.value_rows]
         # each makes several calls: sequentially, a partition would take longer than an invocation
         calls = [partial(_with_order, context, space, one, firsts) for one in main]
@@ -201,7 +196,8 @@ def stored_row(space: RowSpace, key: RowKey, row: Mapping[str, Any]) -> StoredRo
         if order.get(name) == 0:  # as if the attribute were missing
             del order[name]
     counters = tuple(row.get(counter, 0) for counter in space.layout(key).counters)
-    return StoredRow(counters, marks, order, row.get(ORDER_VERSION, 0), row.get(REPAIRS, 0), row.get(EXPIRES_AT))
+    numbers = (row.get(ORDER_VERSION, 0), row.get(REPAIRS, 0), row.get(EXPIRES_AT), int(row.get(INEXACT, 0)))
+    return StoredRow(counters, marks, order, *numbers)
 
 
 def _is_about_to_go(space: RowSpace, row: Mapping[str, Any], now: int) -> bool:
@@ -240,7 +236,7 @@ def _with_order(context: JobContext, space: RowSpace, read: ReadRow, firsts: "Ma
         if again.version == main.version and is_comparable(main, below, firsts.of(below)):
             wrong = wrong_candidates(stored_order(space.aggregate, row), values)
             return replace(read, order=state | _counts(values) | ({RESERVE: wrong} if wrong else {}))
-        read = ReadRow(read.key, again, context.now, inexact=INEXACT in row)
+        read = ReadRow(read.key, again, context.now)
     return replace(read, judged=False)
 
 
@@ -267,12 +263,13 @@ def _line(read: ReadRow) -> bytes:
     row = read.row
     marks = {name: str(number) for name, number in row.marks.items()}
     body = [*read.key, row.counters, marks, dict(row.order), row.version, row.repairs, row.expires_at]
-    return dumps([*body, read.read_at, read.inexact, read.order, read.judged]).encode()
+    return dumps([*body, read.read_at, row.inexact, read.order, read.judged]).encode()
 
 
 def parse_read_row(line: bytes) -> ReadRow:
     """Read a line that :func:`read_rows` wrote."""
     pk, sk, counters, marks, order, version, repairs, expires_at, read_at, inexact, below, judged = loads_own(line)
     found = {name: int(number) for name, number in marks.items()}
-    row = StoredRow(None if counters is None else tuple(counters), found, order, version, repairs, expires_at)
-    return ReadRow((pk, sk), row, read_at, inexact, below, judged)
+    numbers = (version, repairs, expires_at, int(inexact))
+    row = StoredRow(None if counters is None else tuple(counters), found, order, *numbers)
+    return ReadRow((pk, sk), row, read_at, below, judged)

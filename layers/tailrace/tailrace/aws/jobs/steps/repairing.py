@@ -11,7 +11,13 @@ from tailrace.aggregation.row_changes import RowChange
 from tailrace.aggregation.values.counted_values import ValueState
 from tailrace.aws.aggregates.expiry import EmptyRowExpiry
 from tailrace.aws.aggregates.order_state import OrderReader
-from tailrace.aws.aggregates.update_expressions import ORDER_VERSION, REPAIRS, order_request, repair_request
+from tailrace.aws.aggregates.update_expressions import (
+    ORDER_VERSION,
+    REPAIRS,
+    flag_request,
+    order_request,
+    repair_request,
+)
 from tailrace.aws.aggregates.value_counter import ValueCounter
 from tailrace.aws.jobs.context import JobContext
 from tailrace.aws.jobs.findings import Finding
@@ -51,7 +57,10 @@ class Repairer(Struct, frozen=True):
             finding = by_key[found.key]
             if finding.kind == "not judged":
                 continue
-            done[found.key] = not finding.undecidable and self._can_be_repaired(found) and self._repair(finding)
+            parts = found, *found.lanes
+            can_be_repaired = not finding.undecidable and all(map(self._can_be_repaired, parts))
+            # the flags of other lanes go last: until then, the row lacks something
+            done[found.key] = can_be_repaired and all(map(self._repair, parts))
             if not done[found.key]:
                 continue
             main = self.space.main_key(found.key)
@@ -59,6 +68,8 @@ class Repairer(Struct, frozen=True):
                 rewritten.setdefault(main, []).append(found.key)
         for main, repaired in rewritten.items():
             written = self._rewrite_order(main)
+            if not written and main in by_key and by_key[main].difference.row.inexact:
+                self._send(flag_request(self.context.aggregates_table, main))  # it still lacks its order measures
             # a main row may agree with its wrong value rows, and then has no finding that would say that it is left
             done |= {key: done.get(key, True) and written for key in (main, *repaired)}
         for key, finding in by_key.items():
@@ -75,17 +86,22 @@ class Repairer(Struct, frozen=True):
             stays(end, now, timing.timeout_s, timing.margin_s) for end in ends
         )
 
-    def _repair(self, finding: Finding) -> bool:
-        """Add what a row lacks; False if it was repaired or made again since it was read."""
-        found = finding.difference
-        if not any(found.deltas) and finding.kind != "inexact":
+    def _repair(self, found: Difference) -> bool:
+        """Add what a row lacks; False if it was repaired or made again, or lacks more, since it was read."""
+        if not any(found.deltas) and not found.row.inexact:
             return True
         context, known = self.context, self.base.get(found.key)
         expires_at = self.space.expires_at(found.key)
         labels = () if known is None else known.labels
         change = RowChange(self.space.layout(found.key), found.key, labels, expires_at, [(0, found.deltas)])
-        existed = found.row.counters is not None
-        request = repair_request(context.aggregates_table, change, found.row.repairs, context.clock(), existed=existed)
+        request = repair_request(
+            context.aggregates_table,
+            change,
+            found.row.repairs,
+            context.clock(),
+            existed=found.row.counters is not None,
+            inexact=found.row.inexact,
+        )
         if not self._send(request) and not self._was_repaired(found):
             return False
         EmptyRowExpiry(context.dynamodb, context.aggregates_table).expire_empty_rows([change], context.clock())
