@@ -141,7 +141,7 @@ def _advice(report: Report) -> Iterator[str]:
 def _write_behind(rate: Rate) -> Iterator[str]:
     seconds = rate.write_behind_s
     if seconds and rate.window_s != rate.plan.load.window_s:
-        yield f"with it, WriteBehindSeconds={seconds}, which saves more than a tenth of the write units"
+        yield f"together with WriteBehindSeconds={seconds}, which saves more than a tenth of the write units"
     elif seconds and seconds != rate.plan.load.write_behind_s:
         units, paid = rate.by_write_behind[seconds]
         yield (

@@ -53,9 +53,8 @@ class Difference(Struct, frozen=True):
     found: Any
 
     def __str__(self) -> str:
-        return (
-            f"row {' '.join(self.row)}: {self.found} {self.way}, {self.expected} as one fold of the items that are left"
-        )
+        row = " ".join(self.row)
+        return f"row {row}: {self.found} {self.way}, but {self.expected} after one fold of the remaining items"
 
 
 def generate(subjects: Mapping[str, Subject], pools: Mapping[str, Sequence[Item]], random: Random) -> list[Write]:

@@ -86,7 +86,7 @@ _plain_key = lru_cache(CollectionKey)
 def history(
     collection: str, writes: Iterable[tuple[str, Item | None]], first: int = 1, pipeline: Pipeline | None = None
 ) -> list[Json]:
-    """Return the stream records of writes ``(id, item)``, None for a deletion, to a table that is empty at first.
+    """Return the stream records of writes ``(id, item)`` to an initially empty table; an item of None is a deletion.
 
     A write that changes nothing makes no record, as in DynamoDB. ``first`` is the first sequence number. ``pipeline``
     is that of :func:`record`.
@@ -109,7 +109,7 @@ def history(
 
 
 def event(records: Iterable[Row], *, shard: str | None = SHARD) -> Json:
-    """Return the Lambda event of a mapping with a tumbling window; without a shard, of a mapping without a window."""
+    """Return the Lambda event of a mapping with a tumbling window; without a shard, that of a mapping without one."""
     if shard is None:
         return {"Records": list(records)}
     return {

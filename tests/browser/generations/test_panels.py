@@ -48,7 +48,7 @@ def test_a_version_that_is_not_fed_any_more_is_not_up_to_date(serve: Serve, visi
     page = visit(serve(api.respond).url, clock=True)
     page.clock.run_for(1500)
     mark = page.locator(".panel .fresh")
-    expect(mark).to_have_text("not updated any more")
+    expect(mark).to_have_text("no longer updated")
     expect(page.locator("#state")).to_have_text("1 panel is not up to date")
     api.aggregates = [described(1, LIVE)]
     page.clock.run_for(LISTED_EVERY_MS + 1500)

@@ -57,11 +57,11 @@ def test_what_is_not_built_is_never_read(unready: Generation) -> None:
         ),
         (
             view(LIVE_1, BUILDING_2, shown=1, pipeline=without_old),
-            "sales@1 is not in the definition any more, and sales@2 is being built",
+            "sales@1 is no longer in the definition, and sales@2 is being built",
         ),
         (
             view(LIVE_1, LIVE_2, shown=1, pipeline=without_old),
-            "sales@1 is not in the definition any more, and sales@2 is live: run `tailrace rebuild sales` to show it",
+            "sales@1 is no longer in the definition, and sales@2 is live: run `tailrace rebuild sales` to show it",
         ),
         (
             view(interrupt(LIVE_2, "old code ran"), shown=None),
@@ -100,7 +100,7 @@ def test_without_control_rows_the_highest_version_is_read_and_nothing_is_claimed
         (doubt(LIVE_1, "a batch was given up"), False, "a batch was given up"),
         (interrupt(LIVE_1, "another definition ran"), False, "another definition ran"),
         (interrupt(LIVE_1, ""), False, "it was interrupted: run `tailrace rebuild sales`"),
-        (replace(LIVE_1, state=State.RETIRED), False, "it is not kept up to date any more"),
+        (replace(LIVE_1, state=State.RETIRED), False, "it is no longer kept up to date"),
         # what was doubted and then verified is exact; the doubt is history
         (replace(doubt(LIVE_1, "a batch was given up"), verified=True), True, None),
     ],

@@ -39,7 +39,7 @@ export function describeFreshness(read, silenceS, failure, limitS, isFed = true)
     return { state: "late", text: `${lag} behind`, warning };
   }
   if (failure) return { state: "late", text: `updated ${formatDuration(ageS)} ago`, warning: null };
-  if (!isFed) return { state: "late", text: "not updated any more", warning: null };
+  if (!isFed) return { state: "late", text: "no longer updated", warning: null };
   if (isEmpty) return { state: "none", text: "no rows", warning: null };
   if (isOld) return { state: "none", text: `read ${formatDuration(ageS)} ago`, warning: null };
   return { ...describeChange(freshness, ageS), warning: null };

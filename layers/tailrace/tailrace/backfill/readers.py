@@ -136,7 +136,7 @@ class ReadersView(Struct, frozen=True):
     def _why_not_built(self, name: str, newest: GenerationState) -> str:
         pointer = self.pointers.get(name)
         before = shown(pointer, self.generations)
-        gone = "" if before is None else f"{name}@{before.version} is not in the definition any more, and "
+        gone = "" if before is None else f"{name}@{before.version} is no longer in the definition, and "
         if newest.state == State.BUILDING and newest.reason is None:
             done = "" if newest.progress is None else f", {int(newest.progress * 100)}% done"
             return f"{gone}{name}@{newest.version} is being built{done}"
@@ -155,5 +155,5 @@ def _reason(generation: Generation) -> str | None:
         case State.LIVE:
             return f"not verified: run `tailrace verify {generation.aggregate}`"
         case State.RETIRED:
-            return "it is not kept up to date any more"
+            return "it is no longer kept up to date"
     return f"it was interrupted: run `tailrace rebuild {generation.aggregate}`"

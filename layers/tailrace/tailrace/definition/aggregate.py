@@ -85,13 +85,13 @@ class Aggregate:
             time bucket. An item whose group field is missing or null is in no row. Without groups, there is one row.
         measures: the measures of each row, by name.
         where: restricts the aggregate to the items that satisfy this predicate.
-        each: the path of a list, map or set: each of its elements contributes, in a row of its own groups. Groups,
-            measures and predicates see the item with the element in place of the list, so ``lines.product`` is a
-            field of the line. A map's entry has the fields ``key`` and ``value``. An item without elements is in no
-            row.
+        each: the path of a list, map or set: its elements are counted instead of items, each in the row of its groups.
+            Groups, measures and predicates see the item with the element in place of the list, so ``lines.product``
+            is a field of the line. A map's entry has the fields ``key`` and ``value``. An item without elements is in
+            no row.
         keep: how long a row is kept after its time bucket has ended; None keeps it forever.
         version: part of the key. Increment it whenever the meaning of the aggregate changes.
-        lanes: the number of rows among which each row is spread, for rows that more shards of the stream update than
+        lanes: the number of rows over which each row is spread, for rows that more shards of the stream update than
             one partition of the table can absorb. Readers add the lanes up. Linear measures only.
         listed: maintains a list of the first group's values, with the number of items of each, for readers. The list
             is one partition of the table, written whenever an item enters or leaves a value; turn it off if that

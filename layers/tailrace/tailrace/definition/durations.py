@@ -11,7 +11,7 @@ def days(number: float) -> timedelta:
     """Return a duration of this many days, for ``keep=``.
 
     Raises:
-        DefinitionError: the number is not a number, or too large.
+        DefinitionError: the argument is not a number, or is too large.
 
     Example:
         >>> from tailrace import days
@@ -48,7 +48,7 @@ def minutes(number: int, source: str, **options: Unpack[TimeOptions]) -> BucketG
 def minutes(number: float, source: str | None = None, **options: Unpack[TimeOptions]) -> timedelta | BucketGroup:
     """Return a duration; with a time field, a group by several minutes, whose attribute is ``minutes``, or ``name``.
 
-    The buckets begin at local midnight, so their number must divide a day.
+    The buckets begin at local midnight, so the number of minutes must divide a day.
 
     Raises:
         DefinitionError: the number does not divide a day, or is not a number; or an option is unknown.

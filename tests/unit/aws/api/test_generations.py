@@ -150,7 +150,7 @@ def test_a_build_under_way_is_refused_with_its_progress(cloud: Cloud, monkeypatc
     control(cloud, OLD, BUILDING, DAYS, pointer=OLD)
     status, problem = call("GET", "/aggregates/sales/rows", None, "shop=a")
     assert (status, problem["progress"]) == (503, Decimal("0.42"))
-    text = "sales@1 is not in the definition any more, and sales@2 is being built, 42% done"
+    text = "sales@1 is no longer in the definition, and sales@2 is being built, 42% done"
     assert problem["detail"] == text
     # the other aggregates are read as before
     assert get("sale_days/rows", "day=2024-03-05")[1]["rows"]

@@ -136,7 +136,7 @@ def test_write_behind_is_advised_for_rows_that_may_be_old() -> None:
     assert re.search(r"^changes folded before they are written +300,000$", text, re.MULTILINE)
     assert re.search(r"^2 s +1\.67 ", text, re.MULTILINE)  # what windows do without it
     text = printed(Timing(freshness_s=62, window_s=1, shards=1))  # both that are advised are no longer together
-    assert "5,000/s: AggregateWindowSeconds=2\n    with it, WriteBehindSeconds=60, which saves more" in text
+    assert "5,000/s: AggregateWindowSeconds=2\n    together with WriteBehindSeconds=60, which saves more" in text
 
 
 def test_write_behind_of_a_stack_can_be_left_out(

@@ -55,7 +55,7 @@ class HopGroup(BucketGroup):
 
 
 def hop(source: str, *, size: timedelta, every: timedelta, **options: Unpack[TimeOptions]) -> HopGroup:
-    """Group by windows of ``size`` that begin ``every`` so often; the row attribute is ``hop``, or ``name``.
+    """Group by windows of length ``size``, a new one each ``every``; the row attribute is ``hop``, or ``name``.
 
     The first window of a day begins at local midnight, the others follow at intervals of ``every``: a number of
     seconds, minutes or hours that divides a day, or one day.

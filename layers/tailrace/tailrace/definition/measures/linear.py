@@ -164,9 +164,9 @@ def count(*, where: Predicate | None = None, **metadata: Unpack[DisplayMetadata]
 
 
 def count_items(*, where: Predicate | None = None, **metadata: Unpack[DisplayMetadata]) -> Measure:
-    """Count the items, where :func:`count` counts their elements: for aggregates with ``each=``.
+    """Count items, not their elements, in an aggregate with ``each=``.
 
-    An item counts once in each row that contains an element of it that satisfies ``where``. Without
+    An item counts once in each row that has one of its elements that satisfies ``where``. Without
     ``each=``, it is the same as :func:`count`.
 
     Example:

@@ -80,7 +80,7 @@ def _see_stream(context: JobContext, generations: Sequence[Generation]) -> None:
         raise JobEnded(
             f"the table's stream is not the one that the stack reads: deploy with ItemsStreamArn={latest}"
             if latest
-            else "the table has no stream any more: turn it on with both images, and deploy its ItemsStreamArn"
+            else "the table no longer has a stream: turn it on with both images, and deploy its ItemsStreamArn"
         )
     if not can_be_read(boundary_of(generations[0]), context.now):
         hours = STREAM_KEEPS_S // 3600
