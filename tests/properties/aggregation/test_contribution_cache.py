@@ -68,6 +68,17 @@ def test_the_fold_from_caches_equals_the_reference_path_on_nested_fields(steps: 
     assert folded == described(by_reference_path(records, inner))
 
 
+@pytest.mark.parametrize("second", [{"shop": "a"}, {"amount": [1]}, {"amount": {"a": 1}}, {"amount": b"1"}])
+def test_an_item_is_not_counted_like_one_with_other_values_in_its_place(second: dict[str, Any]) -> None:
+    here = Collection("things", schema={})
+    sums = Aggregate("sums", of=here, by=[field("shop.name")], measures={"sum": total("amount")})
+    pipeline = Pipeline([here], [sums])
+    plain = {"shop": {"name": "a"}, "amount": None}
+    records = records_of("things", [(None, plain, False), (None, plain | second, False)])
+    folded = described(fold_records(records, pipeline, lane_seed="b"))
+    assert folded == described(by_reference_path(records, pipeline))
+
+
 @given(changes)
 def test_the_fold_from_caches_equals_the_reference_path(steps: list[tuple[Any, Any, bool]]) -> None:
     records = records_of("things", steps)

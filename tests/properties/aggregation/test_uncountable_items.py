@@ -7,12 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tailrace.aggregation.fold import fold_records
 from tailrace.aggregation.plan import plan_of
 from tailrace.encoding.numbers import EXACT
 from tailrace.errors import InvalidItem
 from tests.properties.aggregation.things import (
     inner,
+    merged,
     raw,
+    records_of,
     regular,
     summed,
     things,
@@ -63,3 +66,13 @@ def test_an_item_like_one_that_was_counted_is_examined_itself(changed_fields: di
     evaluator = plan_of(summed).cached["things"]
     assert evaluator.uncountable(item) == []
     assert evaluator.uncountable(item | changed_fields)
+
+
+def test_an_item_is_reported_once_whenever_it_becomes_uncountable() -> None:
+    whole = {"shop": "a", "at": "2024-10-27T00:30:00Z", "in": {"shop": "a"}, "paid": True, "share": 1, "amount": 1}
+    text, other, moved = whole | {"amount": "7"}, whole | {"amount": "8"}, whole | {"amount": "7", "shop": "b"}
+    steps = [(None, text), (text, other), (other, moved), (moved, whole), (whole, text), (text, None), (None, whole)]
+    folded = fold_records(records_of("things", [(*step, False) for step in steps]), summed)
+    reported = [(int(one.event_id, 16), one.aggregate) for one in folded.poison]
+    assert reported == [(number, name) for number in (1, 5) for name in ("hours", "shops")]
+    assert merged(folded) == merged(fold_records(records_of("things", [(None, whole, False)]), summed))

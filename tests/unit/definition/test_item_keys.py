@@ -46,6 +46,7 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     "an unknown type": (lambda: collection(key={"PK": "{a:int}"}), "'{a:int}' is not a placeholder"),
     "spaces around a name": (lambda: collection(key={"PK": "A#{ a }"}), "'{ a }' is not a placeholder"),
     "a number beside a text": (lambda: collection(key={"PK": "A#{a:number}"}), "nothing else"),
+    "a text before a number": (lambda: collection(key={"PK": "{a}#{b:number}"}), "nothing else"),
     "a field of two types": (lambda: collection(key={"PK": "{a}", "SK": "{a:number}"}), "{a} is of two types"),
     "a field that the schema forbids": (lambda: collection(schema=CLOSED), "'customer'"),
     "the TTL attribute as a field": (

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from tailrace import Aggregate, Collection, count, day, distinct, field, hop, hour, hours, minutes, second, week
+from tailrace import Aggregate, Collection, count, day, distinct, field, hop, hour, hours, minutes, second, top, week
 from tailrace.errors import InvalidMessage, NotAdditive, UnsupportedKeyOrder
 from tailrace.http.openapi.aggregates import aggregate_paths
-from tailrace.queries.parameters import parse_ranking_query, parse_row_query
+from tailrace.queries.parameters import parse_group_query, parse_ranking_query, parse_row_query
 from tailrace.queries.time_ranges import BucketRange
 
 SALES = Collection("sales", schema={"type": "object"})
@@ -42,6 +42,12 @@ ROWS: list[tuple[Aggregate, list[tuple[str, str]], type[Exception], str]] = [
         [*OF_SHOP, ("from", "1729983600")],
         InvalidMessage,
         r"'1729983600' \(expected ISO 8601, such as 2024-06-01T10:00:00Z\)",
+    ),
+    (
+        HOURS,
+        [*OF_SHOP, ("hour", "2024-10-26T01:00+00:00"), ("interval", "day")],
+        InvalidMessage,
+        "hour is a single hour: use from and to with interval",
     ),
     (HOURS, [*OF_SHOP, ("interval", "Day")], InvalidMessage, "interval must be one of day, week"),
     (HOURS, [*OF_SHOP, ("interval", "")], InvalidMessage, "interval must be one of day, week"),
@@ -83,6 +89,19 @@ def test_rankings_that_cannot_be_had(
 ) -> None:
     with pytest.raises(error, match=message):
         parse_ranking_query(aggregate, [*parameters, ("by", "n")])
+
+
+@pytest.mark.parametrize("by_measure", [[("by", "usual")], [("by", "gone")], []])
+def test_rows_are_ranked_by_a_single_value_only(by_measure: list[tuple[str, str]]) -> None:
+    sales = Aggregate("sales_by", of=SALES, by=[SHOP, day("at")], measures={"n": count(), "usual": top("kind", 2)})
+    with pytest.raises(InvalidMessage, match=r"by must be a measure to rank by: n$"):
+        parse_ranking_query(sales, [*OF_SHOP, *by_measure])
+
+
+def test_only_a_list_in_key_order_continues_at_a_cursor() -> None:
+    for order in ([], [("order", "items")]):
+        with pytest.raises(InvalidMessage, match="cursor requires order=key"):
+            parse_group_query(SHOPS, [*order, ("cursor", parse_group_query(SHOPS, []).cursor("a"))])
 
 
 def test_a_range_may_have_ten_thousand_buckets() -> None:

@@ -39,6 +39,7 @@ def test_an_hour_below_zero_is_in_no_day_but_a_lane_below_zero_is_in_its_row() -
     plain = Aggregate("n", of=events, by=by, measures={"n": count()})
     assert rolled_up(plain, "day", [dict(row) for row in rows]) == [("a", 3)]
     assert rolled_up(plain, "day", [dict(row) for row in reversed(rows)]) == [("a", 3)]
+    assert rolled_up(plain, "day", [rows[0], {"kind": "a", "n": 0, "~n": 0}]) == []
     lanes = Aggregate("n", of=events, by=by, measures={"n": count()}, lanes=2)
     same_hour = [row | {"hour": "2024-03-05T09:00+00:00"} for row in rows]
     assert rolled_up(lanes, None, [dict(row) for row in same_hour]) == [("a", 2)]

@@ -43,11 +43,6 @@ class Effect(Struct):
         return self.after.item
 
     @property
-    def rejection(self) -> InvalidItem | None:
-        """Why the new version is invalid, if it is."""
-        return self.after.rejection
-
-    @property
     def kind(self) -> str | None:
         """The kind of the change, as :func:`change_kind` returns it."""
         return change_kind(self.old is not None, self.new is not None, expired=self.change.expired)
@@ -63,7 +58,7 @@ def change_kind(before: bool, after: bool, *, expired: bool) -> str | None:
 
 
 def derive_effect(change: Change, pipeline: Pipeline) -> Effect:
-    """Validate and transform both versions of a change. Invalid items do not raise; see :attr:`Effect.rejection`."""
+    """Validate and transform both versions of a change. Invalid items do not raise; see :attr:`Version.rejection`."""
     collection = pipeline.collections_by_name.get(change.collection)
     if collection is None:
         unknown = None if change.new is None else unknown_collection(change.collection, pipeline)

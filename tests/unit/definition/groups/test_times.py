@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tailrace import DefinitionError, day, first, hour, minute
+from tailrace import DefinitionError, day, first, hour, minute, second
 from tailrace.definition.groups import buckets
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.errors import InvalidItem, InvalidMessage
@@ -50,6 +50,20 @@ def test_what_rfc_3339_and_iso_8601_allow_is_read(time: str) -> None:
     else:  # in a query, a date is the whole day
         with pytest.raises(InvalidMessage, match="spans more than one minute"):
             bucket_label(minute("t"), time)
+
+
+@pytest.mark.parametrize(
+    ("time", "clock"),
+    [
+        ("2024-06-01T10:30.25Z", "10:30:15"),
+        ("2024-06-01T10.51", "10:30:36"),
+        ("20240601T103007.9Z", "10:30:07"),
+        ("2024-06-01T10:30:07,99999999+00", "10:30:07"),
+        ("2024-06-30T23:59:60Z", "23:59:59"),
+    ],
+)
+def test_a_fraction_belongs_to_the_last_element(time: str, clock: str) -> None:
+    assert f"T{clock}" in str(second("t").value({"t": time}))
 
 
 def test_the_end_of_a_day_is_local_midnight_also_where_clocks_skip_it() -> None:

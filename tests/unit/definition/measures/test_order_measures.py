@@ -253,6 +253,11 @@ def test_entries_have_their_members_in_the_order_of_the_definition_however_the_t
     assert bids.render("bids", {}) == []
 
 
+def test_without_values_a_list_is_empty_a_count_is_0_and_nothing_else_is_there() -> None:
+    measures = distinct("x"), top("x", 2), smallest("x", 1), minimum("x"), quantile("x", "0.5"), first("x", by="at")
+    assert [measure.render("m", {}) for measure in measures] == [0, [], [], None, None, None]
+
+
 def test_lists_and_orders_read_nested_fields() -> None:
     item = {"price": {"amount": 5}, "seller": {"name": "ada"}, "meta": {"version": 3}}
     bids = largest("price.amount", 2, show=["seller.name"])
