@@ -216,7 +216,7 @@ def _say_verdict(found: Mapping[str, Any]) -> int:
     )
     unknown = found.get("not_judged") or []
     if counts.get("inexact"):
-        say(f"{counted(counts['inexact'], 'row')} cannot hold a sum and is not exact.")
+        say(f"{counted(counts['inexact'], 'row')} marked as inexact: the table refused a sum or the order measures.")
     if unknown:
         say(
             "Not judged, because items expired before their images were kept, in a discarded batch that cannot be "
@@ -224,7 +224,7 @@ def _say_verdict(found: Mapping[str, Any]) -> int:
         )
     if counts.get("not_judged"):
         say(f"{counted(counts['not_judged'], 'row')} changed too often to compare the order measures.")
-    if found["report"] and counts["different"]:
+    if found["report"] and (counts["different"] or counts.get("inexact")):
         say(f"Report: {found['report']} in the history bucket.")
     # jobs of earlier releases do not count what is left
     if counts.get("left", counts["different"] + counts.get("inexact", 0) - counts["repaired"]) > 0:

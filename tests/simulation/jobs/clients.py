@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from msgspec import Struct, field
 
 from tailrace.encoding.json_types import Json
+from tests.simulation.world.clients import strongly_consistent
 
 type Hook = Callable[[], None]
 
@@ -33,15 +34,36 @@ class Hooked(Struct, frozen=True):
 
 
 class DynamoDB(Struct):
-    """Tables in memory; what the in-memory database does not know is added here."""
+    """Tables in memory; what the in-memory database does not know is added here.
+
+    Reads are always consistent here, so a job that forgets ConsistentRead fails.
+    """
 
     database: Any
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.database, name)
 
+    def get_item(self, **request: Any) -> Json:
+        """Read one row."""
+        row: Json = self.database.get_item(**strongly_consistent(request))
+        return row
+
+    def query(self, **request: Any) -> Json:
+        """Read a page of a partition."""
+        page: Json = self.database.query(**strongly_consistent(request))
+        return page
+
+    def batch_get_item(self, *, RequestItems: Mapping[str, Json]) -> Json:  # noqa: N803
+        """Read some rows."""
+        for one in RequestItems.values():
+            strongly_consistent(one)
+        rows: Json = self.database.batch_get_item(RequestItems=RequestItems)
+        return rows
+
     def scan(self, **request: Any) -> Json:
         """Return a segment of a table."""
+        strongly_consistent(request)
         segment, total = request.pop("Segment", 0), request.pop("TotalSegments", 1)
         page: Json = self.database.scan(**request)
         rows = [row for row in page["Items"] if _hash(row["pk"]["S"]) % total == segment]

@@ -72,18 +72,26 @@ class Table(Struct):
 
     def batch_get_item(self, *, RequestItems: Mapping[str, Json]) -> Json:  # noqa: N803
         """Read some rows."""
-        parts = RequestItems.values()
+        parts = [*map(strongly_consistent, RequestItems.values())]
         if any(key["pk"]["S"] == CONTROL for part in parts for key in part["Keys"]):
             # without a place among the calls that faults count: histories of jobs let processes die at it
             return self.database.batch_get_item(RequestItems=RequestItems)
-        consistent = {"ConsistentRead": all(part.get("ConsistentRead") for part in parts)}
-        return self._read("BatchGetItem", lambda: self.database.batch_get_item(RequestItems=RequestItems), consistent)
+        return self.injector.send("BatchGetItem", "", lambda: self.database.batch_get_item(RequestItems=RequestItems))
 
     def _read(self, operation: str, call: Call, request: Json) -> Json:
-        # reads are always consistent here, so a stage that forgets ConsistentRead must fail
-        if not request.get("ConsistentRead"):
-            raise Unsupported(f"{operation} without ConsistentRead")
+        strongly_consistent(request)
         return self.injector.send(operation, "", call)
+
+
+def strongly_consistent(request: Json) -> Json:
+    """Return a read if it is strongly consistent: those in memory always are, so whoever forgets it must fail.
+
+    Raises:
+        Unsupported: it is not.
+    """
+    if not request.get("ConsistentRead"):
+        raise Unsupported(f"a read without ConsistentRead: {sorted(request)}")
+    return request
 
 
 class Streams(Struct):

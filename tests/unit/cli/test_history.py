@@ -14,6 +14,7 @@ from cli import history, jobs
 from cli.__main__ import main
 
 COUNTS = {"rows": 12, "different": 0, "repaired": 0, "not_judged": 0, "inexact": 0}
+INEXACT = {"counts": COUNTS | {"inexact": 1, "repaired": 1, "left": 0}}
 DONE = {"state": "done", "reason": "", "targets": ["shops@2"], "counts": COUNTS, "report": "reports/j.jsonl"}
 RUNNING = {"job": "j", "kind": "build", "state": "running", "phase": "reading the items", "done": 2, "total": 4}
 STARTED = {"job": "j", "targets": ["shops@2"], "resumed": False}
@@ -206,12 +207,15 @@ def test_a_sample_without_a_row_is_no_success(scripted: Callable[..., Stack], sa
     assert main(["verify", "--sample", sample, "--stack", "tailrace"]) == status
 
 
-def test_generations_that_cannot_be_judged_are_named(
-    scripted: Callable[..., Stack], capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("found", "status", "told"), [({"not_judged": ["visits@1"]}, 4, "visits@1"), (INEXACT, 0, "measures.\nReport: ")]
+)
+def test_what_was_found_is_told(
+    scripted: Callable[..., Stack], capsys: pytest.CaptureFixture[str], found: Json, status: int, told: str
 ) -> None:
-    scripted(STARTED, DONE | {"not_judged": ["visits@1"]})
-    assert main(["verify", "--stack", "tailrace"]) == 4
-    assert "visits@1" in capsys.readouterr().out
+    scripted(STARTED, DONE | found)
+    assert main(["verify", "--stack", "tailrace"]) == status
+    assert told in capsys.readouterr().out
 
 
 def test_the_report_is_saved(scripted: Callable[..., Stack], tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from local.in_memory import Database
 from local.in_memory.errors import client_error
+from tailrace.aws.backfill.progress_rows import ProgressRows
 from tailrace.aws.custom_resources.first_control_rows import write_first_control_rows
 from tailrace.encoding.tagged_json import loads
 from tests.simulation.jobs.world import World
@@ -59,3 +60,23 @@ def test_an_interruption_is_counted_even_if_the_response_is_lost(
     inexact = sum(not one.exact for one in control.read().generations.values())
     told = [loads(line) for line in capsys.readouterr().out.splitlines() if "GenerationsInterrupted" in line]
     assert sum(line["GenerationsInterrupted"][0] for line in told) == inexact > 0
+
+
+def test_control_rows_that_a_busy_table_does_not_return_are_not_missing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the rows would be adopted, and what older code has processed would be accepted as counted."""
+    read, busy = Database.batch_get_item, [True]
+
+    def batch_get_item(database: Database, **request: Any) -> Any:
+        if busy and "progress" in request["RequestItems"]:
+            busy.clear()
+            return {"Responses": {}, "UnprocessedKeys": request["RequestItems"]}
+        return read(database, **request)
+
+    accepted: list[ProgressRows] = []
+    monkeypatch.setattr(ProgressRows, "accept_counts", accepted.append)
+    monkeypatch.setattr(Database, "batch_get_item", batch_get_item)
+    world.write("orders#2", {"shop": "a", "amount": 5})
+    world.settle()
+    assert (busy, accepted) == ([], [])

@@ -1,4 +1,4 @@
-"""Rows that are marked as inexact, because the table refused a change: what a repair makes of the mark."""
+"""Repairs of rows that change since they were read, and of rows that are marked as inexact."""
 
 from copy import replace
 from typing import Any
@@ -74,3 +74,49 @@ def test_a_row_that_is_still_too_large_for_its_order_measures_stays_marked(monke
     (finding,) = player.verify(repairs=True).findings
     assert (finding["finding"], finding["repaired"]) == ("inexact", False)
     assert [row["~inexact"] for row in player.rows() if "n" in row] == [1]
+
+
+@pytest.mark.parametrize("aggregate", [COUNTS, MOST, replace(COUNTS, lanes=2)])
+def test_a_repair_that_is_repeated_adds_nothing_twice(aggregate: Aggregate, monkeypatch: pytest.MonkeyPatch) -> None:
+    player = Calm(aggregate)
+    player.write([{"shop": "a", "amount": 5}] * 3)
+    player.change("counts@1#a", 3, n=1)
+    repair = Repairer.repair
+
+    def twice(self: Repairer, findings: Any) -> Any:
+        found = [*findings]
+        assert [*repair(self, found)] == [*repair(self, found)]
+        return repair(self, found)
+
+    monkeypatch.setattr(Repairer, "repair", twice)
+    (finding,) = player.verify(repairs=True).findings
+    assert finding["repaired"]
+    assert sum(row.get("n", 0) for row in player.rows()) == 3
+    assert player.verify().findings == ()
+
+
+@pytest.mark.parametrize("aggregate", [COUNTS, MOST])
+def test_a_row_that_is_gone_since_it_was_read_gets_no_part_of_its_sums(
+    aggregate: Aggregate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    player = Calm(aggregate)
+    player.write([{"shop": "a", "amount": 5}] * 3)
+    player.change("counts@1#a", 3, n=1)
+    repair, repaired = Repairer.repair, list[bool]()
+
+    def late(self: Repairer, findings: Any) -> Any:
+        found = [*findings]
+        if found and not repaired:
+            for row in player.rows():
+                key = encode_item({"pk": row["pk"], "sk": row["sk"]})
+                player.world.database.delete_item(TableName="aggregates", Key=key)
+        found = [*repair(self, found)]
+        repaired.extend(one.repaired for one in found)
+        return found
+
+    monkeypatch.setattr(Repairer, "repair", late)
+    player.verify(repairs=True)
+    assert repaired == [False]
+    assert player.rows() == []
+    player.verify(repairs=True)
+    assert [row["n"] for row in player.rows() if "n" in row] == [3]
