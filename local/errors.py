@@ -21,6 +21,7 @@ from pathlib import Path
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _REFUSED = (errno.EACCES, errno.EPERM, *_FULL)
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE)
 _PROBE = bytes(64 * 1024)
 _FILES = Path(__file__).resolve().parents[1] / ".tailrace"
 
@@ -33,6 +34,8 @@ def error_text(error: "LocalError | OSError") -> str:
 
 def file_error_text(error: OSError) -> str:
     """Return one sentence about a file that cannot be read or written. Raises any other error again."""
+    if error.errno in _EXHAUSTED:
+        return _limit_text(error.errno)
     if error.errno not in _REFUSED:
         raise error
     # a write that fails does not name its file
@@ -41,7 +44,7 @@ def file_error_text(error: OSError) -> str:
 
 
 def explain(error: Exception, log: Path, *folders: Path) -> None:
-    """Add a note to an error if a full or read-only disk explains it: see `refusal`."""
+    """Add a note to an error if a disk that takes no more, or a limit of open files explains it: see `refusal`."""
     printed = log.read_text(errors="replace") if log.exists() else ""
     if cause := refusal(printed, *folders):
         error.add_note(cause)
@@ -50,13 +53,22 @@ def explain(error: Exception, log: Path, *folders: Path) -> None:
 def refusal(output: str, *folders: Path) -> str:
     """Return a sentence if what a program printed, or writing to a folder, shows that a disk takes no more; else "".
 
+    So it is with a limit of open files that the program has reached.
+
     The program's temporary files, which may have filled the disk, are gone when it has ended.
     """
     places = Path(tempfile.gettempdir()), *folders
     printed = [text for text in map(os.strerror, _FULL) if text in output]
     if printed:
         return f"{printed[0]}: check the disks of {' and '.join(map(str, places))}."
+    for number in _EXHAUSTED:
+        if os.strerror(number) in output:
+            return _limit_text(number)
     return next((f"{text}: check the disk of {place}." for place in places if (text := _tried(place))), "")
+
+
+def _limit_text(number: int) -> str:
+    return f"{os.strerror(number)}: raise the limit, for example with `ulimit -n 1024`, and try again."
 
 
 def _tried(folder: Path) -> str:

@@ -20,7 +20,7 @@ from typing import Self
 
 from botocore.exceptions import BotoCoreError
 
-from local.deployment.processes import SupervisedProcess, bare_environment, is_locked
+from local.deployment.processes import SupervisedProcess, bare_environment, is_locked, require_loopback
 from local.errors import EmulatorFailed, LocalError, PortInUse, SetupMissing, explain
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,6 +105,7 @@ class Emulator:
         """
         if not python.exists():
             raise SetupMissing(f"The emulator is not installed ({python.parent.parent} is missing): run `make setup`.")
+        require_loopback()
         for attempt in range(1, START_ATTEMPTS + 1):
             chosen_port = free_port() if port is None else port
             if port is not None and is_listening(port):

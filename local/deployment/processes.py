@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -11,8 +12,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from local.errors import EmulatorFailed
+
 SUPERVISOR_SCRIPT = Path(__file__).with_name("supervisor.py")
 STOP_TIMEOUT_S = 5.0
+_CONNECT_S = 5.0
 
 NEEDED = {
     *("PATH", "HOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH"),
@@ -108,6 +112,17 @@ def no_proxy_hosts() -> str:
     if named.strip() == "*":
         return "*"
     return ",".join([*LOOPBACK, *filter(None, [named])])
+
+
+def require_loopback() -> None:
+    """Raise EmulatorFailed if programs of this machine cannot reach each other, as in a container without a network."""
+    address = LOOPBACK[0]
+    try:
+        with socket.create_server((address, 0)) as server, socket.create_connection(server.getsockname(), _CONNECT_S):
+            pass
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else error  # the server's own text names it again
+        raise EmulatorFailed(f"The loopback address {address} cannot be used: {reason}.") from error
 
 
 def bare_environment(**extra: str) -> dict[str, str]:

@@ -19,6 +19,7 @@ from typing import IO, Callable
 
 STAMP = ".made-from"  # written last: marks a complete environment and holds the digest of its inputs
 OLDEST_NPM = 7
+CACHES = Path(__file__).resolve().parents[2] / ".tools" / "caches"
 UNUSABLE = ':"$`\t\n'
 # what programs print, and what it means
 DISK_FULL = ("No space left on device", "ENOSPC", "Disk quota exceeded", "Disc quota exceeded", "EDQUOT")
@@ -72,7 +73,7 @@ def run_command(command: list[str], failure_hint: str, **options: object) -> str
         "errors": "replace",
     }
     # in another locale, uv misreads the folder's path and installs elsewhere
-    read["env"] = {**os.environ, "LC_ALL": "C.UTF-8"}
+    read["env"] = {**own_caches(), **os.environ, "LC_ALL": "C.UTF-8"}
     try:
         done = subprocess.run(command, check=False, close_fds=False, **read, **options)  # type: ignore[call-overload]
     except OSError as error:
@@ -85,6 +86,13 @@ def run_command(command: list[str], failure_hint: str, **options: object) -> str
         tail = "\n  ".join(done.stdout.strip().splitlines()[-8:])
         raise SetupError(f"{failure_hint}\n  {tail}")
     return str(done.stdout)
+
+
+def own_caches() -> dict[str, str]:
+    """Return variables for the caches of uv and npm, which they make in the home folder, if that cannot be written."""
+    if os.access(os.path.expanduser("~"), os.W_OK):  # noqa: PTH111 - pathlib raises without a home
+        return {}
+    return {"UV_CACHE_DIR": str(CACHES / "uv"), "npm_config_cache": str(CACHES / "npm")}
 
 
 def is_current(home: Path, fingerprint: str) -> bool:

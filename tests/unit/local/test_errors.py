@@ -50,6 +50,16 @@ def test_a_disk_that_is_too_full_for_the_log_is_the_cause(tmp_path: Path, monkey
     assert refusal("", Path("/other")) == ""
 
 
+def test_a_limit_of_open_files_is_the_cause(tmp_path: Path) -> None:
+    """Of the emulator, whose functions then do not start, or of the process that holds the stack."""
+    told = f"{os.strerror(errno.EMFILE)}: raise the limit, for example with `ulimit -n 1024`, and try again."
+    running = emulator(tmp_path, f"ERROR Warm worker execution error: [Errno 24] {os.strerror(errno.EMFILE)}\n")
+    with pytest.raises(LocalError) as raised, running.reporting():
+        raise LocalError("A call to the stack failed.")
+    assert error_text(raised.value) == f"A call to the stack failed.\n{told}"
+    assert error_text(OSError(errno.EMFILE, os.strerror(errno.EMFILE))) == told
+
+
 def test_an_error_of_another_cause_has_no_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("local.deployment.emulator.EXIT_WAIT_S", 0.1)
     running = emulator(tmp_path, "all is well\n")

@@ -1,11 +1,16 @@
-"""A call that the emulator does not answer is one sentence, which names the cause."""
+"""A call that the emulator does not answer, or cannot get, is one sentence, which names the cause."""
 
+import errno
+import os
+import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from local.deployment.emulator import Emulator
+from local.deployment.processes import require_loopback
 from local.errors import EmulatorFailed
 
 
@@ -28,3 +33,27 @@ def test_a_failed_call_is_explained(looks: int, said: str, monkeypatch: pytest.M
     emulator = Emulator(Process(looks), 4566, Path("emulator.log"))  # type: ignore[arg-type]
     with pytest.raises(EmulatorFailed, match=said), emulator.reporting():
         raise EndpointConnectionError(endpoint_url=emulator.endpoint)
+
+
+def test_a_machine_without_it_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With IPv6 only, the start of the stack ended in a traceback."""
+
+    def refuse(address: Any) -> Any:
+        raise OSError(errno.EADDRNOTAVAIL, f"not assigned (while attempting to bind on address {address})")
+
+    require_loopback()
+    monkeypatch.setattr(socket, "create_server", refuse)
+    reason = os.strerror(errno.EADDRNOTAVAIL)
+    with pytest.raises(EmulatorFailed, match=rf"^The loopback address 127\.0\.0\.1 cannot be used: {reason}\.$"):
+        require_loopback()
+
+
+def test_an_address_that_cannot_be_reached_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The interface is down. It took 40 seconds to say that the emulator does not respond."""
+
+    def wait(*_: object) -> Any:
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr(socket, "create_connection", wait)
+    with pytest.raises(EmulatorFailed, match=r"cannot be used: timed out\.$"):
+        require_loopback()

@@ -57,6 +57,23 @@ def test_a_folder_that_cannot_be_written_is_not_taken_for_the_network(text: str)
         environment.run_command(command, f"Not fetched. {environment.NETWORK_HINT}")
 
 
+@pytest.mark.parametrize("given", [{}, {"UV_CACHE_DIR": "/cache"}])
+def test_caches_are_in_this_folder_if_the_home_folder_cannot_be_written(
+    given: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container without a home for its user: neither uv nor npm installs anything without a cache."""
+    for name in ("UV_CACHE_DIR", "npm_config_cache"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    command = [sys.executable, "-c", "import os; print([*map(os.environ.get, ('UV_CACHE_DIR', 'npm_config_cache'))])"]
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert environment.run_command(command, "") == f"{[given.get('UV_CACHE_DIR'), None]}\n"
+    monkeypatch.setenv("HOME", str(tmp_path / "missing"))
+    uv, npm = (str(environment.CACHES / name) for name in ("uv", "npm"))
+    assert environment.run_command(command, "") == f"{[given.get('UV_CACHE_DIR', uv), npm]}\n"
+
+
 def test_a_full_disk_is_named_by_a_write_that_names_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

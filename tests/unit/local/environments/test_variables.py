@@ -135,3 +135,17 @@ def test_the_layer_is_built_where_it_belongs(architecture: str, tmp_path: Path) 
     assert found & {"PIP_USER", "PIP_PREFIX", "PYTHONOPTIMIZE", "PYTHONPYCACHEPREFIX"} == set()
     installs = [line for line in (tmp_path / "calls").read_text().splitlines() if "pip install" in line]
     assert ["--no-user" in line for line in installs] == [True]
+
+
+@pytest.mark.parametrize(("home", "cache"), [(".", ""), ("missing", "{}/.npm-cache")])
+def test_sam_build_needs_no_home_folder(home: str, cache: str, tmp_path: Path) -> None:
+    """Npm makes its cache there, and installed nothing for a user without one, as in a container."""
+    shutil.copy(setup.ROOT / "functions" / "dashboard" / "Makefile", tmp_path)
+    npm = tmp_path / "npm"
+    npm.write_text('#!/bin/sh\necho "$npm_config_cache"\n', encoding="utf-8")
+    npm.chmod(0o755)
+    variables = os.environ | {"HOME": str(tmp_path / home), "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    variables.pop("npm_config_cache", None)
+    command = ["make", "--no-print-directory", "packages"]
+    said = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=True).stdout
+    assert said == f"{cache.format(tmp_path)}\n"
