@@ -5,11 +5,12 @@ from pathlib import Path
 
 from ministack.app import app as ministack
 from ministack.core import lambda_runtime
-from ministack.services import apigateway, dynamodb_streams, lambda_svc
+from ministack.services import apigateway, dynamodb, dynamodb_streams, lambda_svc
 
 from local.deployment.emulator import DECISIONS_VARIABLE, STATE_VARIABLE
 from local.emulation.concurrency_limit import limit_concurrency, limit_events
 from local.emulation.cors import read_template_names
+from local.emulation.exact_numbers import add_exactly
 from local.emulation.expiry import record_expiries
 from local.emulation.foreign_pages import refuse_foreign_pages
 from local.emulation.forking import fork_functions
@@ -28,6 +29,7 @@ limit_events(vars(lambda_svc))
 leave_mappings(vars(lambda_svc))
 read_template_names(vars(apigateway))
 find_by_number(vars(dynamodb_streams))
+add_exactly(vars(dynamodb))
 app = tell_process(limit_payload(limit_concurrency(ministack)))
 if DECISIONS_VARIABLE in os.environ:
     app = enforce_policies(app, Path(os.environ[DECISIONS_VARIABLE]))
