@@ -159,7 +159,8 @@ def run_status(options: argparse.Namespace) -> int:
 
 def _describe(one: Mapping[str, Any]) -> str:
     parts = [one["state"]]
-    parts.append("shown to readers" if one["shown"] else "not shown")
+    # readers get no rows of what the definition lacks, even if nothing else is shown in its place
+    parts.append("shown to readers" if one["shown"] and one["defined"] else "not shown")
     if one["state"] == "live":
         parts.append("exact" if one["exact"] else "not verified")
     parts += [f"{name} {_time(one[name])}" for name in ("frontier", "floor") if name in one]

@@ -288,7 +288,7 @@ def test_status_says_how_things_stand(scripted: Callable[..., Stack], capsys: py
     boundaries = "frontier 1970-01-01T01:00:00+00:00, floor 1970-01-01T02:00:00+00:00"
     assert lines[0] == f"shops@1  live, shown to readers, exact, {boundaries}"
     assert lines[1] == "shops@2  declared, not shown, run `tailrace rebuild shops`"
-    assert "no longer in the definition, another definition" in lines[2]
+    assert lines[2] == "old@1  interrupted, not shown, no longer in the definition, another definition"
     stalled = "no progress since 2020-01-01T00:00:00+00:00: run its command again to resume it"
     assert lines[3] == f"j  build of shops@2: reading the items (2 of 4); {stalled}"
     assert lines[4] == "i  build of old@1: reading the items (2 of 4)"

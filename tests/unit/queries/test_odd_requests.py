@@ -19,7 +19,7 @@ def by(*groups: Any) -> Aggregate:
 
 SHOP = field("shop")
 HOURS, QUARTERS, ODD = by(SHOP, hour("at")), by(SHOP, minutes(15, "at")), by(SHOP, minutes(45, "at"))
-WEEKS, DAYS, SHOPS = by(week("at"), SHOP), by(day("at"), SHOP), by(SHOP)
+WEEKS, DAYS, SHOPS, FROM = by(week("at"), SHOP), by(day("at"), SHOP), by(SHOP), by(field("from"))
 HOP, HOP_FIRST = by(SHOP, hop("at", size=hours(3), every=hours(1))), by(hop("at", size=hours(3), every=hours(1)), SHOP)
 RANGE = [("from", "2024-10-26"), ("to", "2024-10-27")]
 OF_SHOP = [("shop", "a")]
@@ -55,6 +55,8 @@ ROWS: list[tuple[Aggregate, list[tuple[str, str]], type[Exception], str]] = [
     (WEEKS, [*RANGE, ("interval", "month")], InvalidMessage, "a month is not a whole number of weeks"),
     (DAYS, [*RANGE, ("interval", "year")], UnsupportedKeyOrder, "each day of sales_by is its own partition"),
     (SHOPS, [*OF_SHOP, ("interval", "range")], InvalidMessage, "takes no interval: it has no time bucket"),
+    (SHOPS, [*OF_SHOP, ("from", "2024")], InvalidMessage, "has no time bucket for from and to$"),
+    (FROM, [("from", "/")], InvalidMessage, "for from and to: group.from selects the group of that name"),
     (HOP, [*OF_SHOP, ("interval", "day")], NotAdditive, "takes no interval: windows overlap"),
     (HOP, [*OF_SHOP, ("interval", "range")], NotAdditive, "takes no interval: windows overlap"),
     (HOP_FIRST, [*RANGE, ("interval", "range")], NotAdditive, "takes no interval: windows overlap"),

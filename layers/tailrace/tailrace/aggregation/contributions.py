@@ -37,6 +37,7 @@ type EntryCounts = Counter[ValueEntry]
 type Entries = tuple[ValueEntry | EntryCounts | None, ...]
 
 _MAX_VIOLATIONS = 20  # of the elements of one item
+_MAX_FAILURES = 1000  # elements that fail alike, each at the cost of an exception
 _SHORT_KEY_CHARACTERS = 256  # of at most four bytes each, so the limits in bytes need no check
 
 
@@ -150,14 +151,16 @@ def item_contribution(item: Item, aggregate: Aggregate) -> ItemContribution:
         part = contribution(item, aggregate)
         return merged([] if part is None else [part], aggregate) if aggregate.is_spread else part
     parts: list[Contribution] = []
-    violations: list[Violation] = []
+    violations: dict[Violation, None] = {}  # a field of the item itself fails in the view of every element
+    failures = 0
     with _naming_the_failure(f"aggregate {aggregate.name!r}", None):
         for position, view in enumerate(views(item, path)):
             try:
                 part = contribution(view, aggregate)
             except InvalidItem as error:
-                violations += [in_element(found, item, path, position) for found in error.violations]
-                if len(violations) >= _MAX_VIOLATIONS:
+                violations |= dict.fromkeys(in_element(found, item, path, position) for found in error.violations)
+                failures += 1
+                if len(violations) >= _MAX_VIOLATIONS or failures >= _MAX_FAILURES:
                     break
             else:
                 parts += [] if part is None else [part]

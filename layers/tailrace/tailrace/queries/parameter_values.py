@@ -20,6 +20,12 @@ def parameter_name(group: Group) -> str:
     return f"{_PREFIX}{group.name}" if option in _OPTIONS else group.name
 
 
+def hint(aggregate: Aggregate, given: dict[str, str]) -> str:
+    """Return the end of an error's message: how to select the groups that ``from`` and ``to`` may have meant."""
+    meant = [parameter_name(group) for group in aggregate.by if group.name in {"from", "to"} & given.keys()]
+    return f": {' and '.join(meant)} selects the group of that name" if meant else ""
+
+
 def check_parameters(
     aggregate: Aggregate, parameters: Parameters, options: Sequence[str], groups: Sequence[Group] | None = None
 ) -> dict[str, str]:

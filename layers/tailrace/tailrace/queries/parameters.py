@@ -19,7 +19,7 @@ from tailrace.queries.intervals import (
     max_buckets_in,
     why_not_rolled_up,
 )
-from tailrace.queries.parameter_values import Parameters, check_parameters, choice, parameter_name, whole_number
+from tailrace.queries.parameter_values import Parameters, check_parameters, choice, hint, parameter_name, whole_number
 from tailrace.queries.rollup import OVERLAPPING, non_additive_measures, reason_left_out
 from tailrace.queries.rows import RowQuery
 from tailrace.queries.time_ranges import BucketRange, bounds, bucket_range
@@ -228,7 +228,7 @@ def _bucket_range(aggregate: Aggregate, given: dict[str, str]) -> BucketRange | 
     if first is None and last is None:
         return None
     if bucket is None:
-        raise InvalidMessage(f"{aggregate.name} has no time bucket for from and to")
+        raise InvalidMessage(f"{aggregate.name} has no time bucket for from and to{hint(aggregate, given)}")
     if parameter_name(bucket) in given:
         raise InvalidMessage(f"give either {parameter_name(bucket)}, or from and to")
     buckets = bucket_range(bucket, first, last)
