@@ -146,6 +146,21 @@ def test_a_build_that_is_taken_up_when_its_folder_may_have_expired_ends(
     assert not player._control().generations["shops", 2].exact
 
 
+def test_a_build_that_is_live_ends_although_its_files_are_gone(player: Calm, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or if an earlier release wrote them, which listed no pages, and was updated before it had removed empty rows."""
+    world = player.world
+    world.deploy("second")
+    player.count_another(paid=True)
+
+    def forget(_context: JobContext, job: Job) -> None:
+        del world.buckets.objects["history", f"jobs/{job.id}/base-pages"]
+
+    player.before(monkeypatch, "sweep", forget)
+    job = player._job("build", [("shops", 2)]).job
+    assert (job.state, job.reason) == ("done", "")
+    assert player._control().generations["shops", 2].exact
+
+
 def test_a_build_that_is_taken_up_days_after_its_snapshot_ends(player: Calm, monkeypatch: pytest.MonkeyPatch) -> None:
     """By then, the shards of its beginning are not listed any more, and the stage's progress in them has expired."""
     world = player.world

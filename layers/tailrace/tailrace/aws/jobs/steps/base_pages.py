@@ -52,6 +52,11 @@ def close_base(context: JobContext, job: Job) -> None:
     folder.write_once(_LISTED, list(folder.all_lines("bases")))
 
 
+def has_base(context: JobContext, job: Job) -> bool:
+    """Tell whether the list of a base's pages exists; earlier releases made none."""
+    return context.folder(job).lines_if_any(_LISTED) is not None
+
+
 def base_lines(context: JobContext, job: Job, generation: Generation, partition: int) -> Iterator[bytes]:
     """Yield the lines of a partition of a generation's base, each with its place first."""
     folder = context.folder(job)
