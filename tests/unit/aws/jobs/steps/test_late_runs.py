@@ -6,8 +6,9 @@ import pytest
 
 from tailrace.aws.custom_resources.first_control_rows import write_first_control_rows
 from tailrace.aws.jobs.context import JobContext
-from tailrace.aws.jobs.job import Job
+from tailrace.aws.jobs.job import Job, Kind
 from tailrace.aws.jobs.steps import machine
+from tailrace.aws.jobs.steps.base_pages import BasePages
 from tailrace.aws.jobs.steps.covering import scanned
 from tailrace.aws.jobs.steps.gathering import list_journal
 from tailrace.aws.jobs.steps.reading import read_rows
@@ -146,6 +147,37 @@ def test_a_build_that_is_taken_up_when_its_folder_may_have_expired_ends(
     assert not player._control().generations["shops", 2].exact
 
 
+@pytest.mark.parametrize("kind", ["build", "verify"])
+def test_a_job_whose_base_an_earlier_release_has_computed_in_part_ends(
+    player: Calm, monkeypatch: pytest.MonkeyPatch, kind: Kind
+) -> None:
+    """It listed no pages of its parts. An update changes the history function before the aggregate function."""
+    world = player.world
+    world.deploy("second")
+    player.count_another(paid=True)
+    before, end = _rows_of_shops(player), BasePages.end
+    monkeypatch.setattr(BasePages, "end", lambda self, part: end(self, part) if part != 1 else None)
+    job = player._job(kind, [("shops", 2 if kind == "build" else 1)], repairs=kind == "verify").job
+    assert (job.state, job.reason) == ("failed", "another release has computed a part of the base: run it again")
+    assert player._control().generations["shops", 1].exact
+    assert _rows_of_shops(player) == before
+
+
+def test_a_build_that_is_live_ends_although_its_files_are_gone(player: Calm, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or if an earlier release wrote them, which listed no pages, and was updated before it had removed empty rows."""
+    world = player.world
+    world.deploy("second")
+    player.count_another(paid=True)
+
+    def forget(_context: JobContext, job: Job) -> None:
+        del world.buckets.objects["history", f"jobs/{job.id}/base-pages"]
+
+    player.before(monkeypatch, "sweep", forget)
+    job = player._job("build", [("shops", 2)]).job
+    assert (job.state, job.reason) == ("done", "")
+    assert player._control().generations["shops", 2].exact
+
+
 def test_a_build_that_is_taken_up_days_after_its_snapshot_ends(player: Calm, monkeypatch: pytest.MonkeyPatch) -> None:
     """By then, the shards of its beginning are not listed any more, and the stage's progress in them has expired."""
     world = player.world
@@ -166,3 +198,7 @@ def test_a_build_that_is_taken_up_days_after_its_snapshot_ends(player: Calm, mon
     assert job.reason == "it began more than 36 hours ago, and data from that time may be gone: run it again"
     assert player._job("build", [("shops", 2)]).job.state == "done"
     assert player.revenue("shops@2") == 7
+
+
+def _rows_of_shops(player: Calm) -> list[Any]:
+    return [row for row in player.world.database.rows("aggregates") if row["pk"]["S"].startswith("shops@1")]

@@ -8,7 +8,7 @@ from itertools import chain
 
 from msgspec import Struct, field
 
-from tailrace.aws.jobs.context import JobContext, Lines, label, spread
+from tailrace.aws.jobs.context import JobContext, JobEnded, Lines, label, spread
 from tailrace.aws.jobs.folder import Folder
 from tailrace.aws.jobs.job import Job
 from tailrace.backfill.generations import Generation, GenerationId
@@ -47,9 +47,23 @@ class BasePages(Struct):
 
 
 def close_base(context: JobContext, job: Job) -> None:
-    """Write the list of the pages that count, without those of runs that end later."""
+    """Write the list of the pages that count, without those of runs that end later.
+
+    An update changes this function before the aggregate function, and parts that an earlier release worked on are not
+    listed: without them, the base would lack their items.
+
+    Raises:
+        JobEnded: another release worked on some parts.
+    """
     folder = context.folder(job)
+    if sum(1 for _ in folder.keys("bases")) < job.data["partitions"]:
+        raise JobEnded("another release has computed a part of the base: run it again")
     folder.write_once(_LISTED, list(folder.all_lines("bases")))
+
+
+def has_base(context: JobContext, job: Job) -> bool:
+    """Tell whether the list of a base's pages exists; earlier releases made none."""
+    return context.folder(job).lines_if_any(_LISTED) is not None
 
 
 def base_lines(context: JobContext, job: Job, generation: Generation, partition: int) -> Iterator[bytes]:

@@ -18,7 +18,7 @@ from tailrace.aws.jobs.next_step import Again, Next, Now
 from tailrace.aws.jobs.remainder import Remainder
 from tailrace.aws.jobs.rows import RowSpace, keys_in
 from tailrace.aws.jobs.slices import FIRST, LAST, Slice, SliceOfKeys, place_of, slice_of_base
-from tailrace.aws.jobs.steps.base_pages import base_lines
+from tailrace.aws.jobs.steps.base_pages import base_lines, has_base
 from tailrace.aws.jobs.steps.discarded import no_holes
 from tailrace.aws.jobs.steps.gathering import journaled_keys
 from tailrace.aws.runtime.telemetry import logger
@@ -159,11 +159,18 @@ def finish_build(context: JobContext, job: Job) -> Next:
 def sweep(context: JobContext, job: Job, partition: int) -> None:
     """Set an expiry on the rows that were emptied while the generation was built.
 
+    The build is complete by now. So it does not fail if the files of its base cannot be read any more: they have
+    expired, or an earlier release has written them, and this one was deployed since.
+
     Raises:
         OutOfTime: the next invocation continues.
     """
-    control = context.control.read()
     remainder = Remainder(context.folder(job), job.step, partition)
+    if not has_base(context, job):
+        logger().warning("rows that the build has emptied are not removed: its files are gone", extra={"job": job.id})
+        remainder.end()
+        return
+    control = context.control.read()
     before = remainder.read()
     # a main row's may be more than an invocation has time for, and each of them stands alone here
     first, begin = before.get("generation", 0), (before.get("start", "").encode(), tuple(before.get("row", ("", ""))))
