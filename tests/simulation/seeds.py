@@ -4,7 +4,8 @@ import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 
 _MAX_FAILURES = 3
@@ -36,6 +37,19 @@ def play_all(play: Play, options: argparse.Namespace) -> int:
                 break
     print(f"{options.seeds} histories, {failed} with drift")  # noqa: T201
     return int(failed > 0)
+
+
+def first_failing(fails: Callable[[int], object], first: Sequence[int], others: Iterable[int], name: str) -> int | None:
+    """Return a seed that fails, or None if none does. Warns if it should replace those to try first."""
+    found = next((seed for seed in dict.fromkeys((*first, *others)) if fails(seed)), None)
+    if found is not None and found not in first:
+        warn_of_stale_seed(name, found)
+    return found
+
+
+def warn_of_stale_seed(name: str, found: int) -> None:
+    """Say which seed finds a broken safeguard: those to try first do not any more, and a search takes a minute."""
+    warnings.warn(f"stale seed: {name} is found by {found}", stacklevel=3)
 
 
 def endings(script: str) -> set[bytes]:

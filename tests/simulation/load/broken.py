@@ -120,22 +120,22 @@ def _write_receipts_over_any(patch: pytest.MonkeyPatch) -> None:
 
 
 BROKEN: dict[Break, int] = {
-    _wait_for_nobody: 1,
+    _wait_for_nobody: 32,
     _wait_for_a_lease_alone: 1224,
     _renew_no_lease: 29,
-    _renew_although_it_was_taken: 5,
-    _release_from_the_beginning: 1,
-    _write_whatever_is_there: 1,
-    _take_the_file_back: 2,
-    _leave_a_file_to_its_earlier_upload: 194,
-    _begin_at_the_beginning: 6,
-    _continue_what_a_later_upload_has_begun: 10,
+    _renew_although_it_was_taken: 259,
+    _release_from_the_beginning: 32,
+    _write_whatever_is_there: 15,
+    _take_the_file_back: 15,
+    _leave_a_file_to_its_earlier_upload: 35,
+    _begin_at_the_beginning: 0,
+    _continue_what_a_later_upload_has_begun: 35,
     _stop_nobody_when_the_file_is_gone: 865,
-    _share_the_errors: 106,
+    _share_the_errors: 17,
     _keep_before_writing: 0,
-    _ignore_unprocessed_items: 280,
-    _ignore_failures_of_quarantine: 106,
+    _ignore_unprocessed_items: 90,
+    _ignore_failures_of_quarantine: 178,
     _load_what_was_loaded: 6,
-    _write_receipts_over_any: 102,
+    _write_receipts_over_any: 6,
 }
-"""For each safeguard a seed to try first. A stale seed only makes the test slower."""
+"""For each safeguard a seed to try first. A stale seed makes the test slower, and the summary names another one."""

@@ -4,7 +4,7 @@ import pytest
 
 from tests.simulation.load.__main__ import play
 from tests.simulation.load.broken import BROKEN, Break
-from tests.simulation.seeds import endings
+from tests.simulation.seeds import endings, first_failing
 
 _SEEDS = 120
 _WITHIN = 1000
@@ -25,7 +25,7 @@ def test_histories_that_were_wrong_once(seed: int) -> None:
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__.strip("_"))
 def test_a_broken_safeguard_is_found(broken: Break, monkeypatch: pytest.MonkeyPatch) -> None:
     broken(monkeypatch)
-    assert any(_is_found(seed) for seed in (BROKEN[broken], *range(_WITHIN)))
+    assert first_failing(_is_found, (BROKEN[broken],), range(_WITHIN), broken.__name__) is not None
 
 
 def _is_found(seed: int) -> bool:
