@@ -3,11 +3,13 @@
 import atexit
 import functools
 import gc
+import importlib
 import os
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +40,21 @@ os.environ["NO_PROXY"] = os.environ["no_proxy"] = no_proxy_hosts()  # of this ma
 settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("dev", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Import the modules of the tests from another one on in each worker, which compiles them for the others, too."""
+    worker = getattr(session.config, "workerinput", None)
+    if worker is None:
+        return
+    places = [Path(argument.partition("::")[0]) for argument in session.config.args]
+    files = [file for place in places for file in (sorted(place.rglob("test_*.py")) if place.is_dir() else [place])]
+    begin = len(files) * int(worker["workerid"].removeprefix("gw")) // worker["workercount"]
+    for file in files[begin:] + files[:begin]:
+        if not (file.parent / "__init__.py").exists():  # such a module has another name
+            with suppress(Exception, pytest.skip.Exception, pytest.fail.Exception):  # the collection tells
+                importlib.import_module(".".join(file.resolve().relative_to(ROOT).with_suffix("").parts))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
