@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.queries.freshness import Freshness, ShardProgress, freshness
+from tailrace.queries.freshness import Freshness, ShardProgress, freshness, unread
 
 NOW = datetime(2026, 3, 1, 12, 0, 30, 500_000, tzinfo=UTC)
 
@@ -112,3 +112,29 @@ def test_a_lag_is_never_zero_and_at_least_what_each_shard_shows(
             NOW,
         ).behind_s
         assert alone is None or (found is not None and found >= alone)
+
+
+HOUR = 3600
+made = st.tuples(st.integers(1, 100 * HOUR), st.integers(0, 23 * HOUR), st.integers(0, 23 * HOUR))
+"""A change: how long ago it was made, and after how many seconds each reader has processed it."""
+
+
+def rows(changes: list[tuple[int, int, int]], reader: int) -> dict[str, ShardProgress]:
+    """Return the row of a reader's only shard, which is written as changes are processed and lives for two days."""
+    seen = [(-one[0], one[reader] - one[0]) for one in changes if one[reader] <= one[0]]
+    if not seen or max(told for _, told in seen) + 48 * HOUR <= 0:
+        return {}
+    return {"a": reached(max(newest for newest, _ in seen), max(told for _, told in seen))}
+
+
+@given(st.lists(made, max_size=6), st.booleans())
+def test_what_a_reader_has_read_in_time_is_never_missed_and_what_it_has_not_is(
+    changes: list[tuple[int, int, int]], misses: bool
+) -> None:
+    own, others = rows(changes, 1), rows(changes, 2)
+    assert unread(own, others, NOW) == {}
+    read = [ago for ago, _, seen in changes if seen <= ago]
+    newest = min(read, default=0)
+    if misses and 25 * HOUR < newest < 46 * HOUR:
+        before = [one for one in changes if one[0] > newest]
+        assert unread(rows(before, 1), others, NOW) == {"a": at(-newest)}

@@ -7,7 +7,9 @@ import pytest
 from msgspec.structs import replace
 
 from local.in_memory import Database
+from local.in_memory.errors import client_error
 from tailrace import Aggregate, Collection, Pipeline, count, distinct, field, maximum, total
+from tailrace.aggregation.row_changes import MAX_ROWS
 from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.lineages import Lineages
 from tailrace.aws.backfill.feeder import Feeder, assemble_feeder
@@ -93,6 +95,33 @@ def test_a_batch_whose_rows_take_longer_than_an_invocation_is_absorbed_in_a_few(
         assert sum(row["~n"] for row in table.rows()) == SHOPS
         assert len([row for row in table.rows() if row["~n"]]) == there
     assert all("expires_at" in row for row in table.rows() if not row["~n"])
+
+
+class Refusing(SlowTable):
+    """A quick table that takes no writes to the row of one shop."""
+
+    refuses = True
+
+    def update_item(self, **request: Any) -> Any:
+        if self.refuses and request["Key"]["pk"] == {"S": "shops@1#1"}:
+            raise client_error("UpdateItem", "ProvisionedThroughputExceededException", "")
+        return self.database.update_item(**request)
+
+
+def test_a_row_that_cannot_be_written_does_not_make_parts_smaller() -> None:
+    """Other shards of the process would be slowed down, and the batch itself when its row can be written again."""
+    shops = Aggregate("shops", of=ORDERS, by=[field("shop")], measures=LINEAR, listed=False)
+    table = Refusing()
+    stage = started(table, Pipeline([ORDERS], [shops]))
+    batch = [record(n, "orders", (str(n), None, {"shop": str(n), "amount": n})) for n in range(1, 101)]
+    for _ in range(5):
+        table.left_ms = TIMEOUT_MS
+        (failure,) = stage(event(batch), table)["batchItemFailures"]
+        assert failure["itemIdentifier"] == batch[0]["dynamodb"]["SequenceNumber"]
+    assert stage.pace.rows == MAX_ROWS
+    table.refuses = False
+    assert stage(event(batch), table)["batchItemFailures"] == []
+    assert sum(row["~n"] for row in table.rows()) == len(batch)
 
 
 def test_a_later_part_begins_no_write_in_the_last_seconds_either(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,8 @@ class Pace(Struct):
 
     Before a row is written, each delivery reads what its values require. With a slow table, these reads for a large
     batch would leave no time for writes, at each delivery. So a delivery that fails for nearly as many rows as the one
-    before makes the next one commit fewer.
+    before makes the next one commit fewer. Where a few rows fail soon, it is they that cannot be written, and not the
+    table that is slow: fewer rows would not help.
 
     Attributes:
         rows: the maximum.
@@ -45,6 +46,8 @@ class Pace(Struct):
         before = self.failed.pop(shard, None)
         if not failed:
             self.rows = max(self.rows, min(MAX_ROWS, 2 * tried)) if quick else self.rows
+        elif quick and failed * _SHARE < tried:
+            return
         elif before is not None and before[0] == first and failed > before[1] * _NEARLY_ALL:
             self.rows = max(1, min(self.rows, tried) // _SHARE)
         else:
