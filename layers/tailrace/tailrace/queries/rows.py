@@ -141,7 +141,7 @@ class RowQuery(Struct, frozen=True):
         returned = self._merge_key(self.start.pk, self.start.after)
         if merge_key == returned:
             return is_beyond(key, self.start.after, descending=self.descending)
-        if merge_key[:1] != returned[:1] or self._bucket_first():
+        if merge_key[:1] != returned[:1]:
             return True
         # rows may have been added to a merged row that was returned already
         return is_beyond(key_place(merge_key), key_place(returned), descending=self.descending)
