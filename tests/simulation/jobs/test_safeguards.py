@@ -28,7 +28,7 @@ _RICH = {
     "_commit_base_under_new_marks": 38,
     "_ignore_holes": 34,
     "_count_one_row_of_each_item": 1,
-    "_forget_fields_of_keys": 14,
+    "_forget_fields_of_keys": 9,
 }
 """For each safeguard a seed to try first. A stale seed only makes the test slower, as do those of the tests below."""
 
@@ -123,7 +123,7 @@ def test_comparing_rows_that_have_ended_or_none_that_will_is_found(
     stays: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(judging, "stays", lambda end, *_times: stays or end is None)
-    assert any(_is_found(seed, keeps=True) for seed in (9, *range(_SEEDS)))
+    assert any(_is_found(seed, keeps=True) for seed in (2, *range(_SEEDS)))
 
 
 def test_not_telling_readers_of_discarded_batches_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
