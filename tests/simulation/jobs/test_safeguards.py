@@ -29,9 +29,9 @@ _RICH = {
     "_commit_base_under_new_marks": 54,
     "_ignore_holes": 2,
     "_count_one_row_of_each_item": 1,
-    "_forget_fields_of_keys": 0,
+    "_forget_fields_of_keys": 9,
     "_compare_endless_alone": 115,
-    "_compare_ended": 1,
+    "_compare_ended": 2,
     "_tell_nobody": 8,
     "_replace_what_was_read": 1,
 }
