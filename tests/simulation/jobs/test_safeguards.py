@@ -123,7 +123,7 @@ def test_comparing_rows_that_have_ended_or_none_that_will_is_found(
     stays: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(judging, "stays", lambda end, *_times: stays or end is None)
-    assert any(_is_found(seed, keeps=True) for seed in (2, *range(_SEEDS)))
+    assert any(_is_found(seed, keeps=True) for seed in (2 if stays else 51, *range(_SEEDS)))
 
 
 def test_not_telling_readers_of_discarded_batches_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,7 +133,7 @@ def test_not_telling_readers_of_discarded_batches_is_found(monkeypatch: pytest.M
 
 def test_replacing_what_was_read_by_what_a_late_run_has_read_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Folder, "write_once", Folder.write)
-    assert any(_is_found(seed, late=True) for seed in (1, *range(_SEEDS)))
+    assert any(_is_found(seed, late=True) for seed in (0, *range(_SEEDS)))
 
 
 def _is_found(seed: int, **modes: bool) -> bool:
