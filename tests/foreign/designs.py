@@ -5,6 +5,7 @@ definitions are in `tests/pipelines`. The recomputes share no code with the engi
 """
 
 import random
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from typing import Any
 
 type Row = dict[str, Any]
 type Rows = dict[tuple[str, str], Row]
+
+EXPIRED = int(time.time()) - 3600
+"""An hour ago: TTL deletes nothing that expired more than five years ago."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,7 @@ def _shop_rows(table: Sequence[Row]) -> Rows:
 
 def _tenant_row(dice: random.Random) -> Row:
     key = {"pk": f"TENANT|{dice.choice(['t1', 't#2'])}", "sk": f"x#{dice.randint(1, 30)}|y"}
-    others = {"ttl": dice.choice([1, 4_000_000_000])} if dice.random() < 0.3 else {}
+    others = {"ttl": dice.choice([EXPIRED, 4_000_000_000])} if dice.random() < 0.3 else {}
     return (
         key
         | others

@@ -7,8 +7,8 @@ from typing import Any
 from tailrace.encoding.dynamodb import encode_item
 from tests.foreign.designs import Design, Row
 
-EXPIRED_BEFORE = 1_000_000_000
-"""Seconds since 1970: the designs have items that expired long ago and items that expire in the far future."""
+EXPIRED_BEFORE = 3_000_000_000
+"""Seconds since 1970: the designs have items that have expired and items that expire in the far future."""
 
 
 def has_expired(row: Row) -> bool:
