@@ -21,17 +21,17 @@ from tests.simulation.seeds import first_failing
 
 _SEEDS = 120
 _RICH = {
-    "_drop_journal": 0,
-    "_ignore_frontier": 38,
+    "_drop_journal": 1,
+    "_ignore_frontier": 0,
     "_believe_snapshot": 0,
-    "_ignore_marks": 0,
+    "_ignore_marks": 1,
     "_skip_coverage": 100,
-    "_commit_base_under_new_marks": 54,
-    "_ignore_holes": 2,
-    "_count_one_row_of_each_item": 1,
-    "_forget_fields_of_keys": 9,
+    "_commit_base_under_new_marks": 63,
+    "_ignore_holes": 19,
+    "_count_one_row_of_each_item": 4,
+    "_forget_fields_of_keys": 4,
     "_compare_endless_alone": 51,
-    "_compare_ended": 2,
+    "_compare_ended": 4,
     "_tell_nobody": 8,
     "_replace_what_was_read": 0,
 }

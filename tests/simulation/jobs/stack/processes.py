@@ -57,7 +57,7 @@ class Processes(Tables, ABC):
         self.dies = self.random.choice((0, 0, 0.002, 0.01))
         self.busy = self.random.choice((0.02, 0.1, 0.25))
         self.time_random = Random(seed)  # noqa: S311 - separate, so that the rest of a history stays the same
-        self.ends_early = self.time_random.choice((0, 0.1, 0.5))
+        self.ends_early = self.time_random.choice((0, 0.1, 0.3))
         self.rows_at_once = self.time_random.choice((4, 1_000, 1_000))
         self.windows = Windows(self) if carries else None
 
