@@ -18,11 +18,11 @@ from tests.simulation.seeds import first_failing
 
 _SEEDS = 150
 _RICH: Mapping[str, tuple[int, ...]] = {
-    "_believe_the_first_empty_page": (32, 36),
+    "_believe_the_first_empty_page": (2,),
     "_pass_over_unread_records": (2,),
-    "_look_at_listed_shards_once": (46,),
-    "_ignore_contradictions": (4,),
-    "_claim_more_than_was_dealt_with": (4,),
+    "_look_at_listed_shards_once": (0,),
+    "_ignore_contradictions": (43,),
+    "_claim_more_than_was_dealt_with": (43,),
     "_use_shards_that_no_list_shows": (296,),
 }
 """Seeds to try first, by safeguard. A stale list makes the test slower, and the summary names another seed."""
