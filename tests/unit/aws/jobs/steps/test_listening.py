@@ -39,6 +39,18 @@ class Calm(StreamOfAttached):
         return super()._iterator(shard, index, self.empty_pages if empty is None else empty)
 
 
+class Splitting(Calm):
+    """A stream whose shard splits; it lists one of the two parts half a day late."""
+
+    def halves(self, shard: Any) -> list[int | None]:
+        """Split every shard."""
+        return [0, 1]
+
+    def listed_at(self) -> float:
+        """Return when the second part is listed."""
+        return self.world.now + DAY / 2
+
+
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     """An attached stack at rest, with items that the stream still has."""
@@ -210,6 +222,24 @@ def test_a_closed_shard_that_was_read_to_its_end_is_proven(world: World) -> None
     world.settle()
     world.roll()
     create(world)
+    assert finish(world).state == "done"
+
+
+def test_a_shard_that_no_list_shows_holds_the_job_up(world: World) -> None:
+    """Its parent is not known yet, so nobody can tell which change of an item came first."""
+    begin(world)
+    world.attached = Splitting(world)
+    world.now += HOUR
+    world.roll()
+    for number in range(2 * _PAST):
+        world.write(f"orders#{number}", {"shop": "b", "paid": True})
+    world.settle()
+    (late,) = (shard for shard in world.shards if shard.listed_at > world.now)
+    assert late.done
+    for _ in range(100):
+        assert step(world)["next"] == "wait"
+    assert world.job_context().jobs.read("job").phase.endswith(f"in shards: {late.name}")
+    late.listed_at = world.now
     assert finish(world).state == "done"
 
 
