@@ -112,7 +112,7 @@ def test_a_journal_whose_list_takes_longer_than_an_invocation_is_listed_by_sever
     world.code = SimpleNamespace(pipeline=Pipeline([orders], [replace(one, version=2) for one in (LINES, SHOPS)]))
     job = hasty.run("build", version=2).job
     assert (job.state, hasty.meanwhile) == ("done", [])
-    assert len(job.data["listed"]) > 2
+    assert len(job.data["listed"]) > 1
     assert hasty.run("verify", version=2).findings == ()
 
 

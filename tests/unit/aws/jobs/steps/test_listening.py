@@ -11,7 +11,7 @@ from tailrace.aws.jobs.job import Job, Kind
 from tailrace.aws.jobs.steps.machine import advance, work_on
 from tailrace.backfill.claims import CONTRADICTED
 from tailrace.backfill.generations import State
-from tests.simulation.jobs.attached import ReadOnly, StreamOfAttached, Written
+from tests.simulation.jobs.attached import StreamOfAttached
 from tests.simulation.jobs.world import World
 
 TARGETS = (("large", 1), ("shops", 1))
@@ -37,18 +37,6 @@ class Calm(StreamOfAttached):
 
     def _iterator(self, shard: Any, index: int, empty: int | None = None) -> str:
         return super()._iterator(shard, index, self.empty_pages if empty is None else empty)
-
-
-class Splitting(Calm):
-    """A stream whose shard splits; it lists one of the two parts half a day late."""
-
-    def halves(self, shard: Any) -> list[int | None]:
-        """Split every shard."""
-        return [0, 1]
-
-    def listed_at(self) -> float:
-        """Return when the second part is listed."""
-        return self.world.now + DAY / 2
 
 
 @pytest.fixture
@@ -225,10 +213,10 @@ def test_a_closed_shard_that_was_read_to_its_end_is_proven(world: World) -> None
     assert finish(world).state == "done"
 
 
-def test_a_shard_that_no_list_shows_holds_the_job_up(world: World) -> None:
-    """Its parent is not known yet, so nobody can tell which change of an item came first."""
+def test_a_shard_that_no_list_shows_holds_the_job_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     begin(world)
-    world.attached = Splitting(world)
+    monkeypatch.setattr(Calm, "halves", lambda *_: [0, 1])
+    monkeypatch.setattr(Calm, "listed_at", lambda _: world.now + DAY / 2)
     world.now += HOUR
     world.roll()
     for number in range(2 * _PAST):
@@ -294,14 +282,6 @@ def test_a_record_that_contradicts_the_claim_is_added_to_nothing_that_is_said_to
     assert states(world) == {(State.LIVE if is_live else State.INTERRUPTED, False)}
     assert {world.job_context().control.read().generations[name].reason for name in TARGETS} == {CONTRADICTED}
     assert shard.done == len(shard.records)
-
-
-def test_a_client_of_the_simulation_refuses_writes_to_the_table(world: World) -> None:
-    client = ReadOnly(world.dynamodb, "items")
-    with pytest.raises(Written):
-        client.put_item(TableName="items", Item={})
-    with pytest.raises(Written):
-        client.delete_item(TableName="items", Key={})
 
 
 class Described:
